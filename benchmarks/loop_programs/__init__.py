@@ -47,7 +47,7 @@ def cases(small: bool = False) -> dict[str, Case]:
             (uniform(size=n((128, 128), (6, 5))), uniform(0.1, 1, n((128, 128), (6, 5))), n(50, 3), 0.1),
             (0, 1),
         ),
-        Case(numerics.ray_march, (_spheres(), np.array([0.3, -0.5, -0.8]), n(64, 6)), (0, 1)),
+        Case(numerics.ray_march, (spheres(), np.array([0.3, -0.5, -0.8]), n(64, 6)), (0, 1)),
         Case(inference.kalman, (normal(size=n(1000, 5)), 0.4 * normal(size=(4, 4)), -1.0, -0.5), (0, 1, 2, 3)),
         Case(
             inference.recurrent,
@@ -123,7 +123,7 @@ def cases(small: bool = False) -> dict[str, Case]:
     return {case.function.__name__: case for case in rows}
 
 
-def _spheres() -> np.ndarray:
+def spheres() -> np.ndarray:
     return np.array([[0.0, 0, 4, 1], [1, 0.5, 5, 1], [-1, -0.6, 3.5, 0.5]])
 
 

@@ -49,6 +49,17 @@ def function(name: str, parameters: Sequence[str], body: list[Any]) -> tuple[str
     return "\n".join(lines) + "\n", {k: x.line for k, x in enumerate(lines, 1) if x.line is not None}
 
 
+def functions(each: Sequence[tuple[str, Sequence[str], list[Any]]]) -> tuple[str, dict[int, Line]]:
+    """The text of functions, given by names, parameters and lines, and the user's lines of its lines."""
+    shown, lines = "", {}
+    for name, parameters, body in each:
+        shown += "\n\n" if shown else ""
+        one, own = function(name, parameters, body)
+        lines.update({number + shown.count("\n"): line for number, line in own.items()})
+        shown += one
+    return shown, lines
+
+
 def loops(shape: Sequence[str], fresh: Callable[[str], str], out: list[Any]) -> tuple[str, list[Any]]:
     """Loops over all indices of a shape: the indices as text, and the innermost block."""
     index = []

@@ -72,8 +72,18 @@ class Forward:
         self.status = names.own("status")
         self.made: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
         self.parts: dict[int, Any] = {}  # loops whose tape is made in parts, by identity
+        self.forks: dict[int, Any] = {}  # loops over parts that threads share, by identity
+        self.functions: list[tuple[str, list[str], list[Any]]] = []  # of these parts: name, parameters, lines
+        self.memory: tuple[Any, list[Any]] = (None, [])  # for them: where to take it from, and the lines that do
+        self.scope: dict[str, Any] = {}  # what the text's global names stand for
+        self.found: dict[str, str] = {}  # in the reverse sweep: lengths that the run before it had found, by name
         self.follows = True  # whether it is noted which array a name stands for
         self.traced: set[str] = set()  # arrays that swap names with one that stands for an argument
+
+    def joins(self, other: Forward) -> None:
+        """Write parts of the text of another one."""
+        self.forks, self.functions, self.memory, self.scope = other.forks, other.functions, other.memory, other.scope
+        self.found = other.found
 
     @property
     def records(self) -> bool:
@@ -127,7 +137,8 @@ class Forward:
                 return None
             total = {k: max(e[k] for e in each) for k in total}  # type: ignore[index]
         elif isinstance(s, Loop):
-            inner = None if id(s) in self.parts else self.count_block(s.body)
+            apart = id(s) in self.parts or (id(s) in self.forks and self.forks[id(s)].kinds)
+            inner = None if apart else self.count_block(s.body)
             if inner is None or any(inner.values()):
                 return None
             total["i"] += self.counts_turns(s)
@@ -226,6 +237,9 @@ class Forward:
         """A loop."""
         if id(s) in self.parts:
             self.parts[id(s)].record(self, out)
+            return
+        if id(s) in self.forks:
+            self.forks[id(s)].forward(self, out)
             return
         body: list[Any] = []
         if self.records and self.counts_turns(s):

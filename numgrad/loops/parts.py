@@ -202,6 +202,7 @@ class Parts:
         """The loop, with what there was at the beginning of each stretch."""
         s = self.loop
         plain = Forward(forward.v, forward.active, None, forward.names, "plain")
+        plain.joins(forward)
         plain.traced = set(forward.unit.arrays)  # every swap is followed
         kept = self._named(forward, "_kept")
         keep: list[Any] = []
@@ -279,6 +280,7 @@ class Parts:
         """A turn that records on the part's own tapes, and the turn backwards."""
         forward, s = reverse.forward, self.loop
         again = Forward(forward.v, forward.active, forward.rec, forward.names, "record")
+        again.joins(forward)
         again.tapes, again.follows = self._tapes(forward), False
         turns: list[Any] = []
         again.block(s.body, turns, False)

@@ -13,6 +13,7 @@ from typing import Any
 from numgrad.errors import TranslationError
 from numgrad.loops.aliases import told_apart, without_marks
 from numgrad.loops.assignments import Assignments, RewriteError
+from numgrad.loops.independence import in_parts
 from numgrad.loops.language import (
     ONE,
     ZERO,
@@ -209,9 +210,11 @@ class Reader(Assignments):
         upwards = isinstance(start, Const) and start.value >= 0 and isinstance(step, Const) and step.value > 0
         if upwards and scope.bound.get(s.target.id) == 1:
             self.turns_below[var] = self.resolve(stop)
+        mark = len(self.makings)
         body = self._turn(s, s.body, scope)
         leaving = self._leaving(s, scope)
-        out.append(For(line, var, start, stop, step, body, leaving, parallel))
+        made = frozenset([array for array, _, _ in self.makings[mark:]])
+        out.append(For(line, var, start, stop, step, body, leaving, parallel, made=made))
         self._in_parts(out[-1], s.target.id)
 
     def _in_parts(self, loop: Any, name: str) -> None:
@@ -366,6 +369,8 @@ def read(
     rewritten: dict[str, set[Any]] = {"changed": set(), "private": set(), "apart": set()}
     while True:
         try:
-            return Reader(function, kinds, checkpoint, surroundings, rewritten).unit
+            unit = Reader(function, kinds, checkpoint, surroundings, rewritten).unit
+            in_parts(unit)
+            return unit
         except RewriteError as entry:
             rewritten[entry.why].add(entry.key)

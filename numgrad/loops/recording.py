@@ -156,6 +156,10 @@ class Recording:
             arrays(s.value, total)
         return total
 
+    def needed_after(self, block: Any) -> frozenset[str]:
+        """Names whose values after a block the reverse of the block itself needs."""
+        return self._needed(block, frozenset())
+
     def _needed(self, block: Any, need: frozenset[str]) -> frozenset[str]:
         """Names whose values after the block the reverse needs, given those whose values before it are needed."""
         for s in items(block):

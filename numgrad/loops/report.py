@@ -33,9 +33,6 @@ def report_of(translation: Any) -> str:
     loops = [s for s in walk(versions.top) if isinstance(s, Loop)]
     silent = [s for s in loops if not rec.reversible(s)]
     lines.append(f"loops: {len(loops)}, of which {len(silent)} have no reverse")
-    for s in loops:
-        if getattr(s, "parallel", False):
-            lines.append(f"line {s.line.number}: prange runs serially: it is not shown that its turns are independent")
     lines += unit.notes
     return "\n".join(lines)
 

@@ -83,6 +83,9 @@ class Reverse:
 
     def loop(self, s: For, adj: Adjoint) -> None:
         """The turns of a loop, the last one first."""
+        if id(s) in self.forward.forks:
+            self.forward.forks[id(s)].reverse(self, adj)
+            return
         out = adj.lines
         adj.settle(self.touched(s))
         body = self.nested(s.body, adj)

@@ -38,8 +38,8 @@ class Bounds:
             return self._joined(e.op, *[self._bound(a, up) for a in e.args])
         if e.op == "-":
             return self._joined("-", self._bound(e.args[0], up), self._bound(e.args[1], not up))
-        if e.op == "//" and isinstance(e.args[1], Const) and e.args[1].value > 0:
-            return self._joined("//", self._bound(e.args[0], up), e.args[1])
+        if e.op == "//" and self._is_fixed(e.args[1]) and self._is_positive(op("-", e.args[1], ONE)):
+            return self._joined("//", self._bound(e.args[0], up), self._bound(e.args[1], up))
         if e.op == "*" and all(self._is_positive(a) for a in e.args):
             return self._joined("*", *[self._bound(a, up) for a in e.args])
         return None
@@ -48,8 +48,15 @@ class Bounds:
         return None if None in parts else op(name, *parts)  # type: ignore[arg-type]
 
     def _is_positive(self, e: Expr) -> bool:
-        low = self.lower(e)
-        return isinstance(low, Dim) or (isinstance(low, Const) and low.value >= 0)
+        return _is_counted(self.lower(e))
+
+    def _is_fixed(self, e: Expr) -> bool:
+        """Whether an expression has one value, that shapes and integer arguments determine."""
+        if isinstance(e, Var) and e.name in self.v.where:
+            return self._is_fixed(self.v.where[e.name][1].value)
+        if isinstance(e, Var):
+            return e.name not in self.v.changing | self.v.unit.found and e.name not in self.v.turns
+        return isinstance(e, (Const, Dim)) or (isinstance(e, Op) and all(map(self._is_fixed, e.args)))
 
     def _variable(self, e: Var, up: bool) -> Expr | None:
         if e.name in self.v.where:
@@ -66,7 +73,19 @@ class Bounds:
 
     def trips(self, s: For) -> Expr | None:
         """The most turns of a loop."""
+        if s.most is not None:
+            return self.upper(s.most)
         return self.upper(trips(s)) if isinstance(s.step, Const) else None
+
+
+def _is_counted(low: Expr | None) -> bool:
+    """Whether a lower bound is 0 or more."""
+    if isinstance(low, Op) and low.op == "max":
+        return any(map(_is_counted, low.args))
+    if isinstance(low, Op) and low.op == "-" and low.args[1] == ONE and isinstance(low.args[0], Op):
+        inner = low.args[0]  # max(1, ...) - 1
+        return inner.op == "max" and any(isinstance(a, Const) and a.value >= 1 for a in inner.args)
+    return isinstance(low, Dim) or (isinstance(low, Const) and low.value >= 0)
 
 
 def rooms_of_block(forward: Forward, block: Any, bounds: Bounds) -> Rooms:
@@ -109,6 +128,9 @@ def _statement(forward: Forward, s: Any, bounds: Bounds) -> Rooms:
     if id(s) in forward.parts:
         rooms: Rooms = forward.parts[id(s)].rooms(forward)
         return rooms
+    if id(s) in forward.forks:
+        regions: Rooms = forward.forks[id(s)].rooms()
+        return regions
     if isinstance(s, For):
         bounds.loops[s.var] = s
     inner = _block(forward, s.body, bounds)

@@ -23,6 +23,7 @@ Role = Literal[
     "tape",
     "work",
     "used",
+    "room",
     "status",
 ]
 SHORT = 1  # status of a sweep whose memory did not suffice; nothing was written past its end
@@ -169,8 +170,9 @@ class Parameter:
         What it is for:
         ``argument``: read only. ``result``, ``grad_argument``, ``result_tangent``: written, whatever they hold before.
         ``grad_result``, ``tangent``: read only. ``kept``, ``tape``: written by `record`, only read by `reverse`.
-        ``work``: memory without meaning before and after. ``used``: int64, three elements: how much of the tapes of reals, integers
-        and truth values was used; written by `record` and `count`, read by `reverse`.
+        ``work``: memory without meaning before and after. ``used``: int64: how much of the tapes of reals, integers and truth
+        values was used, then the numbers that `Sweeps.rooms` names; written by `record` and `count`, read by `reverse`.
+        ``room``: a number that `count` finds; `record` takes it or a larger one.
         ``status``: int64, one element; left alone if all is well.
     of
         The name of the argument, result or block of memory that it belongs to.
@@ -199,8 +201,9 @@ class Sweep:
         For numbers of lines of the text, the line of the user's text.
     scope
         What the text's global names stand for in plain Python: ``math``, ``np``, ``room`` and what the user's function refers to.
-        ``room(memory, place, *extents)`` is the array of these extents that lies in memory from a place on; compiled code
-        replaces it by an intrinsic.
+        ``room(memory, place, *extents)`` is the array of these extents that lies in memory from a place on, and
+        ``fork_parts(function, parts, given)`` calls one of the text's further functions; compiled code replaces both by
+        intrinsics.
     """
 
     name: str
@@ -224,6 +227,12 @@ def _function_of(sweep: Sweep) -> Callable[..., None]:
     exec(compile(sweep.text, file, "exec"), scope)
     function: Callable[..., None] = scope[sweep.name]
     return function
+
+
+def fork_parts(function: Callable[..., None], parts: int, given: tuple[Any, ...]) -> None:
+    """Call ``function(part, *given)`` for all parts; compiled code does it on all threads."""
+    for part in range(parts):
+        function(part, *given)
 
 
 def room(memory: np.ndarray[Any, Any], first: int, *extents: int) -> np.ndarray[Any, Any]:
@@ -260,6 +269,8 @@ class Sweeps:
         Whether what it returns is one value, and no tuple.
     checkpoints, again
         Loops whose tapes are made in parts, and the memory that the reverse takes for the parts.
+    rooms
+        Numbers that only `count` can tell (role ``room``): how much of a tape a part of the turns of a `prange` needs.
     """
 
     name: str
@@ -278,3 +289,4 @@ class Sweeps:
     single: bool = True
     checkpoints: tuple[Checkpoint, ...] = ()
     again: tuple[Memory, ...] = ()
+    rooms: tuple[str, ...] = ()

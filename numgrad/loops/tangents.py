@@ -8,7 +8,8 @@ from numgrad.errors import TranslationError
 from numgrad.loops.backward import do, slope
 from numgrad.loops.code import Code, span
 from numgrad.loops.extents import WorkMemory
-from numgrad.loops.forward import FIRST_FAILURE, ZEROS, branch, swapped
+from numgrad.loops.forks import Fork
+from numgrad.loops.forward import FIRST_FAILURE, ZEROS, Forward, branch, swapped
 from numgrad.loops.kinds import kinds
 from numgrad.loops.language import (
     Assign,
@@ -40,11 +41,61 @@ class Tangents:
 
     def __init__(self, unit: Unit, needs: set[str], names: Any, traced: set[str]) -> None:
         self.unit, self.names, self.traced = unit, names, traced
+        self.forward: Forward  # of the sweep that is written
         self.body = unit.body
         self.made: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
         params = {n: "i" if k.dtype[0] == "u" else k.dtype[0] for n, k in unit.params if not k.ndim}
         self.kinds = kinds(unit.body, params, unit.arrays)
         self.active = varied(unit.body, needs, reals(self.kinds, unit.arrays))
+
+    def sweep(self, t: Any) -> Sweep:
+        """Results and their tangents."""
+        unit, names, dot = self.unit, self.names, self.names.dot
+        forward = self.forward = t._forward(None, "plain")
+        work = WorkMemory(unit, "work", names)
+        forward.memory = (work, [])
+        body: list[Any] = [forward.memory[1]]
+        for n in unit.locals:
+            begin, self.made[n] = work.made(n, n)
+            body += begin
+            if n in self.active:
+                begin, then = work.made(f"{n}{dot}", n, "f8")
+                body, self.made[n] = [*body, *begin], [*self.made[n], *then]
+                forward.fill(f"{n}{dot}", n, "0.0", self.made[n] if then else body)
+        inputs = []
+        for n in t.needs:
+            kind = t.kinds[n]
+            name = f"{n}{dot}" if kind.ndim else names.own(f"tangent_{n}")
+            inputs.append(Parameter(name, kind.dtype, max(1, kind.ndim), "tangent", n))
+            if not kind.ndim:
+                body.append(f"{n}{dot} = {name}[0]")
+        body += [f"{n} = {ZEROS[t.versions.kinds[n]]}" for n in self.numbers(t.versions.kinds) if n not in t.kinds]
+        body += [f"{n}{dot} = 0.0" for n in self.numbers(t.versions.kinds) if n in self.active and n not in t.needs]
+        body += [f"{n}{names.id} = {t.ids[n]}" for n in sorted(t.traced)]
+        self.block(unit.body, body)
+        dots = []
+        for (r, _), raw in zip(t.results, unit.results, strict=True):
+            on = raw[1] in self.active
+            name = names.own(f"{r.name}_tangent")
+            if r.needs_grad:
+                dots.append(Parameter(name, r.dtype, max(1, len(r.shape)), "result_tangent", r.name))
+            if r.shape:
+                t._by_identity(r, raw[1], lambda n, into, to=r.name: forward.copy(to, n, n, into), body)  # type: ignore[misc]
+                if r.needs_grad:
+                    t._by_identity(r, raw[1], lambda n, into, to=name: forward.copy(to, f"{n}{dot}", n, into), body)  # type: ignore[misc]
+            else:
+                body.append(f"{r.name}[0] = {raw[1]}")
+                if r.needs_grad:
+                    body.append(f"{name}[0] = {raw[1]}{dot}" if on else f"{name}[0] = 0.0")
+        parameters = [
+            *t._arguments(),
+            *inputs,
+            *t._outputs("result", "", False),
+            *dots,
+            *t._blocks(work.blocks(), "work"),
+            t._status(),
+        ]
+        return t._sweep("tangent", parameters, work.blocks(), body, forward)
 
     def numbers(self, known: dict[str, str]) -> list[str]:
         """Numbers that are assigned."""
@@ -115,54 +166,6 @@ class Tangents:
         x = e.args[0]
         return Op("select", (Op(">", (x, Const(0.0))), op("*", op("*", d, e), Op("log", (x,))), Const(0.0)))
 
-    def sweep(self, t: Any) -> Sweep:
-        """The sweep of a translation that gives results and their tangents."""
-        unit, dot, kinds = self.unit, self.names.dot, t.versions.kinds
-        forward = t._forward(None, "plain")
-        work = WorkMemory(unit, "work", self.names)
-        body: list[Any] = []
-        for n in unit.locals:
-            begin, self.made[n] = work.made(n, n)
-            body += begin
-            if n in self.active:
-                begin, then = work.made(f"{n}{dot}", n, "f8")
-                body, self.made[n] = [*body, *begin], [*self.made[n], *then]
-                forward.fill(f"{n}{dot}", n, "0.0", self.made[n] if then else body)
-        inputs = []
-        for n in t.needs:
-            kind = t.kinds[n]
-            name = f"{n}{dot}" if kind.ndim else self.names.own(f"tangent_{n}")
-            inputs.append(Parameter(name, kind.dtype, max(1, kind.ndim), "tangent", n))
-            if not kind.ndim:
-                body.append(f"{n}{dot} = {name}[0]")
-        body += [f"{n} = {ZEROS[kinds[n]]}" for n in self.numbers(kinds) if n not in t.kinds]
-        body += [f"{n}{dot} = 0.0" for n in self.numbers(kinds) if n in self.active and n not in t.needs]
-        body += [f"{n}{self.names.id} = {t.ids[n]}" for n in sorted(self.traced)]
-        self.block(unit.body, body)
-        dots = []
-        for (r, _), raw in zip(t.results, unit.results, strict=True):
-            on = raw[1] in self.active
-            name = self.names.own(f"{r.name}_tangent")
-            if r.needs_grad:
-                dots.append(Parameter(name, r.dtype, max(1, len(r.shape)), "result_tangent", r.name))
-            if r.shape:
-                t._by_identity(r, raw[1], lambda n, into, to=r.name: forward.copy(to, n, n, into), body)  # type: ignore[misc]
-                if r.needs_grad:
-                    t._by_identity(r, raw[1], lambda n, into, to=name: forward.copy(to, f"{n}{dot}", n, into), body)  # type: ignore[misc]
-            else:
-                body.append(f"{r.name}[0] = {raw[1]}")
-                if r.needs_grad:
-                    body.append(f"{name}[0] = {raw[1]}{dot}" if on else f"{name}[0] = 0.0")
-        parameters = [
-            *t._arguments(),
-            *inputs,
-            *t._outputs("result", "", False),
-            *dots,
-            *t._blocks(work.blocks(), "work"),
-            t._status(),
-        ]
-        return t._sweep("tangent", parameters, work.blocks(), body)
-
     # ---- statements -----------------------------------------------------------------------------------------------------
 
     def block(self, stmts: list[Any], out: list[Any]) -> None:
@@ -213,6 +216,12 @@ class Tangents:
             out += self.made[s.array]
         elif isinstance(s, Fail):
             out += [Code(f"{self.names.own('status')}[0] = {FIRST_FAILURE + s.number}", s.line), Code("return", s.line)]
+        elif isinstance(s, For) and s.parallel:
+            fork = Fork(self.forward, s)
+            first: list[Any] = [f"{n} = {ZEROS[self.kinds[n]]}" for n in fork.numbers]
+            first += [f"{n}{dot} = 0.0" for n in fork.numbers if n in self.active]
+            self.block(s.body, first)
+            out += fork.forked(self.forward, first)
         else:
             body: list[Any] = []
             self.block(s.body, body)

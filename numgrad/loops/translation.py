@@ -10,6 +10,7 @@ import numpy as np
 
 from numgrad.loops import code, sweeps
 from numgrad.loops.extents import WorkMemory, extent
+from numgrad.loops.forks import FORK, forks_of
 from numgrad.loops.forward import TAPES, ZEROS, Forward, Namer
 from numgrad.loops.language import Permute, Unit, walk
 from numgrad.loops.parts import again_of, memory_of, parts_of
@@ -83,7 +84,10 @@ class _Translation:
 
         self.rec = Recording(self.versions, self.active, uses, recompute)
         self.swapped = {n for s in walk(self.versions.top) if isinstance(s, Permute) for n in s.targets}
-        self.parts = parts_of(Forward(self.versions, self.active, self.rec, self.names, "record"), self.versions.top)
+        forward = Forward(self.versions, self.active, self.rec, self.names, "record")
+        self.forks = forward.forks = forks_of(forward, self.versions.top)
+        self.found = [(fork, k) for fork in self.forks.values() for k in fork.unknown()]
+        self.parts = parts_of(forward, self.versions.top)
         self.ids = {n: k for k, n in enumerate(sorted(self.swapped))}
         changed = {r[1] for r in unit.results if r[0] == "changed"} & self.swapped
         self.traced = {n for n in self.swapped if changed & self._swapped_with(n)}
@@ -93,7 +97,7 @@ class _Translation:
     def _scope(self) -> dict[str, Any]:
         rooms: dict[str, Any] = {f"room{k}": sweeps.room for k in range(1, 7)}
         ahead = {self.names.own("turns_ahead"): turns_ahead} if self.parts else {}
-        return {"math": math, "np": np, **rooms, **ahead, **WORDS, **self.unit.scope}
+        return {"math": math, "np": np, FORK: sweeps.fork_parts, **rooms, **ahead, **WORDS, **self.unit.scope}
 
     def _results(self) -> list[tuple[Result, str]]:
         """Results, and the names whose values they are."""
@@ -145,9 +149,11 @@ class _Translation:
     def _used(self) -> Parameter:
         return Parameter(self.names.own("used"), "i8", 1, "used", "")
 
-    def _sweep(self, ending: str, parameters: list[Parameter], memory: tuple[Memory, ...], body: list[Any]) -> Sweep:
+    def _sweep(
+        self, ending: str, parameters: list[Parameter], memory: tuple[Memory, ...], body: list[Any], forward: Forward
+    ) -> Sweep:
         name = f"{self.unit.name}_{ending}" if self.unit.name.isidentifier() else f"function_{ending}"
-        shown, lines = code.function(name, [p.name for p in parameters], body)
+        shown, lines = code.functions([(name, [p.name for p in parameters], body), *forward.functions])
         return Sweep(name, shown, tuple(parameters), memory, lines, self.scope)
 
     # ---- forward sweeps -------------------------------------------------------------------------------------------------
@@ -169,6 +175,7 @@ class _Translation:
             lines += [f"{first} = 0" for _, first in forward.tapes.values()]
             if forward.mode == "count":
                 lines += [f"{forward.top(kind)} = 0" for kind in forward.tapes]
+                lines += [f"{n} = 0" for fork, k in self.found for n in (fork.size(k), fork.times(k))]
         lines += [f"{n}{self.names.id} = {k}" for n, k in self.ids.items() if forward.records or n in self.traced]
         lines += [f"{n} = {ZEROS[self.versions.kinds[n]]}" for n in self._unset()]
         return lines
@@ -234,6 +241,7 @@ class _Translation:
         forward = Forward(self.versions, self.active, rec, self.names, mode)
         forward.traced = self.traced
         forward.parts = self.parts if mode in ("record", "count") else {}
+        forward.forks, forward.scope = self.forks if mode != "joined" else {}, self.scope
         return forward
 
     def plain(self) -> Sweep:
@@ -241,7 +249,8 @@ class _Translation:
         forward = self._forward(None, "plain")
         work = WorkMemory(self.unit, "work", self.names)
         outs = self._direct(set())
-        body = self._head(forward, None, work, outs)
+        forward.memory = (work, [])
+        body = [*self._head(forward, None, work, outs), forward.memory[1]]
         forward.block(self.versions.top, body, True)
         body += self._finish(forward, outs)
         parameters = [
@@ -250,7 +259,7 @@ class _Translation:
             *self._blocks(work.blocks(), "work"),
             self._status(),
         ]
-        return self._sweep("plain", parameters, work.blocks(), body)
+        return self._sweep("plain", parameters, work.blocks(), body, forward)
 
     def _ends(self) -> list[tuple[str, str]]:
         """What is pushed when all is done: last values of canonical numbers, and which array each name stands for."""
@@ -262,7 +271,8 @@ class _Translation:
         forward = self._forward(self.rec, mode)
         kept, work = WorkMemory(self.unit, "kept", self.names), WorkMemory(self.unit, "work", self.names)
         outs = self._direct({n for n in self.unit.locals if self._is_kept(n)}) if mode == "record" else {}
-        body = self._head(forward, kept if mode == "record" else None, work, outs)
+        forward.memory = (work, [])
+        body = [*self._head(forward, kept if mode == "record" else None, work, outs), forward.memory[1]]
         body.append(
             "# forward, with what the reverse needs" if mode == "record" else "# forward, counting what is recorded"
         )
@@ -288,6 +298,8 @@ class _Translation:
         )
         used = self._used()
         marks = [f"{used.name}[{n}] = {forward.tapes[k][1]}" for n, k in enumerate(TAPES)]
+        rooms_found = [fork.size(k) for fork, k in self.found]
+        found = [f"{used.name}[{n}] = {room}" for n, room in enumerate(rooms_found, len(TAPES))]
         saved = (*kept.blocks(), *tapes)
         record = self._sweep(
             "record",
@@ -296,20 +308,27 @@ class _Translation:
                 *self._outputs("result", "", False),
                 *self._blocks(kept.blocks(), "kept"),
                 *self._blocks(tapes, "tape"),
+                *[Parameter(room, "i8", 0, "room", room) for room in rooms_found],
                 *self._blocks(work.blocks(), "work"),
                 used,
                 self._status(),
             ],
             work.blocks(),
-            [*body, *marks],
+            [*body, *marks, *found],
+            forward,
         )
         body, forward_count, _, work, _ = self.recording("count")
-        marks = [f"{used.name}[{n}] = max({forward_count.top(k)}, {forward.tapes[k][1]})" for n, k in enumerate(TAPES)]
+        more = {k: "".join([f" + {f.times(j)} * {f.size(j)}" for f, j in self.found if j == k]) for k in TAPES}
+        marks = [
+            f"{used.name}[{n}] = max({forward_count.top(k)}, {forward.tapes[k][1]}){more[k]}"
+            for n, k in enumerate(TAPES)
+        ]
         count = self._sweep(
             "count",
             [*self._arguments(), *self._blocks(work.blocks(), "work"), used, self._status()],
             work.blocks(),
-            [*body, *marks],
+            [*body, *marks, *found],
+            forward_count,
         )
         tangents = Tangents(self.unit, set(self.needs), self.names, self.traced)
         failures = tuple(Failure(line, error, message) for line, error, message in self.unit.failures)
@@ -330,6 +349,7 @@ class _Translation:
             self.unit.single,
             tuple([each.said() for each in self.parts.values()]),
             again_of(self.parts.values()),
+            tuple(rooms_found),
         )
 
     # ---- reverse --------------------------------------------------------------------------------------------------------
@@ -340,6 +360,8 @@ class _Translation:
         backward = Reverse(forward)
         kept, work = WorkMemory(unit, "kept", self.names), WorkMemory(unit, "work", self.names)
         used = self._used()
+        forward.functions, forward.memory = [], (work, [])
+        forward.found = {f.size(k): f"{used.name}[{n}]" for n, (f, k) in enumerate(self.found, len(TAPES))}
         taped = {m.name for m in tapes}
         body: list[Any] = ["# places on the tapes"]
         body += [f"{p} = {used.name}[{n}]" for n, (t, p) in enumerate(forward.tapes.values()) if t in taped]
@@ -347,6 +369,7 @@ class _Translation:
         body.append("# local arrays as they were at the end, and the adjoints of arrays")
         body += memory_of(self.parts.values(), forward, work)
         body += self._arrays_at_end(forward, kept, work)
+        body.append(forward.memory[1])
         for n in sorted(self.active & set(unit.arrays)):
             argument = n in self.kinds
             if argument and n not in self.needs:
@@ -381,7 +404,7 @@ class _Translation:
             used,
             self._status(),
         ]
-        return self._sweep("reverse", parameters, work.blocks(), body)
+        return self._sweep("reverse", parameters, work.blocks(), body, forward)
 
     def _arrays_at_end(self, forward: Forward, kept: WorkMemory, work: WorkMemory) -> list[Any]:
         """Arrays that were kept: those that the reverse writes to are copied, so that it can run again."""

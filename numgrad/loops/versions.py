@@ -6,6 +6,7 @@ loop's body or of a branch, and before a nested block that changes it. So most v
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from numgrad.loops.kinds import kind_of, kinds
@@ -252,7 +253,8 @@ class Versions:
         body = Block()
         self._block(stmts, body, inner, again)
         self._ends(body, inner, changed, again, s.line)
-        block.stmts.append(For(s.line, var, start, stop, step, body, s.exit, s.parallel, s.checkpoint))
+        most = None if s.most is None else self._renamed(s.most, env)
+        block.stmts.append(replace(s, var=var, start=start, stop=stop, step=step, body=body, most=most))
 
 
 def leaves(e: Expr, into: set[str] | None = None) -> set[str]:

@@ -147,6 +147,7 @@ class Kernel:
         reassociate: bool = False,
         checked: bool = False,
         descends: bool = False,
+        forks: bool = False,
     ) -> None:
         self.py_func = function
         self.name = function.__name__
@@ -154,6 +155,7 @@ class Kernel:
         self.__doc__ = function.__doc__
         self.reassociate = reassociate
         self.checked = checked  # each index, whose error is the status BAD_INDEX
+        self.forks = forks  # it has regions of its own, so that a launch needs the pool's workers also for one chunk
         self.descends = descends  # its outer loops go down, which LLVM has to be told
         self.parameters, self.takes_worker = declared_parameters(function, declaration, records)
         open_types = [p.type for p in self.parameters if p.record is None and p.type not in SCALAR_TYPES]

@@ -198,3 +198,9 @@ def run_region(pool, entry, slots, work, grain, workers):
             end = work if work - first <= grain else first + grain
             call_entry(entry, slots, first, end, 0)
             first = end
+
+
+@native(6)
+def region(pool, entry, slots, work, grain, workers):
+    """`run_region`, for kernels that have parts of their own: by its address, lest their code contain it."""
+    run_region(pool, entry, slots, work, grain, workers)

@@ -189,7 +189,9 @@ class Program:
             raise KernelError(f"a program's arguments take {len(frame)} words, expected at most {_MOST_FRAME_WORDS}")
         first_patch = HEADER_WORDS + len(heads)
         first_frame = first_patch + len(patches)
-        self.splits = any(launch.work > launch.grain for launch in launches)
+        self.splits = any(
+            launch.work > launch.grain or any(part.kernel.forks for part in launch.parts) for launch in launches
+        )
         self.has_table = address_count > _MOST_ADDRESSES
         release = sum(launch.cost for launch in launches) > _GIL_COST
         header = [len(self.launches), len(patches) // PATCH_WORDS, len(frame), int(release), first_patch, first_frame]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 
+from tests.loops import parallel_statements
 from tests.loops.expressions import HELPERS, Expressions, Table
 
 CORE = frozenset({"helpers"})
@@ -32,6 +33,7 @@ _DEEPEST = 3  # loops in one another
 _MOST_TURNS = 40  # of the loops around, together
 
 statement = Table()
+statement.rows += parallel_statements.TABLE.rows
 
 
 class Generator(Expressions):
@@ -434,32 +436,6 @@ def _found(g: Generator, depth: int, room: int) -> None:
     g.emit(depth + 1, f"{new}[{i} // 2] += {g.leaf()} * {new}[{i}]")
     g.indices.remove(i)
     g.emit(depth, f"{total} = math.tanh({new}[{k}] * {g.leaf()} + {new}.sum())")
-    return None
-
-
-@statement(1.5, "prange")
-def _prange(g: Generator, depth: int, room: int) -> None:
-    """Turns that are independent: each writes its own element, reads what none writes, and adds to a sum."""
-    if not g.may_loop(room) or depth > 1:
-        return _assign(g, depth, room)
-    i, new, local = g.name("i"), g.name("w"), g.name("v")
-    total = g.r.choice(["s", "t", "u"])
-    read = [name for name in g.scalars if name != total]
-    saved, few = g.scalars, g.few
-    g.emit(depth, f"{new} = np.zeros(4)")
-    g.emit(depth, f"for {i} in prange(4):")
-    g.scalars, g.few = read, None
-    g.indices.append(i)
-    g.emit(depth + 1, f"{local} = {g.value()}")
-    if g.r.random() < 0.5:
-        g.emit(depth + 1, f"for j in range({g.r.randint(1, 3)}):")
-        g.emit(depth + 2, f"{local} = math.tanh({local} * {g.leaf()} + {g.leaf()})")
-    g.scalars = [*read, local]
-    g.emit(depth + 1, f"{new}[{i}] = math.tanh({g.value()})")
-    g.emit(depth + 1, f"{total} += math.tanh({g.value()})")
-    g.indices.remove(i)
-    g.scalars, g.few = saved, few
-    g.vectors.append((new, 4))
     return None
 
 

@@ -17,6 +17,8 @@ import pytest
 
 from numgrad.loops.backward import Adjoint
 from numgrad.loops.code import Code, span
+from numgrad.loops.forks import Fork
+from numgrad.loops.independence import _Proof
 from numgrad.loops.language import Assign, Const, For, If, Loop, Op, Permute, Store, items, walk
 from numgrad.loops.parts import Parts
 from numgrad.loops.recording import Recording
@@ -259,6 +261,68 @@ def _replaced(lines: list[Any], old: str, new: str) -> list[Any]:
         _replaced(x, old, new) if isinstance(x, list) else Code(x.replace(old, new), getattr(x, "line", None))
         for x in lines
     ]
+
+
+# ---- turns that are independent ----------------------------------------------------------------------------------
+
+
+@mutant("takes numbers that go from turn to turn for private ones", 200)
+def _(patch: Patch) -> None:
+    patch.setattr(_Proof, "_numbers", lambda self: {})
+
+
+@mutant("takes any updates of a number for a reduction", 200)
+def _(patch: Patch) -> None:
+    def reduction(original: Any, self: Any, name: str) -> str | None:
+        return original(self, name) or "+"
+
+    _around(patch, _Proof, "_reduction", reduction)
+
+
+READ_BY_ANOTHER = """
+def f(x, y, a, m, n):
+    b = a.copy()
+    for i in prange(1, 4):
+        b[i] = math.tanh(b[i - 1] * x + b[i])
+    return b[3] * y
+"""
+
+
+@mutant("lets turns read what others write", 0, READ_BY_ANOTHER)
+def _(patch: Patch) -> None:
+    def array(original: Any, self: Any, name: str, accesses: Any) -> None:
+        original(self, name, [each for each in accesses if each[1]] or accesses)
+
+    _around(patch, _Proof, "_array", array)
+
+
+ROUND_THE_END = """
+def f(x, y, a, m, n):
+    b = a.copy()
+    for i in prange(5):
+        b[i - 1] = math.tanh(b[i - 1] * x + b[i - 1] * y + i)
+    return b[3] * y
+"""
+
+
+@mutant("forgets that a negative index is an element at the end", 0, ROUND_THE_END)
+def _(patch: Patch) -> None:
+    patch.setattr(_Proof, "_is_counted", lambda *args: True)
+
+
+@mutant("takes what all turns read for what neighbours read", 0, """
+def f(x, y, a, m, n):
+    s = 0.0
+    for i in prange(4):
+        s += math.sin(a[i] * a[0] * x)
+    return s
+""")  # fmt: skip
+def _(patch: Patch) -> None:
+    def reverse(original: Any, self: Any, reverse: Any, adj: Any) -> None:
+        self.loop.shared = frozenset()
+        original(self, reverse, adj)
+
+    _around(patch, Fork, "reverse", reverse)
 
 
 # ---- who notices ------------------------------------------------------------------------------------------------

@@ -26,7 +26,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numba import prange
+
 from numgrad.errors import KernelError
+from numgrad.loops import independence
 from numgrad.loops.structure import outermost
 from tests.loops import duals
 from tests.loops.generator import ALL, Generator, arguments
@@ -34,7 +37,7 @@ from tests.loops.running import Run
 
 NAMES = ("x", "y", "a", "m")  # the real arguments, by which programs are differentiated
 CHANGED = ("a", "m")
-PLAIN: dict[str, Any] = {"math": math, "np": np, "prange": range}
+PLAIN: dict[str, Any] = {"math": math, "np": np, "prange": prange}
 _LARGEST = 1e8  # derivatives beyond it have lost their digits
 
 
@@ -228,10 +231,14 @@ def check_source(source: str, seed: int = 0, how: str = "plain", **options: Any)
     if t is None:
         return "skipped"
     function = duals.scope(source, f"program {seed}", PLAIN)["f"]
+    most = independence.MOST_PARTS
+    independence.MOST_PARTS = (most, 2, 3)[seed % 3]  # parts of one turn or of more
     try:
         return COMPARISONS[how](function, t, **options) or "right"
     except KernelError as error:
         return f"refused: {error}"
+    finally:
+        independence.MOST_PARTS = most
 
 
 def mismatches(seeds: Iterable[int], how: str = "plain", **options: Any) -> tuple[Counter[str], list[str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from numgrad.loops.forks import FORK
 from numgrad.loops.sweeps import SHORT, Kind, Memory, Parameter, Sweep, Sweeps
 from numgrad.loops.translation import translate
 
@@ -20,6 +22,23 @@ def kind_of(value: Any) -> Kind:
     if isinstance(value, np.ndarray):
         return Kind(value.dtype.str[1:], value.ndim)
     return Kind("b1" if isinstance(value, bool | np.bool_) else "i8" if isinstance(value, int | np.integer) else "f8")
+
+
+def apart(function: Callable[..., None], parts: int, given: tuple[Any, ...]) -> None:
+    """`fork_parts` as if all parts ran at the same time: each sees what there was before, and no two may change one element."""
+    arrays = [a for a in given if isinstance(a, np.ndarray)]
+    before = [a.copy() for a in arrays]
+    after = [a.copy() for a in arrays]
+    changed = [np.zeros(a.shape, bool) for a in arrays]
+    for part in reversed(range(parts)):
+        function(part, *given)
+        for a, old, new, done in zip(arrays, before, after, changed, strict=True):
+            mine = (a != old) & ~((a != a) & (old != old))
+            assert not (mine & done).any(), f"two parts of {function.__name__} change one element"
+            new[mine], a[...] = a[mine], old
+            done |= mine
+    for a, new in zip(arrays, after, strict=True):
+        a[...] = new
 
 
 class Run:
@@ -54,14 +73,15 @@ class Run:
 
     def record(self) -> dict[str, np.ndarray]:
         """The results; what `reverse` reads is kept."""
-        used = np.zeros(len(_TAPES), np.int64)
+        used = np.zeros(len(_TAPES) + len(self.sweeps.rooms), np.int64)
         tapes = {p.name: _TAPES.index(p.dtype) for p in self.sweeps.record.parameters if p.role == "tape"}
         if any(block.room is None for block in self.sweeps.saved):
             self._call(self.sweeps.count, {"used": used})
         open_rooms = {b.name: int(used[tapes[b.name]]) if b.name in tapes else _LATE for b in self.sweeps.saved}
         rooms = [open_rooms[b.name] if b.room is None else self._room(b) for b in self.sweeps.saved]
         self.saved = {b.name: self._fresh(n, b.dtype) for b, n in zip(self.sweeps.saved, rooms, strict=True)}
-        self._call(self.sweeps.record, {**self.saved, "used": used})
+        found = dict(zip(self.sweeps.rooms, used[len(_TAPES) :].tolist(), strict=True))
+        self._call(self.sweeps.record, {**self.saved, **found, "used": used})
         assert all(used[k] <= self.saved[name].size for name, k in tapes.items()), "written past a tape"
         self.used = used
         return self.results
@@ -117,7 +137,7 @@ class Run:
             status = np.zeros(1, np.int64)
             values, found = self._values(sweep, given, wanted, room, status)
             before = {name: a.copy() for name, a in self.args.items() if isinstance(a, np.ndarray)}
-            sweep.function(*values)
+            dataclasses.replace(sweep, scope={**sweep.scope, FORK: apart}).function(*values)
             for name, a in before.items():
                 np.testing.assert_array_equal(a, self.args[name], err_msg=f"{sweep.name} changed {name}")
             if status[0] == 0:
@@ -135,7 +155,7 @@ class Run:
         for p in sweep.parameters:
             if p.role == "argument":
                 values.append(self.args[p.of])
-            elif p.role in ("kept", "tape", "used"):
+            elif p.role in ("kept", "tape", "used", "room"):
                 values.append(given["used" if p.role == "used" else p.name])
             elif p.role == "status":
                 values.append(status)

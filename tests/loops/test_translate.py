@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from numba import prange
 
 from numgrad.errors import TranslationError
 from numgrad.loops.randomness import normal, uniform
@@ -223,21 +222,6 @@ def test_a_rule_stands_for_a_function_that_is_not_read() -> None:
 def test_an_integer_has_64_bits() -> None:
     with pytest.raises(TranslationError, match="64 bits"):
         translate(lambda x: x * 1000000000000000000000, [Kind("f8")])
-
-
-def in_parallel(x):
-    out = np.zeros_like(x)
-    total = 0.0
-    for i in prange(x.shape[0]):
-        out[i] = math.sin(x[i]) * x[0]
-        total += out[i]
-    return out, total
-
-
-def test_a_parallel_range_runs_in_order_and_the_report_says_so() -> None:
-    run = Run(in_parallel, (np.array([0.3, -1.2, 0.5]),))
-    agree(run, np.random.default_rng(0), in_parallel(np.array([0.3, -1.2, 0.5])))
-    assert "prange runs serially" in run.sweeps.report
 
 
 def test_gradients_of_gradients_of_a_checkpointed_loop_keep_the_whole_tape() -> None:

@@ -7,9 +7,23 @@ import ast
 _UNKNOWN = float("-inf")
 
 
-def without_negative(function: ast.FunctionDef, tapes: set[str]) -> None:
-    """Write indices of innermost loops that are certainly not negative as unsigned numbers, in place."""
-    lowest = _Lowest(function)
+def without_negative(main: ast.FunctionDef, functions: list[ast.FunctionDef], tapes: set[str]) -> None:
+    """Write indices of innermost loops that are certainly not negative as unsigned numbers, in place.
+
+    ``main`` is one of the functions. It calls the others for numbers of parts, with values that have the same names there.
+    """
+    outer = _Lowest(main)
+    for function in functions:
+        if function is main:
+            _of_function(function, outer, tapes)
+            continue
+        lowest = _Lowest(function)
+        names = [each.arg for each in function.args.args]
+        lowest.known.update({name: outer.of(ast.Name(name)) for name in names[1:]} | {names[0]: 0})
+        _of_function(function, lowest, tapes)
+
+
+def _of_function(function: ast.FunctionDef, lowest: _Lowest, tapes: set[str]) -> None:
     for loop in ast.walk(function):
         if isinstance(loop, ast.For) and not any(isinstance(each, (ast.For, ast.While)) for each in _inside(loop)):
             for each in _inside(loop):
@@ -65,6 +79,10 @@ class _Lowest:
             return self.of(e.left) + self.of(e.right)
         if isinstance(e, ast.BinOp) and isinstance(e.op, ast.Sub) and isinstance(e.right, ast.Constant):
             return self.of(e.left) - e.right.value if type(e.right.value) is int else _UNKNOWN
+        if isinstance(e, ast.BinOp) and isinstance(e.op, ast.Mult):
+            return 0 if self.of(e.left) >= 0 and self.of(e.right) >= 0 else _UNKNOWN
+        if isinstance(e, ast.Call) and isinstance(e.func, ast.Name) and e.func.id in ("max", "min"):
+            return (max if e.func.id == "max" else min)(map(self.of, e.args))
         return _UNKNOWN
 
     def _of_name(self, name: str) -> float:

@@ -12,12 +12,15 @@ import linecache
 import types
 from typing import Any, NamedTuple
 
+from numgrad.kernels.fork import fork_parts
 from numgrad.kernels.room import ROOMS
+from numgrad.loops.forks import FORK
 from numgrad.loops.sweeps import Parameter, Sweep
 from numgrad.ops.loops.indices import without_negative
 from numgrad.runtime.kernel import Device, Kernel, frozen
 
 _READ = ("argument", "tangent", "grad_result")
+POOL = "pool__"  # the last parameter of kernels whose sweep has parts that threads share
 SHARED = ("argument", "tangent")  # roles of what all examples may share
 
 
@@ -65,9 +68,10 @@ class Passing(NamedTuple):
 @functools.lru_cache(1 << 10)
 def kernel_of(sweep: Sweep, passings: tuple[Passing, ...], checked: bool) -> Kernel:
     """The kernel that runs a sweep for examples; its parameters are those of the sweep, in order."""
-    names = [f"p{number}" for number in range(len(passings))]
+    forks = f"{FORK}(" in sweep.text
+    names = [*[f"p{number}" for number in range(len(passings))], *[POOL] * forks]
     span = ["start", "stop", *["worker"] * any(each.parameter.role == "work" for each in passings)]
-    given = [each.passed(name) for each, name in zip(passings, names, strict=True)]
+    given = [*[each.passed(name) for each, name in zip(passings, names, strict=False)], *[POOL] * forks]
     text = (
         f"def sweep({', '.join([*names, *span])}):\n    for n in range(start, stop):\n        run({', '.join(given)})\n"
     )
@@ -75,7 +79,8 @@ def kernel_of(sweep: Sweep, passings: tuple[Passing, ...], checked: bool) -> Ker
     exec(compile(text, "<numgrad sweep>", "exec"), scope)
     descends = any(each.parameter.role == "grad_argument" for each in passings)
     kernel = Kernel(
-        scope["sweep"], ", ".join(each.declared() for each in passings), checked=checked, descends=descends
+        scope["sweep"], ", ".join([*[each.declared() for each in passings], *["const i8[:]"] * forks]), checked=checked,
+        descends=descends, forks=forks,
     )  # fmt: skip
     kernel.name = kernel.__name__ = sweep.name
     return kernel
@@ -86,16 +91,24 @@ def compiled_text(sweep: Sweep) -> Any:
     """The sweep as a function whose rooms and tapes are read by intrinsics; debuggers and tracebacks show its text."""
     tapes = {each.name for each in sweep.parameters if each.role == "tape"}
     tree = ast.parse(sweep.text)
-    [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == sweep.name]
-    without_negative(function, tapes)
+    functions = {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef)}
+    main = functions[sweep.name]
+    without_negative(main, list(functions.values()), tapes)
+    if f"{FORK}(" in sweep.text:
+        main.args.args.append(ast.arg(POOL))
+        for each in ast.walk(main):
+            if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == FORK:
+                each.args.insert(1, ast.Name(POOL, ast.Load()))
     text = ast.unparse(ast.fix_missing_locations(_OfTapes(tapes).visit(tree))) + "\n"
     file = f"<numgrad {sweep.name} in a kernel {id(sweep):x}>"
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     opaque = {
         name: Device(frozen(value)) for name, value in sweep.scope.items() if isinstance(value, types.FunctionType)
     }  # functions with a rule
-    scope: dict[str, Any] = {"__name__": "numgrad.loops.written", **sweep.scope, **opaque, **ROOMS}
+    scope: dict[str, Any] = {"__name__": "numgrad.loops.written", **sweep.scope, **opaque, **ROOMS, FORK: fork_parts}
     exec(compile(text, file, "exec"), scope)
+    for name in functions.keys() - {sweep.name}:
+        scope[name] = Device(scope[name])
     return scope[sweep.name]
 
 

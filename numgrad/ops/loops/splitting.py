@@ -12,6 +12,8 @@ import ast
 import dataclasses
 from typing import Any
 
+from numgrad.loops.forks import FORK
+from numgrad.loops.independence import MOST_PARTS
 from numgrad.loops.sweeps import Extent, Memory, Parameter, Sweep
 
 _MOST_TURNS = 1 << 12  # for which there is room; longer loops stay as they are
@@ -25,13 +27,29 @@ def split(sweep: Sweep) -> Sweep:
     tree = ast.fix_missing_locations(splitter.visit(tree))
     if not splitter.buffers:
         return dataclasses.replace(sweep, text=ast.unparse(tree) + "\n") if splitter.sums else sweep
-    [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
-    function.args.args.append(ast.arg(_TERMS))
-    room = splitter.buffers * _MOST_TURNS
+    size = splitter.buffers * _MOST_TURNS
+    regions = _given_out(tree, sweep.name, size)
+    room = size * regions
     return dataclasses.replace(
-        sweep, text=ast.unparse(tree) + "\n", parameters=(*sweep.parameters, Parameter(_TERMS, "f8", 1, "work", _TERMS)),
+        sweep, text=ast.unparse(ast.fix_missing_locations(tree)) + "\n",
+        parameters=(*sweep.parameters, Parameter(_TERMS, "f8", 1, "work", _TERMS)),
         memory=(*sweep.memory, Memory(_TERMS, "f8", Extent(str(room), lambda shapes, numbers: room))),
     )  # fmt: skip
+
+
+def _given_out(tree: ast.Module, main: str, size: int) -> int:
+    """All functions get the memory for terms, of which each part that threads share has a region; how many regions there are."""
+    functions = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
+    for function in functions:
+        if function.name != main:
+            first = function.args.args[0].arg
+            function.body[:0] = ast.parse(f"{_TERMS} = room1({_TERMS}, {first} * {size}, {size})").body
+        function.args.args.append(ast.arg(_TERMS))
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == FORK:
+            given: Any = each.args[2]
+            given.elts.append(ast.Name(_TERMS, ast.Load()))
+    return MOST_PARTS if len(functions) > 1 else 1
 
 
 class _Splitter(ast.NodeTransformer):

@@ -6,6 +6,8 @@ import linecache
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from numgrad import config
 from numgrad.dtypes import by_code
 from numgrad.errors import OutOfRangeError, ShapeError, TapeError
@@ -16,6 +18,7 @@ from numgrad.ops.loops.kernels import Passing, kernel_of
 from numgrad.ops.rules import Batch, folded, repeated
 from numgrad.ops.view import expand, reshape, unsqueeze
 from numgrad.registry import Op, chain
+from numgrad.runtime import pool, threads
 from numgrad.runtime.kernel import BAD_INDEX
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
@@ -27,9 +30,6 @@ _COST = 16  # elementary operations for each element that a sweep sees, in the e
 _LEAST_COST = (1 << 15) + 1  # so that other threads of Python run meanwhile: a loop may be long
 SAVED = ("kept", "tape", "used")  # roles of what the recording sweep leaves for the reverse
 TAPES = ("f8", "i8", "b1")  # in the order of the role ``used``
-
-
-_USED = Extent("3", lambda shapes, numbers: len(TAPES))
 
 
 class Case(NamedTuple):
@@ -72,11 +72,14 @@ class SweepOp:
         self.more = tuple([each.name for each in sweep.parameters if each.role in read])
         outputs = [each.name for role in written for each in sweep.parameters if each.role == role]
         self.blocks: dict[str, Memory] = {each.name: each for each in (*sweeps.saved, *sweep.memory)}
+        used = len(TAPES) + len(sweeps.rooms)
+        extent = Extent(str(used), lambda shapes, numbers: used)
         self.blocks |= {
-            each.name: Memory(each.name, each.dtype, _USED) for each in sweep.parameters if each.role == "used"
+            each.name: Memory(each.name, each.dtype, extent) for each in sweep.parameters if each.role == "used"
         }
         names = [each.name for each in sweep.parameters if each.role in ("work", *SAVED) and each.name not in self.more]
         self.unknown = tuple([name for name in names if self.blocks[name].room is None])
+        self.unknown += tuple([each.name for each in sweep.parameters if each.role == "room"])
         self._results = {each.name: each for each in sweeps.results}
         self._is_number = {name: kind.ndim == 0 for name, kind in sweeps.arguments}
         self._is_number |= {each.name: not each.shape for each in sweeps.results}
@@ -106,28 +109,35 @@ class SweepOp:
             return chain.dispatch(self.op, inputs, self.params(case))
         key = (case, *[None if each is None else each._spec.shape for each in inputs])
         while True:
-            room = self._rooms.get(key) or (_FIRST_ROOM,) * len(self.unknown)
+            known = self._rooms.get(key)
+            room = known or (_FIRST_ROOM,) * len(self.unknown)
             try:
                 return chain.dispatch(self.op, inputs, self.params(case, room))
             except ShortError:
                 if len(self._rooms) >= _MOST_ROOMS:
                     self._rooms.clear()
-                self._rooms[key] = self._more_room(room, inputs, case)
+                more = self._more_room(room, inputs, case)
+                if known:
+                    more = tuple(map(max, more, room))  # for these values and for those before
+                if more == known:  # the largest tape of the one, and the largest parts of the other
+                    more = tuple([each * (1 + (n in self.blocks)) for n, each in zip(self.unknown, room, strict=True)])
+                self._rooms[key] = more
 
     def _more_room(self, room: tuple[int, ...], inputs: tuple[Any, ...], case: Case) -> tuple[int, ...]:
-        """Enough room for tapes, by a run that counts, and twice the room for memory without meaning."""
+        """Enough room for tapes and their parts, by a run that counts, and twice the room for memory without meaning."""
         used = {} if self.counter is None else self.counter.counts(inputs, case)
-        more = tuple([
+        return tuple([
             used[name] + (used[name] >> 3) if name in used else 2 * before
             for name, before in zip(self.unknown, room, strict=True)
         ])  # fmt: skip
-        return more if any(a > b for a, b in zip(more, room, strict=True)) else tuple([2 * each for each in room])
 
     def counts(self, inputs: tuple[Any, ...], case: Case) -> dict[str, int]:
-        """Of the sweep that counts: how much of each tape is used, at most by one example."""
+        """Of the sweep that counts: how much of each tape is used, at most by one example, and `Sweeps.rooms`."""
         used = self.apply(inputs, case).tolist()
-        tapes = [each for each in self.sweeps.record.parameters if each.role == "tape"]
-        return {each.name: max([row[TAPES.index(each.dtype)] for row in used], default=0) for each in tapes}
+        places = {
+            each.name: TAPES.index(each.dtype) for each in self.sweeps.record.parameters if each.role == "tape"
+        } | {name: number for number, name in enumerate(self.sweeps.rooms, len(TAPES))}
+        return {name: max([row[place] for row in used], default=0) for name, place in places.items()}
 
     def role_of(self, name: str) -> str:
         """The role of one of the sweep's parameters."""
@@ -232,12 +242,12 @@ class SweepOp:
                 written[name] = b.output(by_code(each.dtype), (*lead, *shape_of(each)))
         passings, arguments = [], []
         for each in self.sweep.parameters:
-            is_number = each.role not in (*SAVED, "work", "status", WHERE) and self._is_number[each.of]
+            is_number = each.role not in (*SAVED, "work", "status", "room", WHERE) and self._is_number[each.of]
             name = each.of if each.role == "argument" else each.name
             passing = Passing(each, is_number, own.get(name, True))
             passings.append(passing)
             if passing.is_scalar:
-                arguments.append(params[name])
+                arguments.append(rooms[name] if each.role == "room" else params[name])
                 continue
             if each.role == "status":
                 arguments.append(STATUS)
@@ -260,8 +270,11 @@ class SweepOp:
             arguments.append(operand.array(*leading, *shape))
         seen = sum([product(argument.shape) for argument in arguments if hasattr(argument, "shape")])
         each_cost = _COST * seen // max(count, 1)
+        kernel = kernel_of(self.sweep, tuple(passings), self.checked or config.checks_indices())
+        if kernel.forks:
+            arguments.append(b.constant(np.array([threads.ADDRESS, pool.region.address()])))
         b.launch(
-            kernel_of(self.sweep, tuple(passings), self.checked or config.checks_indices()), *arguments, work=count,
+            kernel, *arguments, work=count,
             grain=max(1, GRAIN_COST // max(each_cost, 1)), cost=max(_LEAST_COST, each_cost * count),
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from numgrad.dtypes import int64
 from numgrad.errors import OutOfRangeError
+from numgrad.loops.forks import FORK
 from numgrad.loops.sweeps import Line, Parameter, Sweep
 from numgrad.ops.creation import full
 from numgrad.ops.loops.sweep_op import WHERE, Case, SweepOp
@@ -72,14 +73,34 @@ def _traced(sweep_op: SweepOp, mark: Callable[..., Any], inputs: Sequence[Any], 
 
 
 def _marked(sweep: Sweep, body: Callable[[list[ast.stmt], set[str]], list[ast.stmt]]) -> Sweep:
-    tree = ast.parse(sweep.text)
-    [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == sweep.name]
-    function.args.args.append(ast.arg(WHERE))
+    """The sweep with marks; parts that threads would share run one after the other."""
+    tree = _Serial().visit(ast.parse(sweep.text))
     arrays = {each.name for each in sweep.parameters if each.ndim}
-    function.body = body(function.body, arrays)
+    for function in sorted(tree.body, key=lambda each: each.name != sweep.name):
+        function.args.args.append(ast.arg(WHERE))
+        function.body = body(function.body, arrays)
     parameter = Parameter(WHERE, "i8", 1, WHERE, WHERE)  # type: ignore[arg-type]  # a role that no translation has
     text = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
     return dataclasses.replace(sweep, text=text, parameters=(*sweep.parameters, parameter))
+
+
+class _Serial(ast.NodeTransformer):
+    """Calls the function of a part for one part after the other."""
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        """``fork_parts(function, parts, given)`` as a loop."""
+        call: Any = node.value
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == FORK):
+            return node
+        function, parts, given = call.args
+        names = ", ".join([ast.unparse(each) for each in given.elts])
+        [loop] = ast.parse(
+            f"for part__ in range({ast.unparse(parts)}):\n    {function.id}(part__, {names}, {WHERE})"
+        ).body
+        for each in ast.walk(loop):
+            if hasattr(each, "lineno"):
+                each.lineno = 0  # of no line of the user's
+        return loop
 
 
 def _before(sweep: Sweep) -> Sweep:
