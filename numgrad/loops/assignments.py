@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from numgrad.loops.aliases import Mark
 from numgrad.loops.calls import Calls
 from numgrad.loops.expressions import OPERATORS
 from numgrad.loops.language import Const, Expr, Load, Permute, Store, Var, arrays, assigned, op, scalars, written
@@ -131,9 +132,9 @@ class Assignments(Calls):
             elif isinstance(v, View):
                 v = self.settled(v, line, out)
                 if v.array in filled:
-                    if isinstance(t, ast.Name) and v.array in self.before:
-                        self.copies.append((t.id, v.array, scope, s))
-                    v = self.stored(v, "held", node, scope, out)
+                    whose, v = v.array, self.stored(v, "held", node, scope, out)
+                    if isinstance(t, ast.Name):
+                        self.same_as(v.array, whose, t.id, s, scope, out)
             elif isinstance(v, Lazy) and (None in earlier or self.reads(v) & filled):
                 v = self.stored(v, "held", node, scope, out)
             held.append(v)
@@ -204,16 +205,14 @@ class Assignments(Calls):
                     self.namings.append((value.array, self.loops(), line, self._read_before(name, s, scope)))
                     self.shared.append((name, value.array, scope, s))
                     return
-                if not new:
-                    self.copies.append((name, value.array, scope, s))
-            scope.names[name] = self.stored(value, name, node, scope, out)
+            scope.names[name] = mine = self.stored(value, name, node, scope, out)
+            if isinstance(value, View):
+                self.same_as(mine.array, value.array, name, s, scope, out)
             return
         if not isinstance(bound, View) or not bound.is_whole or len(bound.shape) != len(value.shape):
             raise self.fail(s, scope, f"{name} names something else elsewhere", "take two names")
         if value == bound:
             return
-        if not new:
-            self.copies.append((name, value.array, scope, s))
         if bound.array in dict(self.unit.params):
             raise RewriteError("private", bound.array)
         if bound.array in self.changed:
@@ -231,13 +230,18 @@ class Assignments(Calls):
         trial: list[Any] = []
         index, body = self.loop(bound.shape, line, trial)
         e = value.element(index, body)
+        whose = value.array if isinstance(value, View) else None
         if body or self.reads_elsewhere(e, bound.array, bound.index(index)):
             if bound.array in self.reads(value):
                 value = self.stored(value, name, node, scope, out)
             self.fill(bound, value, line, out)
-            return
-        body.append(Store(line, bound.array, bound.index(index), e))
-        out += trial
+        else:
+            body.append(Store(line, bound.array, bound.index(index), e))
+            out += trial
+        if whose is None:
+            out.append(Mark(line, "anew", bound.array))
+        elif whose != bound.array:  # what is a part of itself stays what others may stand for
+            self.same_as(bound.array, whose, name, s, scope, out)
 
     def outlived(self) -> tuple[str, int, str] | None:
         """The place and the name of an array that is used after its memory was filled anew for another name."""
@@ -264,13 +268,13 @@ class Assignments(Calls):
     def _store(self, target: Any, value: Any, scope: Scope, out: list[Any], s: ast.stmt, node: ast.expr) -> None:
         line = self.line(s, scope)
         if isinstance(target, Load):
-            self._writable(target.array, s, scope)
+            self._writable(target.array, s, scope, out)
             index = tuple(self.named(i, "k", line, out) for i in target.index)
             out.append(Store(line, target.array, index, self.number(value, node, scope, out)))
             return
         if not isinstance(target, View):
             raise self.fail(s, scope, "elements can be given to arrays only")
-        self._writable(target.array, s, scope)
+        self._writable(target.array, s, scope, out)
         target = self.settled(target, line, out)
         if not isinstance(value, Arrayed):
             value = self.named(self.number(value, node, scope, out), "v", line, out)
@@ -294,12 +298,13 @@ class Assignments(Calls):
         body.append(Store(line, target.array, target.index(index), e))
         out += trial
 
-    def _writable(self, array: str, s: ast.stmt, scope: Scope) -> None:
+    def _writable(self, array: str, s: Any, scope: Scope, out: list[Any]) -> None:
+        """Elements of an array are changed: it has to be the function's own."""
         if array in dict(self.unit.params):
             raise RewriteError("changed", array)
         if array in self.unit.scope:
             raise self.fail(s, scope, "an array of the surroundings is changed", "give it as an argument")
-        self.written_to.add(array)
+        out.append(Mark(self.line(s, scope), "write", array))
 
     def _do_augassign(self, s: ast.AugAssign, scope: Scope, out: list[Any]) -> None:
         name = OPERATORS.get(type(s.op))
@@ -311,28 +316,21 @@ class Assignments(Calls):
                 value = self.value(s.value, scope, out)
                 if name is None or not (isinstance(old, Expr) and isinstance(value, Expr)):
                     raise self.fail(s, scope, "this operation is not supported")
-                self.put(
-                    self.local(s.target.id, s, scope), self.apply(name, [old, value], s.value, scope, out), line, out
-                )
+                value = self.apply(name, self.divided(name, [old, value], line, out), s.value, scope, out)
+                self.put(self.local(s.target.id, s, scope), value, line, out)
                 return
             target: Any = bound
         else:
             target = self.value(s.target, scope, out)
         if isinstance(target, Load):
-            self._writable(target.array, s, scope)
+            self._writable(target.array, s, scope, out)
             index = tuple(self.named(i, "k", line, out) for i in target.index)
             value = self.expr(s.value, scope, out)
             if name in ("+", "-"):
                 out.append(Store(line, target.array, index, value if name == "+" else op("neg", value), add=True))
             elif name is not None:
-                out.append(
-                    Store(
-                        line,
-                        target.array,
-                        index,
-                        self.apply(name, [Load(target.array, index), value], s.value, scope, out),
-                    )
-                )
+                pair = self.divided(name, [Load(target.array, index), value], line, out)
+                out.append(Store(line, target.array, index, self.apply(name, pair, s.value, scope, out)))
             else:
                 raise self.fail(s, scope, "this operation is not supported")
             return

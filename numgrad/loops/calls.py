@@ -39,10 +39,8 @@ class Calls(WholeArrays):
                 raise self.fail(node, scope, "len takes an array or a tuple")
             return value.shape[0]
         if function is divmod:
-            one, two = self._two(node, scope, out)
-            return Row(
-                (self.operation("//", [one, two], node, scope, out), self.operation("%", [one, two], node, scope, out))
-            )
+            pair = self.divided("//", self._two(node, scope, out), self.line(node, scope), out)
+            return Row(tuple([self.operation(name, pair, node, scope, out) for name in ("//", "%")]))
         if function is tuple and len(node.args) == 1:
             value = self.value(node.args[0], scope, out)
             if isinstance(value, Row):
@@ -115,7 +113,9 @@ class Calls(WholeArrays):
         if name == "item" and not node.args and not owner.shape:
             return owner.element((), out)
         if name == "fill" and isinstance(owner, View) and len(node.args) == 1:
-            self.fill(owner, self.expr(node.args[0], scope, out), self.line(node, scope), out)
+            value = self.named(self.expr(node.args[0], scope, out), "v", self.line(node, scope), out)
+            self._writable(owner.array, node, scope, out)  # type: ignore[attr-defined]
+            self.fill(self.settled(owner, self.line(node, scope), out), value, self.line(node, scope), out)
             return Row(())
         if name not in METHODS:
             instead = (
@@ -192,9 +192,7 @@ class Calls(WholeArrays):
                 value = self.settled(value, line, out)
                 if name in inner.renamed:  # another array will have this name, and the caller keeps this one
                     mine = self.stored(value, name, node, scope, out)
-                    self.private[mine.array] = name, inner
-                    if sum(isinstance(v, View) and v.array == value.array for v in values) > 1:
-                        self.copies.append((name, value.array, inner, tree))
+                    self.same_as(mine.array, value.array, name, tree, inner, out)
                     value = mine
             inner.names[name] = value
 

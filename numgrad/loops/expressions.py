@@ -394,7 +394,8 @@ class Expressions(Elementwise):
             return Row(values[0].items + values[1].items)
         if len(values) != 2:
             raise self.fail(node, scope, "a tuple cannot be unpacked here")
-        return self.operation(OPERATORS[type(node.op)], values, node, scope, out)
+        name = OPERATORS[type(node.op)]
+        return self.operation(name, self.divided(name, values, self.line(node, scope), out), node, scope, out)
 
     def _compare(self, node: ast.Compare, scope: Scope, out: list[Any]) -> Any:
         answer = self._compared_beforehand(node, scope)

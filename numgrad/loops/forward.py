@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numgrad.loops.code import Code, is_empty, loops, span, trips_text
-from numgrad.loops.language import Assign, Block, Fail, For, If, Loop, Permute, Store, While, bare, items, text
+from numgrad.loops.language import Assign, Block, Fail, For, If, Loop, Make, Permute, Store, While, bare, items, text
 from numgrad.loops.recording import Recording
 from numgrad.loops.sweeps import FIRST_FAILURE, SHORT
 from numgrad.loops.versions import Versions
@@ -70,6 +70,7 @@ class Forward:
         )
         self.tapes = {k: (names.own(f"tape_{d}"), names.own(f"{d}_at")) for k, d in TAPES.items()}
         self.status = names.own("status")
+        self.made: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
         self.parts: dict[int, Any] = {}  # loops whose tape is made in parts, by identity
         self.forks: dict[int, Any] = {}  # loops over parts that threads share, by identity
         self.functions: list[tuple[str, list[str], list[Any]]] = []  # of these parts: name, parameters, lines
@@ -215,6 +216,8 @@ class Forward:
                 parts.append([])
                 self.block(part, parts[-1], ensured or one is not None)
             branch(bare(s.cond), parts, out, s.line)
+        elif isinstance(s, Make):
+            out += self.made[s.array]
         elif isinstance(s, Fail):
             if self.mode == "joined":
                 out.append(Code(f"raise {self.unit.failures[s.number][1].__name__}('see the function itself')", s.line))

@@ -8,7 +8,7 @@ from typing import Any
 
 from numgrad.loops import code
 from numgrad.loops.forward import TAPES, ZEROS
-from numgrad.loops.language import text
+from numgrad.loops.language import Var, text
 from numgrad.loops.reverse import Reverse
 
 _NUMPY = {
@@ -31,9 +31,14 @@ def written_gradient(translation: Any) -> Callable[..., Any]:
     backward = Reverse(forward)
     body: list[Any] = ["# forward, with what the reverse needs"]
     for n in unit.locals:
-        body.append(f"{n} = {_allocation('empty', unit.arrays[n].dtype, [text(e) for e in unit.arrays[n].shape])}")
+        shape = [text(e) for e in unit.arrays[n].shape]
+        made = [f"{n} = {_allocation('empty', unit.arrays[n].dtype, shape)}"]
         if n in t.swapped and n in t.active:
-            body.append(f"{n}{bar} = {_allocation('zeros', 'f8', [text(e) for e in unit.arrays[n].shape])}")
+            made.append(f"{n}{bar} = {_allocation('zeros', 'f8', shape)}")
+        if unit.found & {e.name for e in unit.arrays[n].shape if isinstance(e, Var)}:
+            forward.made[n] = made
+        else:
+            body += made
     rooms = [names.own(f"room_{d}") for d in TAPES.values()]
     for (kind, (tape, mark)), room in zip(forward.tapes.items(), rooms, strict=True):
         body += [f"{tape} = {_allocation('empty', TAPES[kind], [room])}", f"{mark} = 0"]

@@ -131,7 +131,7 @@ class _Proof:
 
     def _is_plain(self) -> None:
         s = self.loop
-        if s.checkpoint:
+        if s.checkpoint is not None:
             raise _SerialError("its tape is made in parts, one after the other")
         if s.exit and s.exit in self.own:
             raise _SerialError("it may be left before its last turn")
@@ -139,6 +139,9 @@ class _Proof:
             raise _SerialError("its step is not 1")
         if any(isinstance(each, Permute) for each in self.inside):
             raise _SerialError("arrays change their names in it")
+        extents = [e for n in self._accesses() for e in self.unit.arrays[n].shape]
+        if not self.unit.found.isdisjoint(set().union(*map(scalars, [s.start, s.stop, *extents]))):
+            raise _SerialError("only a run can tell the extents of its arrays")
         if s.var in self.own or s.var in self.later:
             raise _SerialError(f"{_shown(s.var)} is changed in it, or read after it")
 

@@ -3,6 +3,7 @@
 Expressions have no effects. Statements write numbers or elements of arrays. Control flow is structured: a loop is left at the
 end of its body only (`exit` names a flag that is looked at there), and a function returns at its end only. Every array has
 extents that arguments determine, and is there from the start; what a program makes in a loop is one array that is filled again.
+Extents that the program computes are possible outside of loops: such an array begins at a `Make`.
 """
 
 from __future__ import annotations
@@ -257,6 +258,13 @@ class Permute(Stmt):
 
 
 @dataclass(eq=False)
+class Make(Stmt):
+    """A local array gets its memory here, since its extents are numbers that the program computes (`Unit.found`)."""
+
+    array: str
+
+
+@dataclass(eq=False)
 class Fail(Stmt):
     """The run ends, and the status says by which failure."""
 
@@ -293,7 +301,7 @@ class For(Stmt):
     body: Any
     exit: str | None = None
     parallel: bool = False  # a `prange`; since `independence`, a loop over parts that threads may share
-    checkpoint: bool = False
+    checkpoint: int | None = None  # its tape is made in parts, by so many snapshots; 0: by the square root of its turns
     made: frozenset[str] = frozenset()  # arrays that are made anew in each turn
     most: Expr | None = None  # how many turns there are at most, where that is known better than by the bounds
     shared: frozenset[str] = frozenset()  # of a loop over parts: real arrays that several parts read, and none writes
@@ -308,6 +316,7 @@ class While(Stmt):
     body: Any
     exit: str | None = None
     count: str = ""
+    checkpoint: int | None = None
 
 
 Loop = (For, While)
@@ -396,6 +405,8 @@ class Unit:
         Values of global names.
     used
         Names that are taken.
+    found
+        Integers that are extents of arrays and that only a run can tell; each is assigned once, outside of loops.
     """
 
     name: str
@@ -410,6 +421,7 @@ class Unit:
     once: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
     count: int = 0
+    found: set[str] = field(default_factory=set)
     single: bool = True  # whether what is returned is one value, and no tuple
 
     def fresh(self, stem: str) -> str:

@@ -7,10 +7,11 @@ its own, into which each binding copies; where a copy could be told from another
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numgrad.errors import TranslationError
+from numgrad.loops.aliases import told_apart, without_marks
 from numgrad.loops.assignments import Assignments, RewriteError
 from numgrad.loops.independence import in_parts
 from numgrad.loops.language import (
@@ -22,6 +23,7 @@ from numgrad.loops.language import (
     For,
     If,
     Load,
+    Make,
     Unit,
     Var,
     While,
@@ -30,7 +32,7 @@ from numgrad.loops.language import (
 from numgrad.loops.scope import Scope, Surroundings, plain_function, tree_of
 from numgrad.loops.sweeps import Kind
 from numgrad.loops.values import Arrayed, Row, Static, View, whole
-from numgrad.loops.vocabulary import advice
+from numgrad.loops.vocabulary import RESERVED, advice, safe_names
 
 
 def is_parallel_range(value: Any) -> bool:
@@ -45,13 +47,13 @@ class Reader(Assignments):
         self,
         function: Any,
         kinds: Sequence[Kind],
-        checkpoint: Sequence[str],
+        checkpoint: Mapping[str, int | None],
         surroundings: Surroundings,
         rewritten: dict[str, set[Any]],
     ) -> None:
         plain = plain_function(function)
         super().__init__(getattr(plain, "__name__", "function"))
-        self.checkpoint = tuple(checkpoint)
+        self.checkpoint = dict(checkpoint)
         self.given_changed, self.given_private = rewritten["changed"], rewritten["private"]
         self.given_apart = rewritten["apart"]
         self.checkpointed: set[str] = set()
@@ -63,48 +65,51 @@ class Reader(Assignments):
         if len(names) != len(kinds):
             raise self.fail(tree, scope, f"{len(kinds)} arguments are given, it takes {len(names)}: {', '.join(names)}")
         self.scope = scope
-        for name, kind in zip(names, kinds, strict=True):
-            self._parameter(name, kind, tree)
+        self.unit.used |= RESERVED
+        for given, name, kind in zip(names, safe_names(names), kinds, strict=True):
+            self._parameter(given, name, kind, tree)
         result = self.inline(tree, scope, tree, scope, self.unit.body)
         self.depth = 0
         for name in set(self.checkpoint) - self.checkpointed:
+            what = "`while` loop" if name == "while" else f"loop over a range with the variable {name}"
             raise self.fail(
-                tree, scope, f"there is no loop over a range with the variable {name} that can be checkpointed"
-            )
+                tree, scope, f"there is no {what} of the function's own level, which could be checkpointed",
+                "name the outermost loop, or `while` for those with a condition",
+            )  # fmt: skip
         self._results(result, tree)
         self._finish()
 
     # ---- arguments and results ------------------------------------------------------------------------------------------
 
-    def _parameter(self, name: str, kind: Kind, tree: ast.FunctionDef) -> None:
+    def _parameter(self, given: str, name: str, kind: Kind, tree: ast.FunctionDef) -> None:
         scope, unit = self.scope, self.unit
         unit.used.add(name)
         if kind.constant:
             value = self.known(kind.value, name, tree, scope)
-            if isinstance(value, Const) and name in scope.bound:
+            if isinstance(value, Const) and given in scope.bound:
                 self.put(name, value, self.line(tree, scope), unit.body)
                 value = Var(name)
-            scope.names[name] = value
+            scope.names[given] = value
             return
         unit.params.append((name, kind))
         if not kind.ndim:
             self.kinds[name] = "i" if kind.dtype[0] == "u" else kind.dtype[0]
             self.assignments[name] = []
-            if name in scope.bound:
+            if given in scope.bound:
                 self.unstable.add(name)
-            scope.names[name] = Var(name)
+            scope.names[given] = Var(name)
             return
         unit.arrays[name] = Array(kind.dtype, tuple(Dim(name, k) for k in range(kind.ndim)))
-        scope.names[name] = whole(name, unit.arrays[name].shape)
+        scope.names[given] = whole(name, unit.arrays[name].shape)
         if name in self.given_changed | self.given_private:  # the sweeps work on a copy
             line = self.line(tree, scope)
             fresh = self.new_array(f"{name}_now", kind.dtype, unit.arrays[name].shape, tree, scope, unit.body)
-            self.fill(fresh, scope.names[name], line, unit.body)
-            scope.names[name] = fresh
+            self.fill(fresh, scope.names[given], line, unit.body)
+            scope.names[given] = fresh
             if name in self.given_changed:
                 self.changed[fresh.array] = name
             else:
-                self.private[fresh.array] = name, scope
+                self.same_as(fresh.array, name, given, tree, scope, unit.body)
 
     def _results(self, value: Any, tree: ast.FunctionDef) -> None:
         unit, scope = self.unit, self.scope
@@ -196,6 +201,9 @@ class Reader(Assignments):
             raise self.fail(s, scope, "the variable of a loop over a range is one name")
         if step == ZERO:
             raise self.fail(call, scope, "the step is 0")
+        if not isinstance(step, Const):
+            step = self.named(step, "step", line, out)
+            self.check(op("==", step, ZERO), ValueError, "range() arg 3 must not be zero", line, out)
         var = self.local(s.target.id, s, scope)
         self.kinds[var] = max(self.kinds.get(var, "b"), "i", key="bif".index)
         self.unstable.add(var)
@@ -207,13 +215,13 @@ class Reader(Assignments):
         leaving = self._leaving(s, scope)
         made = frozenset([array for array, _, _ in self.makings[mark:]])
         out.append(For(line, var, start, stop, step, body, leaving, parallel, made=made))
-        if self.depth == 1 and s.target.id in self.checkpoint:
-            if self.nest or leaving:
-                raise self.fail(
-                    s, scope, "only a loop of the function's own level, without a way out, can be checkpointed"
-                )
-            out[-1].checkpoint = True
-            self.checkpointed.add(s.target.id)
+        self._in_parts(out[-1], s.target.id)
+
+    def _in_parts(self, loop: Any, name: str) -> None:
+        """The tape of a loop is made in parts, if that is asked and it is of the function's own level."""
+        if self.depth == 1 and not self.nest and name in self.checkpoint:
+            loop.checkpoint = self.checkpoint[name] or 0
+            self.checkpointed.add(name)
 
     def _turn(self, s: Any, stmts: list[Any], scope: Scope, before: list[Any] | None = None) -> list[Any]:
         """The body of a loop."""
@@ -270,6 +278,7 @@ class Reader(Assignments):
         self.nest.pop()
         if not before:
             out.append(While(line, cond, self._turn(s, s.body, scope), leaving))
+            self._in_parts(out[-1], "while")
             return
         # the condition needs statements: they run first in each turn
         if leaving is None:
@@ -279,6 +288,7 @@ class Reader(Assignments):
         self.put(leaving, Const(True), line, ended)
         inner = self._turn(s, s.body, scope)
         out.append(While(line, Const(True), [*before, If(line, cond, inner, ended)], leaving))
+        self._in_parts(out[-1], "while")
 
     # ---- the end ---------------------------------------------------------------------------------------------------------
 
@@ -289,21 +299,17 @@ class Reader(Assignments):
         outlived = self.outlived()
         if outlived is not None:
             raise RewriteError("apart", outlived)
-        for fresh, (name, scope) in self.private.items():
-            if fresh in self.written_to:
+        last = {r[1] for r in unit.results if r[0] != "scalar"} | {n for n, kind in unit.params if kind.ndim}
+        apart = told_apart(unit.body, last)
+        if apart is not None:
+            name, scope, s = apart.why
+            if isinstance(s, ast.FunctionDef):
                 raise self.fail(
-                    scope.tree, scope, f"{name} is an argument, and then another array, and its elements are changed",
+                    s, scope, f"{name} is an argument, and then another array, and its elements are changed",
                     "take another name for the other array",
                 )  # fmt: skip
-        for name, array, scope, s in self.copies:
-            mine = scope.names[name].array
-            if mine in self.written_to or array in self.written_to:
-                raise self.fail(
-                    s,
-                    scope,
-                    f"{name} is another name for an array that is changed",
-                    "copy it, or swap names by `a, b = b, a`",
-                )
+            what = f"{name} is another name for an array that is changed"
+            raise self.fail(s, scope, what, "copy it, or swap names by `a, b = b, a`")
         for array, nest, line, early in self.namings:
             for other, spot, _ in self.makings:
                 remade = sum(o == array for o, _, _ in self.makings) > 1 or spot
@@ -316,27 +322,43 @@ class Reader(Assignments):
                 raise self.fail(
                     node, scope, "it is a truth value or an integer first and another number later", "take two names"
                 )
-        self._extents()
+        without_marks(unit.body, self._extents())
 
     def _refused(self, line: Any, what: str, advice: str) -> Exception:
         return TranslationError(f"differentiable {line.function}, {line.file}:{line.number}: {what}; {advice}")
 
-    def _extents(self) -> None:
-        """The extents of local arrays, by what arguments determine."""
+    def _extents(self) -> dict[str, list[Any]]:
+        """The extents of local arrays, by what arguments determine; what stands where the other arrays are made."""
         unit = self.unit
-        lines = {name: line for name, _, line in reversed(self.makings)}
+        made: dict[str, list[Any]] = {}
+        returned = {r[1] for r in unit.results}
         for name in unit.locals:
             array = unit.arrays[name]
-            shape = [self._resolved(e) for e in array.shape]
-            if None in shape:
-                raise self._refused(
-                    lines[name], f"the extents of {name} are not known before the function runs",
-                    "make it with extents that shapes and integer arguments determine",
-                )  # fmt: skip
-            unit.arrays[name] = Array(array.dtype, tuple(shape))  # type: ignore[arg-type]
+            shape = [self.resolve(e) for e in array.shape]
+            unknown = [e for e, a in zip(shape, array.shape, strict=True) if self._resolved(a) is None]
+            unit.arrays[name] = Array(array.dtype, tuple(shape))
+            if not unknown:
+                continue
+            loops, line = next((loops, line) for other, loops, line in self.makings if other == name)
+            what = f"the extents of {name} are not known before the function runs"
+            if loops or name in returned or not all(isinstance(e, Var) for e in unknown):
+                where = "made in a loop" if loops else "returned" if name in returned else "a part of another"
+                advice = "make it with extents that shapes and integer arguments determine"
+                more = ", or before the loop" if loops else ", and return how many of its elements are in use"
+                raise self._refused(line, f"{what}, and it is {where}", advice + more)
+            unit.found |= {e.name for e in unknown}  # type: ignore[attr-defined]
+            made[name] = []
+            most = Const(1 << 60 // len(shape))  # so that no product of them is beyond 64 bits
+            for e in shape:
+                wrong = op("or", op("<", e, ZERO), op(">", e, most))
+                self.check(wrong, ValueError, f"an extent of {name} is negative or too large", line, made[name])
+            made[name].append(Make(line, name))
+        return made
 
 
-def read(function: Any, kinds: Sequence[Kind], checkpoint: Sequence[str], surroundings: Surroundings) -> Unit:
+def read(
+    function: Any, kinds: Sequence[Kind], checkpoint: Mapping[str, int | None], surroundings: Surroundings
+) -> Unit:
     """The statements of a function for arguments of these kinds.
 
     Raises

@@ -21,6 +21,7 @@ from numgrad.loops.language import (
     Op,
     Permute,
     Store,
+    While,
     arrays,
     assigned,
     children,
@@ -70,9 +71,9 @@ class Recording:
             last = self._needed(versions.top, frozenset())
             if before == (len(self.demanded), self._saves()):
                 break
-        self.ends = sorted(n for n in last if n in versions.canonical)
+        self.ends = sorted(n for n in last | versions.unit.found if n in versions.canonical)
         self.arrays_read = {n for s in walk(versions.top) for n in self._reads(s)} & set(versions.unit.arrays)
-        again = [s for s in walk(versions.top) if isinstance(s, For) and s.checkpoint]
+        again = [s for s in walk(versions.top) if isinstance(s, Loop) and s.checkpoint is not None]
         self.arrays_read |= {n for s in again for n in written(s.body)}
         self.restored = {s.array for s in walk(versions.top) if isinstance(s, Store) and s.save}
         self.restored |= {n for s in again for n in written(s.body)}
@@ -99,7 +100,7 @@ class Recording:
             return set(), set()
         if isinstance(s, If):
             return scalars(s.cond), set()
-        if isinstance(s, For) and s.checkpoint:
+        if isinstance(s, Loop) and s.checkpoint is not None:
             return self._run_again(s)
         if isinstance(s, For):
             return scalars(s.start) | scalars(s.step) | (set() if s.exit else scalars(s.stop)), set()
@@ -114,7 +115,7 @@ class Recording:
             return names, set(entry[1])
         return set(), set()
 
-    def _run_again(self, s: For) -> tuple[set[str], set[str]]:
+    def _run_again(self, s: For | While) -> tuple[set[str], set[str]]:
         """What a loop that runs again reads of what it does not change itself."""
         inside = list(walk(s.body))
         each = [e for x in [s, *inside] for e in expressions(x)]

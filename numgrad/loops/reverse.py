@@ -68,6 +68,8 @@ class Reverse:
         elif isinstance(s, If):
             adj.settle(self.touched(s))
             branch(bare(s.cond), [self.nested(b, adj) for b in (s.then, s.orelse)], out, s.line)
+        elif id(s) in self.forward.parts:
+            self.forward.parts[id(s)].reverse(self, adj)
         elif isinstance(s, For):
             self.loop(s, adj)
         elif isinstance(s, While):
@@ -81,9 +83,6 @@ class Reverse:
 
     def loop(self, s: For, adj: Adjoint) -> None:
         """The turns of a loop, the last one first."""
-        if id(s) in self.forward.parts:
-            self.forward.parts[id(s)].reverse(self, adj)
-            return
         if id(s) in self.forward.forks:
             self.forward.forks[id(s)].reverse(self, adj)
             return

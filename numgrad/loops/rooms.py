@@ -55,7 +55,7 @@ class Bounds:
         if isinstance(e, Var) and e.name in self.v.where:
             return self._is_fixed(self.v.where[e.name][1].value)
         if isinstance(e, Var):
-            return e.name not in self.v.changing and e.name not in self.v.turns
+            return e.name not in self.v.changing | self.v.unit.found and e.name not in self.v.turns
         return isinstance(e, (Const, Dim)) or (isinstance(e, Op) and all(map(self._is_fixed, e.args)))
 
     def _variable(self, e: Var, up: bool) -> Expr | None:
@@ -69,7 +69,7 @@ class Bounds:
                 last = self._bound(loop.stop, up)
                 return self._joined("-" if up else "+", last, ONE)
             return self._bound(loop.start, up)
-        return e if e.name not in self.v.changing else None
+        return e if e.name not in self.v.changing | self.v.unit.found else None
 
     def trips(self, s: For) -> Expr | None:
         """The most turns of a loop."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from numgrad.errors import KernelError, TranslationError
 from numgrad.kernels.source import definition
+from numgrad.loops.aliases import Mark
 from numgrad.loops.kinds import kind_of
 from numgrad.loops.language import (
     KINDS,
@@ -131,10 +132,7 @@ class Names:
         self.namings: list[tuple[str, tuple[Any, ...], Line, bool]] = []  # views with names; whether read before
         self.assignments: dict[str, list[Expr]] = {}
         self.expected: list[tuple[Expr, str, Any, Scope]] = []
-        self.copies: list[tuple[str, str, Scope, Any]] = []  # names that got copies of arrays with other names
         self.before: set[str] = set()  # arrays that there were before the statement that is read
-        self.private: dict[str, tuple[str, Scope]] = {}  # copies of arguments whose names get other arrays later
-        self.written_to: set[str] = set()  # arrays whose elements are given values one by one
         self.constants: dict[int, str] = {}  # arrays of the surroundings, by identity
         self.turns_below: dict[str, Expr] = {}  # variables of loops from 0 or more, and what they stay below
         self.unstable: set[str] = set()  # numbers that are given several values
@@ -222,6 +220,16 @@ class Names:
         self.check(outside, IndexError, "index out of range", line, out)
         return inside
 
+    def divided(self, name: str, values: list[Any], line: Line, out: list[Any]) -> list[Any]:
+        """The operands of an operator; if it divides integers, the divisor is looked at, as Python does."""
+        if name not in ("//", "%") or not all(isinstance(v, Expr) and self.kind(v) != "f" for v in values):
+            return values
+        divisor = self.named(values[1], "divisor", line, out)
+        if not isinstance(divisor, Const) or divisor.value == 0:
+            is_zero = Const(True) if isinstance(divisor, Const) else op("==", divisor, ZERO)
+            self.check(is_zero, ZeroDivisionError, "integer division or modulo by zero", line, out)
+        return [values[0], divisor]
+
     # ---- extents --------------------------------------------------------------------------------------------------------
 
     def resolve(self, e: Expr) -> Expr:
@@ -233,7 +241,7 @@ class Names:
         if isinstance(e, (Const, Dim)):
             return e
         if isinstance(e, Var):
-            if e.name in self.unstable:
+            if e.name in self.unstable or self.kinds.get(e.name) == "f":  # of arguments, integers alone are known
                 return None
             entry = self.assignments.get(e.name)
             if entry is None:
@@ -262,7 +270,12 @@ class Names:
         self.unit.arrays[name] = Array(dtype, tuple(extents))
         self.unit.locals.append(name)
         self.makings.append((name, self.loops(), line))
+        out.append(Mark(line, "made", name))
         return whole(name, tuple(extents))
+
+    def same_as(self, mine: str, array: str, name: str, node: Any, scope: Scope, out: list[Any]) -> None:
+        """Note that a name's array holds a copy of another one, which in NumPy it would be."""
+        out.append(Mark(self.line(node, scope), "same", mine, array, (name, scope, node)))
 
     def loops(self) -> tuple[Any, ...]:
         """The loops round the statement that is read."""

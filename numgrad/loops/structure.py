@@ -242,3 +242,16 @@ def _returns(node: Any) -> list[ast.Return]:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
         return []
     return [r for each in ast.iter_child_nodes(node) for r in _returns(each)]
+
+
+def outermost(function: Any) -> set[str]:
+    """What names the loops of a function's own level for a checkpoint: variables of ranges, and ``while``."""
+    names: set[str] = set()
+    for s in function.body if isinstance(function, ast.FunctionDef) else function:
+        if isinstance(s, ast.While):
+            names.add("while")
+        elif isinstance(s, ast.For) and isinstance(s.target, ast.Name):
+            names.add(s.target.id)
+        elif isinstance(s, ast.If):
+            names |= outermost([*s.body, *s.orelse])
+    return names

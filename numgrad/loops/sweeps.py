@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from numgrad.loops.schedule import stretches, turns_again
+
 Role = Literal[
     "argument",
     "result",
@@ -118,6 +120,41 @@ class Failure:
     line: Line
     error: type[Exception]
     message: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loop whose tape is made in parts.
+
+    Attributes
+    ----------
+    line, name
+        Where it stands, and its variable, or ``while``.
+    snapshots
+        How many states are kept on the tape, and as many while the reverse sweep runs; 0: the square root of its turns.
+    turns
+        How many turns it has at most; None where only a run can tell.
+    state
+        The bytes of one state; None where only a run can tell.
+    """
+
+    line: Line
+    name: str
+    snapshots: int
+    turns: Extent | None
+    state: Extent | None
+
+    def said(self, shapes: Mapping[str, Sequence[int]], numbers: Mapping[str, int]) -> str:
+        """What it takes for such arguments: a line of text."""
+        size = "some" if self.state is None else self.state.evaluate(shapes, numbers)
+        head = f"checkpoint {self.name}, line {self.line.number}: states of {size} bytes"
+        if self.turns is None:
+            often = f"at most {self.snapshots}" if self.snapshots else "two to four times the square root of the turns"
+            return f"{head}, {often}; each turn is run again {'once or more' if self.snapshots else 'once'}"
+        turns = max(0, self.turns.evaluate(shapes, numbers))
+        each = stretches(turns, self.snapshots, True)
+        again = sum([turns_again(n, self.snapshots + 1) for n in each]) if self.snapshots else 0
+        return f"{head}, {len(each)} for {turns} turns; the reverse runs {again + turns} turns again"
 
 
 @dataclass(frozen=True)
@@ -230,6 +267,8 @@ class Sweeps:
         Exceptions that a run may end with.
     single
         Whether what it returns is one value, and no tuple.
+    checkpoints, again
+        Loops whose tapes are made in parts, and the memory that the reverse takes for the parts.
     rooms
         Numbers that only `count` can tell (role ``room``): how much of a tape a part of the turns of a `prange` needs.
     """
@@ -248,4 +287,6 @@ class Sweeps:
     report: str
     failures: tuple[Failure, ...]
     single: bool = True
+    checkpoints: tuple[Checkpoint, ...] = ()
+    again: tuple[Memory, ...] = ()
     rooms: tuple[str, ...] = ()

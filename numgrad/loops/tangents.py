@@ -19,6 +19,7 @@ from numgrad.loops.language import (
     For,
     If,
     Load,
+    Make,
     Op,
     Permute,
     Store,
@@ -42,6 +43,7 @@ class Tangents:
         self.unit, self.names, self.traced = unit, names, traced
         self.forward: Forward  # of the sweep that is written
         self.body = unit.body
+        self.made: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
         params = {n: "i" if k.dtype[0] == "u" else k.dtype[0] for n, k in unit.params if not k.ndim}
         self.kinds = kinds(unit.body, params, unit.arrays)
         self.active = varied(unit.body, needs, reals(self.kinds, unit.arrays))
@@ -54,11 +56,12 @@ class Tangents:
         forward.memory = (work, [])
         body: list[Any] = [forward.memory[1]]
         for n in unit.locals:
-            array = unit.arrays[n]
-            body.append(f"{n} = {work.take(array.dtype, array.shape)}")
+            begin, self.made[n] = work.made(n, n)
+            body += begin
             if n in self.active:
-                body.append(f"{n}{dot} = {work.take('f8', array.shape)}")
-                forward.fill(f"{n}{dot}", n, "0.0", body)
+                begin, then = work.made(f"{n}{dot}", n, "f8")
+                body, self.made[n] = [*body, *begin], [*self.made[n], *then]
+                forward.fill(f"{n}{dot}", n, "0.0", self.made[n] if then else body)
         inputs = []
         for n in t.needs:
             kind = t.kinds[n]
@@ -209,6 +212,8 @@ class Tangents:
             self.block(s.then, parts[0])
             self.block(s.orelse, parts[1])
             branch(bare(s.cond), parts, out, s.line)
+        elif isinstance(s, Make):
+            out += self.made[s.array]
         elif isinstance(s, Fail):
             out += [Code(f"{self.names.own('status')}[0] = {FIRST_FAILURE + s.number}", s.line), Code("return", s.line)]
         elif isinstance(s, For) and s.parallel:

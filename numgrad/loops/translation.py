@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from numgrad.loops.extents import WorkMemory, extent
 from numgrad.loops.forks import FORK, forks_of
 from numgrad.loops.forward import TAPES, ZEROS, Forward, Namer
 from numgrad.loops.language import Permute, Unit, walk
-from numgrad.loops.parts import memory_of, parts_of
+from numgrad.loops.parts import again_of, memory_of, parts_of
 from numgrad.loops.reading import read
 from numgrad.loops.recording import Recording
 from numgrad.loops.report import report_of
 from numgrad.loops.reverse import Reverse
 from numgrad.loops.rooms import rooms_of_tapes
+from numgrad.loops.schedule import turns_ahead
 from numgrad.loops.scope import Surroundings
 from numgrad.loops.sweeps import Failure, Kind, Memory, Parameter, Result, Role, Sweep, Sweeps
 from numgrad.loops.tangents import Tangents
@@ -30,7 +31,7 @@ def translate(
     function: Callable[..., Any],
     kinds: Sequence[Kind],
     needs: Iterable[str] | None = None,
-    checkpoint: Sequence[str] = (),
+    checkpoint: Sequence[str] | Mapping[str, int | None] = (),
     recompute: bool = False,
     surroundings: Surroundings | None = None,
 ) -> Sweeps:
@@ -45,7 +46,8 @@ def translate(
     needs
         Names of the real arguments whose gradients are wanted; default all of them.
     checkpoint
-        Variables of loops, of the function's own level, whose tape is made in parts.
+        Variables of loops, of the function's own level, whose tape is made in parts; ``while`` stands for those of conditions.
+        With a number for each: how many states are kept; None: as many as the square root of the turns.
     recompute
         Whether costly functions are computed again rather than recorded.
     surroundings
@@ -56,7 +58,8 @@ def translate(
     TranslationError
         The function does something that has no derivative here; the message has function, line and text, and what to do.
     """
-    return _Translation(read(function, kinds, checkpoint, surroundings or Surroundings()), needs, recompute).sweeps()
+    loops = dict(checkpoint) if isinstance(checkpoint, Mapping) else dict.fromkeys(checkpoint)
+    return _Translation(read(function, kinds, loops, surroundings or Surroundings()), needs, recompute).sweeps()
 
 
 class _Translation:
@@ -93,7 +96,8 @@ class _Translation:
 
     def _scope(self) -> dict[str, Any]:
         rooms: dict[str, Any] = {f"room{k}": sweeps.room for k in range(1, 7)}
-        return {"math": math, "np": np, FORK: sweeps.fork_parts, **rooms, **WORDS, **self.unit.scope}
+        ahead = {self.names.own("turns_ahead"): turns_ahead} if self.parts else {}
+        return {"math": math, "np": np, FORK: sweeps.fork_parts, **rooms, **ahead, **WORDS, **self.unit.scope}
 
     def _results(self) -> list[tuple[Result, str]]:
         """Results, and the names whose values they are."""
@@ -129,7 +133,9 @@ class _Translation:
     def _outputs(self, role: Role, prefix: str, asked: bool) -> list[Parameter]:
         """One parameter for each result: the result itself, its gradient or its tangent."""
         return [
-            Parameter(self.names.own(f"{prefix}{r.name}"), r.dtype, max(1, len(r.shape)), role, r.name)
+            Parameter(
+                self.names.own(f"{prefix}{r.name}") if prefix else r.name, r.dtype, max(1, len(r.shape)), role, r.name
+            )
             for r, name in self.results
             if not asked or name in self.active
         ]
@@ -157,12 +163,14 @@ class _Translation:
         unit = self.unit
         lines: list[Any] = ["# local arrays"] if unit.locals else []
         for name in self._groups():
-            array = unit.arrays[name]
             if name in outs:
                 lines.append(f"{name} = {outs[name]}")
                 continue
-            memory = kept if kept is not None and self._is_kept(name) else work
-            lines.append(f"{name} = {memory.take(array.dtype, array.shape)}")
+            if not work.is_late(name):
+                lines += self._memory(name, kept, work).made(name, name)[0]
+        for name in filter(work.is_late, unit.locals):
+            begin, forward.made[name] = self._memory(name, kept, work).made(name, name)
+            lines += begin
         if forward.records:
             lines += [f"{first} = 0" for _, first in forward.tapes.values()]
             if forward.mode == "count":
@@ -171,6 +179,9 @@ class _Translation:
         lines += [f"{n}{self.names.id} = {k}" for n, k in self.ids.items() if forward.records or n in self.traced]
         lines += [f"{n} = {ZEROS[self.versions.kinds[n]]}" for n in self._unset()]
         return lines
+
+    def _memory(self, name: str, kept: WorkMemory | None, work: WorkMemory) -> WorkMemory:
+        return kept if kept is not None and self._is_kept(name) else work
 
     def _unset(self) -> list[str]:
         """Canonical numbers that are no parameters: they have a value from the start, so that nothing undefined is pushed."""
@@ -336,6 +347,8 @@ class _Translation:
             report_of(self),
             failures,
             self.unit.single,
+            tuple([each.said() for each in self.parts.values()]),
+            again_of(self.parts.values()),
             tuple(rooms_found),
         )
 
@@ -362,7 +375,7 @@ class _Translation:
             if argument and n not in self.needs:
                 continue
             if not argument and n not in self.swapped:
-                body.append(f"{n}{bar} = {work.take('f8', unit.arrays[n].shape)}")
+                body += [x for lines in work.made(f"{n}{bar}", n, "f8") for x in lines]
             forward.fill(f"{n}{bar}", n, "0.0", body)
         numbers = self.versions.canonical | {n for n, k in self.kinds.items() if not k.ndim}
         body += [f"{n}{bar} = 0.0" for n in sorted(numbers & self.active)]
@@ -395,19 +408,22 @@ class _Translation:
 
     def _arrays_at_end(self, forward: Forward, kept: WorkMemory, work: WorkMemory) -> list[Any]:
         """Arrays that were kept: those that the reverse writes to are copied, so that it can run again."""
-        unit, lines = self.unit, []
+        unit, lines, late = self.unit, [], {}
+        for n in [n for n in unit.locals if work.is_late(n) and self._is_kept(n)]:  # in the order of the forward sweep
+            late[n] = self.names.own(f"{n}_late")
+            lines += kept.made(late[n], n)[1]
         groups: dict[frozenset[str], list[str]] = {}
         for n in self._groups():
             groups.setdefault(frozenset(self._swapped_with(n)), []).append(n)
         for members in groups.values():
             first = members[0]
-            array = unit.arrays[first]
             writes = not self.rec.restored.isdisjoint(members)
-            stored = {n: kept.take(array.dtype, unit.arrays[n].shape) for n in members} if self._is_kept(first) else {}
+            arrays = [unit.arrays[n] for n in members if self._is_kept(first)]
+            stored = {n: late.get(n) or kept.take(a.dtype, a.shape) for n, a in zip(members, arrays, strict=False)}
             if stored and writes:
                 for n in members:
                     source = self.names.own(f"{n}_kept")
-                    lines += [f"{source} = {stored[n]}", f"{n} = {work.take(array.dtype, unit.arrays[n].shape)}"]
+                    lines += [f"{source} = {stored[n]}", *[x for made in work.made(n, n) for x in made]]
                     forward.copy(n, source, n, lines)
             elif stored:
                 lines += [f"{n} = {stored[n]}" for n in members]
@@ -417,7 +433,7 @@ class _Translation:
                 lines += self._by_id(members, "")
             if set(members) & self.active:
                 bar = self.names.bar
-                lines += [f"{n}{bar} = {work.take('f8', unit.arrays[n].shape)}" for n in members]
+                lines += [x for n in members for made in work.made(f"{n}{bar}", n, "f8") for x in made]
                 lines += self._by_id(members, bar)
         return lines
 

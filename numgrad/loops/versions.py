@@ -97,7 +97,7 @@ class Versions:
         self.kinds = kinds(unit.body, params, unit.arrays)
         self.where: dict[str, tuple[Block, Assign]] = {}
         self.turns: set[str] = set()
-        self.changing = assigned(unit.body)
+        self.changing = assigned(unit.body) - unit.found
         results = {r[1] for r in unit.results if r[0] == "scalar"}
         self.top = Block()
         env: dict[str, str] = {}
@@ -169,7 +169,9 @@ class Versions:
             self._statement(s, block, env, needed)
 
     def _statement(self, s: Stmt, block: Block, env: dict[str, str], later: set[str]) -> None:
-        if isinstance(s, Assign):
+        if isinstance(s, Assign) and s.name in self.unit.found:  # it has one value
+            block.stmts.append(Assign(s.line, s.name, self._renamed(s.value, env)))
+        elif isinstance(s, Assign):
             env[s.name] = self._version(s.name, self._renamed(s.value, env), self.kinds[s.name], s.line, block)
         elif isinstance(s, Store):
             index = tuple(self._index(i, s.line, block, env) for i in s.index)
@@ -204,7 +206,7 @@ class Versions:
             self._ends(body, inner, changed, again, s.line)
             count = self.unit.fresh("turns")
             self.kinds[count] = "i"
-            block.stmts.append(While(s.line, self._renamed(s.cond, env), body, s.exit, count))
+            block.stmts.append(While(s.line, self._renamed(s.cond, env), body, s.exit, count, s.checkpoint))
         else:
             block.stmts.append(s)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,23 @@ ARGUMENTS = {"where": 3, "clip": 3} | dict.fromkeys(
     "** hypot atan2 fmod copysign + - * / // % and or < <= > >= == !=".split(), 2
 )  # fmt: skip
 EXPENSIVE = frozenset(FUNCTIONS) - {"sqrt", "copysign", "fmod"} | {"sigmoid", "tanh_slope"}
+
+# What the texts of sweeps call: no name of the user's may hide it.
+RESERVED = frozenset(WORDS) | frozenset(FUNCTIONS) | frozenset(
+    "math np abs bool float int len max min range round tape_get tape_put add_in_any_order".split()
+    + [f"room{ndim}" for ndim in range(1, 7)]
+)  # fmt: skip
+
+
+def safe_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names that parameters have in the texts of sweeps: their own, but for those that would hide a function."""
+    safe: list[str] = []
+    for name in names:
+        while name in RESERVED or name in safe or (safe and name in names[len(safe) + 1 :]):
+            name += "_"
+        safe.append(name)
+    return tuple(safe)
+
 
 MAKERS: dict[Any, float | None] = {
     np.zeros: 0.0, np.empty: None, np.ones: 1.0, np.zeros_like: 0.0, np.empty_like: None, np.ones_like: 1.0, np.full: None,

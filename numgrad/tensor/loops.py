@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from numgrad.errors import DtypeError, OutOfRangeError, TapeError
 from numgrad.loops import randomness
 from numgrad.loops.scope import Surroundings
 from numgrad.loops.sweeps import Kind
-from numgrad.loops.vocabulary import declare_rule
+from numgrad.loops.vocabulary import declare_rule, safe_names
 from numgrad.ops.elementwise import clone
 from numgrad.ops.loops import Case, Program
 from numgrad.runtime.kernel import python_function
@@ -56,8 +56,12 @@ class differentiable:  # noqa: N801 (a decorator)
         Written in Python, plain or decorated by ``numba.njit``. Its globals and closures keep the values that they have when
         it is first called, arrays their elements.
     checkpoint
-        The variable of a loop, or several, whose tape is made in parts: less memory, for one more forward. Without it, those of
-        the outermost loops are where a tape would be larger than NUMGRAD_TAPE_MB.
+        The variable of a loop of the function's own level, or several, whose tape is made in parts; ``"while"`` stands for loops
+        with a condition. The state of the loop is kept before some of its turns, and the others are run again: less memory, for
+        one more forward. As many states are kept as the square root of the turns. With a number, as ``{"t": 8}``, so many are
+        kept, and as many more while the backward runs; the fewest turns that this allows are run again (the binomial
+        schedule). Without ``checkpoint``, a tape that would be larger than NUMGRAD_TAPE_MB is made in
+        parts, by the square root or else with as many states as fit.
     checked
         Whether each index is checked (a wrong one raises IndexError). If not, it reads or writes foreign memory.
 
@@ -93,18 +97,19 @@ class differentiable:  # noqa: N801 (a decorator)
         return functools.partial(cls, **options) if function is None else object.__new__(cls)
 
     def __init__(
-        self, function: Callable[..., Any], *, checkpoint: str | Sequence[str] = (), checked: bool = True
-    ) -> None:
+        self, function: Callable[..., Any], *, checkpoint: str | Sequence[str] | Mapping[str, int | None] = (),
+        checked: bool = True,
+    ) -> None:  # fmt: skip
         plain = python_function(function)
         if plain is None:
             raise TypeError(
                 f"differentiable: got {function!r}, expected a function written in Python, plain or by numba.njit"
             )
         self.py_func = plain
-        self.checkpoint = (checkpoint,) if isinstance(checkpoint, str) else tuple(checkpoint)
+        self.checkpoint = _checkpoints(plain.__name__, checkpoint)
         self.checked = bool(checked)
         self._signature = inspect.signature(plain)
-        self._names = tuple(self._signature.parameters)
+        self._names = safe_names(tuple(self._signature.parameters))
         strange = [
             name for name, each in self._signature.parameters.items()
             if each.kind not in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
@@ -113,7 +118,7 @@ class differentiable:  # noqa: N801 (a decorator)
             raise TypeError(
                 f"differentiable: {plain.__name__} has the parameters {strange}, expected each by its name and place"
             )
-        if hidden := [name for name in self._names if name.startswith("_")]:
+        if hidden := [name for name in self._signature.parameters if name.startswith("_")]:
             raise TypeError(
                 f"differentiable: {plain.__name__} has the parameters {hidden}, expected names that begin with a letter"
             )
@@ -239,7 +244,24 @@ class differentiable:  # noqa: N801 (a decorator)
         return _rebuilt, (self.py_func, self.checkpoint, self.checked)
 
 
-def _rebuilt(function: Any, checkpoint: tuple[str, ...], checked: bool) -> differentiable:
+def _checkpoints(name: str, given: Any) -> dict[str, int | None]:
+    """The loops whose tapes are made in parts, with their numbers of snapshots; None for the square root of the turns."""
+    loops = (
+        {given: None} if isinstance(given, str) else dict(given if isinstance(given, Mapping) else dict.fromkeys(given))
+    )
+    for loop, snapshots in loops.items():
+        if not isinstance(loop, str) or not (snapshots is None or type(snapshots) is int):
+            raise TypeError(
+                f"differentiable: {name} has checkpoint={given!r}, expected variables of loops, or a dict of them with ints"
+            )
+        if snapshots is not None and not 1 <= snapshots <= 1 << 20:
+            raise ValueError(
+                f"differentiable: {name} has checkpoint={given!r}, expected 1 to {1 << 20} snapshots of the loop over {loop}"
+            )
+    return loops
+
+
+def _rebuilt(function: Any, checkpoint: dict[str, int | None], checked: bool) -> differentiable:
     rebuilt: differentiable = differentiable(function, checkpoint=checkpoint, checked=checked)
     return rebuilt
 
@@ -328,8 +350,7 @@ class _Bound:
                 name for name, each in zip(program.tensors, inputs, strict=True)
                 if isinstance(each, Tensor) and each.requires_grad and each._spec.dtype.is_floating_point
             ])  # fmt: skip
-        op = program.op(needs)
-        changed = op.changed
+        changed = program.op(needs).changed
         if changed:
             self._check_changes(changed, dict(zip(self.names, values, strict=True)))
         targets = {}
@@ -343,16 +364,9 @@ class _Bound:
                     inputs[number] = clone(value)
         case = Case(tuple([self._number(values[position]) for position in self._numbers]))
         try:
-            try:
-                results = op.apply(inputs, case)
-            except TapeError:
-                in_parts = program.in_parts()
-                if in_parts is None:
-                    raise
-                op = in_parts.op(needs)
-                results = op.apply(inputs, case)
+            op, results = self._applied(needs, inputs, case)
         except OutOfRangeError as error:
-            raise OutOfRangeError(f"{error}{op.place_of_index(inputs, case)}") from None
+            raise OutOfRangeError(f"{error}{program.op(needs).place_of_index(inputs, case)}") from None
         for name, result in op.last_contents(results):
             copy_(targets[name], result)
         returned = results[: op.returned]
@@ -362,6 +376,21 @@ class _Bound:
                 for each, is_number in zip(returned, op.are_numbers, strict=False)
             ])  # fmt: skip
         return returned if op.is_tuple else returned[0] if returned else None
+
+    def _applied(self, needs: tuple[str, ...], inputs: Sequence[Any], case: Case) -> tuple[Any, tuple[Any, ...]]:
+        """The results, and the op that gave them: its tape is made in parts where a whole one would be beyond the limit."""
+        op = self.program.op(needs)
+        try:
+            return op, op.apply(inputs, case)
+        except TapeError as error:
+            beyond = error
+        for program in self.program.in_parts():
+            op = program.op(needs)
+            try:
+                return op, op.apply(inputs, case)
+            except TapeError as error:
+                beyond = error
+        raise beyond
 
     def _as_tensor(self, value: Any, is_saved: bool, is_changed: bool) -> Tensor:
         """An argument that is no tensor as one; an array that a backward will read is copied, since anybody may change it."""
@@ -405,7 +434,7 @@ class _Bound:
         sizes = op.block_sizes(tensors, case)
         lines = [f"{name}: {count} elements, {nbytes} bytes" for name, (count, nbytes) in sizes.items()]
         total = sum([nbytes for _, nbytes in sizes.values()])
-        return [*lines, f"tape: {total} bytes"]
+        return [*lines, f"tape: {total} bytes", *op.checkpoints(tensors, case)]
 
 
 def _is_constant(value: Any) -> bool:

@@ -125,7 +125,15 @@ class Expressions:
         if kind < 0.38 and "integers" in self.features:
             other = r.choice(pool)
             return r.choice(
-                [f"({e} // 2)", f"(({e}) ** 2)", f"min({e}, {other})", f"max({e}, {other})", f"abs({e} - {other})"]
+                [
+                    f"({e} // 2)",
+                    f"({e} % (n + 2))",
+                    f"({e} // (n + 1))",
+                    f"(({e}) ** 2)",
+                    f"min({e}, {other})",
+                    f"max({e}, {other})",
+                    f"abs({e} - {other})",
+                ]
             )
         if kind < 0.42 and "integers" in self.features:
             return f"int(abs({self.leaf()}) * 1.7)"

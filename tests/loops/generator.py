@@ -27,6 +27,7 @@ ALL = CORE | {
     "extents",
     "cubes",
     "chained",
+    "found",
 }
 _DEEPEST = 3  # loops in one another
 _MOST_TURNS = 40  # of the loops around, together
@@ -416,6 +417,26 @@ def _cube(g: Generator, depth: int, room: int) -> None:
         g.emit(depth, f"{new}[1, 0] = {g.whole(3)}")
         g.emit(depth, f"{plane} = {new}[{g.place(2)}]")
     g.matrices.append(plane)
+
+
+@statement(1, "found")
+def _found(g: Generator, depth: int, room: int) -> None:
+    """An array whose extent a loop finds."""
+    if g.loops or not g.may_loop(room):
+        return _assign(g, depth, room)
+    k, i, new, total = g.name("k"), g.name("i"), g.name("w"), g.r.choice(g.targets)
+    g.emit(depth, f"{k} = {g.r.randint(0, 1)}")
+    g.emit(depth, f"for {i} in range(4):")
+    g.emit(depth + 1, f"if {g.condition()}:")
+    g.emit(depth + 2, f"{k} += 1")
+    g.emit(depth, f"{new} = np.{g.r.choice(['zeros', 'ones'])}({k} + 1)")
+    g.emit(depth, f"for {i} in range({k} + 1):")
+    g.indices.append(i)
+    g.emit(depth + 1, f"{new}[{i}] = math.tanh({new}[{i} - 1] + {g.value()})")
+    g.emit(depth + 1, f"{new}[{i} // 2] += {g.leaf()} * {new}[{i}]")
+    g.indices.remove(i)
+    g.emit(depth, f"{total} = math.tanh({new}[{k}] * {g.leaf()} + {new}.sum())")
+    return None
 
 
 def arguments(seed: int) -> tuple[float, float, list[float], list[list[float]], int]:

@@ -20,6 +20,7 @@ from numgrad.loops.code import Code, span
 from numgrad.loops.forks import Fork
 from numgrad.loops.independence import _Proof
 from numgrad.loops.language import Assign, Const, For, If, Loop, Op, Permute, Store, items, walk
+from numgrad.loops.parts import Parts
 from numgrad.loops.recording import Recording
 from numgrad.loops.reverse import Reverse
 from numgrad.loops.slopes import SLOPES
@@ -42,20 +43,25 @@ class Mutant:
         Among how many programs there is certainly one that notices.
     witness
         A program that notices, where few do.
+    how
+        In which way programs are compared.
     """
 
     name: str
     plant: Callable[[Patch], None]
     programs: int
     witness: str
+    how: str
 
 
 MUTANTS: list[Mutant] = []
 
 
-def mutant(name: str, programs: int = 60, witness: str = "") -> Callable[[Callable[[Patch], None]], None]:
+def mutant(
+    name: str, programs: int = 60, witness: str = "", how: str = "plain"
+) -> Callable[[Callable[[Patch], None]], None]:
     """Adds to the table."""
-    return lambda plant: MUTANTS.append(Mutant(name, plant, programs, witness))
+    return lambda plant: MUTANTS.append(Mutant(name, plant, programs, witness, how))
 
 
 def _around(patch: Patch, owner: type, name: str, broken: Callable[..., Any]) -> None:
@@ -206,6 +212,57 @@ def _(patch: Patch) -> None:
     _around(patch, Reverse, "statement", statement)
 
 
+# ---- parts ------------------------------------------------------------------------------------------------------
+
+
+@mutant("keeps the numbers of a state and not its arrays", how="parts")
+def _(patch: Patch) -> None:
+    def copy(original: Any, self: Any, *rest: Any) -> None:
+        arrays, self.arrays = self.arrays, []
+        original(self, *rest)
+        self.arrays = arrays
+
+    _around(patch, Parts, "_copy", copy)
+
+
+MANY_TURNS = """
+def f(x, y, a, m, n):
+    s = x
+    k = 0
+    while k < 40:
+        k += 1
+        s = math.sin(s * y) + 0.1 * k
+    return s
+"""
+
+
+@mutant("drops the wrong states", 0, MANY_TURNS, "parts")
+def _(patch: Patch) -> None:
+    def thin(original: Any, self: Any, forward: Any, kept: str, out: list[Any]) -> None:
+        lines: list[Any] = []
+        original(self, forward, kept, lines)
+        out += [x for x in lines if not str(x).startswith("for ") and not isinstance(x, list)]
+
+    _around(patch, Parts, "_thin", thin)
+
+
+@mutant("does not free the place of a state", 0, MANY_TURNS, "parts")
+def _(patch: Patch) -> None:
+    def one_by_one(original: Any, self: Any, reverse: Any, first: str, last: str, out: list[Any]) -> None:
+        lines: list[Any] = []
+        original(self, reverse, first, last, lines)
+        out += _replaced(lines, " > 0 and", " > 1 and")
+
+    _around(patch, Parts, "_one_by_one", one_by_one)
+
+
+def _replaced(lines: list[Any], old: str, new: str) -> list[Any]:
+    return [
+        _replaced(x, old, new) if isinstance(x, list) else Code(x.replace(old, new), getattr(x, "line", None))
+        for x in lines
+    ]
+
+
 # ---- turns that are independent ----------------------------------------------------------------------------------
 
 
@@ -271,10 +328,10 @@ def _(patch: Patch) -> None:
 # ---- who notices ------------------------------------------------------------------------------------------------
 
 
-def notices(seed: int, source: str = "") -> bool:
+def notices(seed: int, source: str = "", how: str = "plain") -> bool:
     """Whether a program is wrong, or cannot be run."""
     try:
-        said = check_source(source) if source else check(seed, size=20)
+        said = check_source(source, how=how) if source else check(seed, how, size=20)
     except Exception:  # a broken rule may write anything
         return True
     return said.partition(":")[0] not in ("right", "skipped", "refused")
@@ -282,9 +339,11 @@ def notices(seed: int, source: str = "") -> bool:
 
 def noticed(mutant: Mutant, patch: Patch) -> bool:
     """Whether any program notices; none does before."""
-    assert not mutant.witness or check_source(mutant.witness) == "right"
+    assert not mutant.witness or check_source(mutant.witness, how=mutant.how) == "right"
     mutant.plant(patch)
-    return (bool(mutant.witness) and notices(0, mutant.witness)) or any(map(notices, range(mutant.programs)))
+    if mutant.witness and notices(0, mutant.witness, mutant.how):
+        return True
+    return any(notices(seed, how=mutant.how) for seed in range(mutant.programs))
 
 
 def main() -> None:
@@ -295,7 +354,8 @@ def main() -> None:
     for each in MUTANTS:
         with pytest.MonkeyPatch.context() as patch:
             each.plant(patch)
-            print(f"{each.name:60} {sum(map(notices, range(count)))} of {count} programs notice", flush=True)
+            noticing = sum(notices(seed, how=each.how) for seed in range(count))
+            print(f"{each.name:60} {noticing} of {count} programs notice", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from numgrad.loops.sweeps import SHORT, Kind, Memory, Parameter, Sweep, Sweeps
 from numgrad.loops.translation import translate
 
 _TAPES = ("f8", "i8", "b1")  # in the order of `used`
+_LATE = 1 << 12  # elements of local arrays whose extents a program computes, in tests
 _SPARE = 7.25  # what fresh memory holds: nothing may count on zeros
 
 
@@ -76,7 +77,8 @@ class Run:
         tapes = {p.name: _TAPES.index(p.dtype) for p in self.sweeps.record.parameters if p.role == "tape"}
         if any(block.room is None for block in self.sweeps.saved):
             self._call(self.sweeps.count, {"used": used})
-        rooms = [int(used[tapes[b.name]]) if b.room is None else self._room(b) for b in self.sweeps.saved]
+        open_rooms = {b.name: int(used[tapes[b.name]]) if b.name in tapes else _LATE for b in self.sweeps.saved}
+        rooms = [open_rooms[b.name] if b.room is None else self._room(b) for b in self.sweeps.saved]
         self.saved = {b.name: self._fresh(n, b.dtype) for b, n in zip(self.sweeps.saved, rooms, strict=True)}
         found = dict(zip(self.sweeps.rooms, used[len(_TAPES) :].tolist(), strict=True))
         self._call(self.sweeps.record, {**self.saved, **found, "used": used})
@@ -97,10 +99,8 @@ class Run:
     def turned(self, grads: Mapping[str, Any], way: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """How the gradients turn along a direction, after `record`: by the reverse of the gradient's own translation."""
         gradient = self.sweeps.gradient()
-        code = gradient.__code__
-        names = code.co_varnames[: code.co_argcount]
-        sizes = {name: block.size + 1 for name, block in self.saved.items()}
-        rooms = [sizes.get(name.replace("room_", "tape_"), 1) for name in names if name.startswith("room_")]
+        tapes = {p.dtype: p.name for p in self.sweeps.record.parameters if p.role == "tape"}
+        rooms = [self.saved[tapes[d]].size + 1 if d in tapes else 1 for d in _TAPES]
         given = [
             np.asarray(grads[r.name], float) if r.shape else float(grads[r.name])
             for r in self.sweeps.results
@@ -156,7 +156,7 @@ class Run:
             if p.role == "argument":
                 values.append(self.args[p.of])
             elif p.role in ("kept", "tape", "used", "room"):
-                values.append(given[p.name])
+                values.append(given["used" if p.role == "used" else p.name])
             elif p.role == "status":
                 values.append(status)
             elif p.role == "work":

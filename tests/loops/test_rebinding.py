@@ -66,6 +66,12 @@ def shifted(x, v):
     return out, x
 
 
+def writes_what_it_renamed(a):
+    a = a * 2.0
+    a[0] = 3.0 * a[1]
+    return a
+
+
 def exchanged(x, v):
     return v, x
 
@@ -215,6 +221,49 @@ def read_before_it_is_renamed(q):
     return x + s
 
 
+def changed_before_it_has_two_names(q):
+    a = q * 1.0
+    a[0] = 0.5 * q[0]
+    b = q * q
+    b = a
+    return a + 10.0 * b
+
+
+def changed_when_the_other_is_gone(q):
+    a, b = q * 1.0, q * q
+    for k in range(3):
+        b = a
+        s = b.sum()
+        a = a * 0.5
+        a[k] = s
+        b = b + a
+    a[0] = 7.0 * q[1]
+    return a + 10.0 * b
+
+
+def changed_where_nobody_looks(q):
+    a, b = q * 1.0, q * q
+    if q[0] > 0.1:
+        b = a
+        total = b[1]
+        b[1] = 0.3
+        a = q * 3.0
+    else:
+        total = b[2]
+    return a * total, b
+
+
+def argument_changed_after_it_is_another(q):
+    x = q * 1.0
+    return writes_what_it_renamed(x) + x
+
+
+def filled(q):
+    a = np.zeros(3)
+    a.fill(q[1] * 3.0)
+    return a * q
+
+
 PROGRAMS = [
     f for f in list(globals().values()) if getattr(f, "__code__", None) and f.__code__.co_varnames[:1] == ("q",)
 ]
@@ -241,6 +290,22 @@ def writes_one_renames_one(a, b):
     return a + b
 
 
+def part_of_itself_stays_the_same_array(q):
+    a, c = q * 1.0, q * q
+    c = a
+    a = a[::-1]
+    a[0] = 5.0
+    return a + c
+
+
+def changed_in_the_next_turn(q):
+    a, b = q * 1.0, q * q
+    for k in range(2):
+        a[k] = b[k] * 2.0
+        b = a
+    return a + b
+
+
 def loop_over_what_is_renamed(q):
     a, s = q * 1.0, 0.0
     for v in a:
@@ -251,7 +316,9 @@ def loop_over_what_is_renamed(q):
 
 @pytest.mark.parametrize(
     ("program", "words"),
-    [(element_of_one_of_two, "a is another name for an array that is changed"),
+    [(part_of_itself_stays_the_same_array, "c is another name for an array that is changed"),
+     (changed_in_the_next_turn, "b is another name for an array that is changed"),
+     (element_of_one_of_two, "a is an argument, and then another array, and its elements are changed"),
      (loop_over_what_is_renamed, "the array that it goes over is made anew in it; copy it")],
 )  # fmt: skip
 def test_refused(program: Callable[..., Any], words: str) -> None:

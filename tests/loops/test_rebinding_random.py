@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 
 from numgrad.errors import TranslationError
+from numgrad.loops import aliases, reading
+from numgrad.loops.language import Loop
 from tests.loops.running import Run
 
 NAMES = "abcd"
 POINT = np.array([0.2, 0.3, 0.7])
 WAY = np.array([0.6, -0.8, 0.5])
-LEAST_RIGHT = 0.3  # the others are refused: two names for one array, of which one is changed
+LEAST_RIGHT = 0.65  # the others are refused: two names for one array, of which one is changed while both are in use
 HELPERS = """import numpy as np
 
 def squared(a):
@@ -126,3 +128,29 @@ def test_names_that_are_given_one_array_after_another(part: int) -> None:
     wrong = [text for text in tally if text not in ("right", "refused", "skipped")]
     assert not wrong, "\n\n".join(wrong[:3])
     assert tally["right"] >= LEAST_RIGHT * 300, tally
+
+
+def _no_conflict(*args: Any) -> None:
+    return None
+
+
+def _forgets(s: Any, state: Any) -> Any:
+    return state if getattr(s, "what", "") == "same" else _marked(s, state)
+
+
+def _looks_once(s: Any, state: Any) -> Any:
+    return aliases._block(s.body, state) if isinstance(s, Loop) else _statement(s, state)
+
+
+_marked, _statement = aliases._marked, aliases._statement
+BROKEN = {
+    "never refuses": (reading, "told_apart", _no_conflict),
+    "does not note second names": (aliases, "_marked", _forgets),
+    "looks at the body of a loop once": (aliases, "_statement", _looks_once),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_rule_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*BROKEN[name])
+    assert any(outcome(seed) not in ("right", "refused", "skipped") for seed in range(500))

@@ -12,7 +12,7 @@ from numgrad.loops.randomness import normal, uniform
 from numgrad.loops.sweeps import FIRST_FAILURE, Kind
 from numgrad.loops.translation import translate
 from numgrad.loops.vocabulary import declare_rule
-from tests.loops.running import Run, kind_of
+from tests.loops.running import Run
 
 FACTOR = 2.5
 TABLE = np.array([0.5, -1.0, 2.0])
@@ -134,28 +134,6 @@ def recurrence(x):
     total = 0.0
     for i in range(x.shape[0]):
         total = math.exp(0.3 * total) * x[i] + math.sin(total * x[i])
-    return total
-
-
-@pytest.mark.parametrize("steps", [0, 1, 7, 10])
-def test_parts_of_a_tape_change_no_bit(steps: int) -> None:
-    args = (np.array([0.3, 1.7, -0.6, 0.2]), steps)
-    weights = np.array([1.0, -0.5, 2.0, 0.1])
-    grads = []
-    for checkpoint in ((), ("t",)):
-        run = Run(swapped, args, checkpoint=checkpoint)
-        run.record()
-        grads.append((run.reverse({"out_0": weights})["x"], sum(int(n) for n in run.used)))
-    np.testing.assert_array_equal(grads[0][0], grads[1][0])
-    with pytest.raises(TranslationError, match="cannot be checkpointed"):
-        translate(unbounded, [Kind("f8", 1), Kind("i8")], checkpoint=("t",))
-
-
-def unbounded(x, steps):
-    total = x[0]
-    for t in range(steps):
-        while total < 3.0:
-            total = total * total + x[t]
     return total
 
 
@@ -302,6 +280,135 @@ def test_a_number_that_branches_choose_is_computed_again_and_needs_no_tape() -> 
     np.testing.assert_allclose(run.reverse({"out_0": np.ones(1)})["x"], 2.0 * slopes, rtol=1e-12)
 
 
-def test_a_checkpoint_names_a_loop() -> None:
-    with pytest.raises(TranslationError, match="there is no loop over a range with the variable q"):
-        translate(swapped, [kind_of(a) for a in (np.ones(3), 2)], checkpoint=("t", "q"))
+def divided(x, n, k):
+    total = n // 3 + n % 7
+    for i in range(x.shape[0]):
+        total += (i + n) % k if x[i] > 0.0 else 0
+    total //= k
+    quotient, rest = divmod(n, k + 1)
+    return x.sum() * total + quotient - rest
+
+
+@pytest.mark.parametrize(("k", "status"), [(3, None), (-2, None), (0, 3), (-1, 5)])
+def test_integers_are_not_divided_by_0(k: int, status: int | None) -> None:
+    """As in Python; the exception names the line, counted from that of the function."""
+    x = np.array([-0.3, 1.7])
+    if status is None:
+        agree(Run(divided, (x, 5, k)), np.random.default_rng(0), (divided(x, 5, k),))
+        return
+    sweeps = translate(divided, [Kind("f8", 1), Kind("i8"), Kind("i8")])
+    for name in ("plain", "count"):
+        found = np.zeros(1, np.int64)
+        more = (np.zeros(1),) if name == "plain" else (np.zeros(3, np.int64),)
+        getattr(sweeps, name).function(x, 5, k, *more, found)
+        failure = sweeps.failures[found[0] - FIRST_FAILURE]
+        assert failure.error is ZeroDivisionError
+        assert failure.line.number == divided.__code__.co_firstlineno + status
+
+
+def test_a_range_has_no_step_of_0() -> None:
+    sweeps = translate(stepped, [Kind("f8"), Kind("i8")])
+    status = np.zeros(1, np.int64)
+    sweeps.plain.function(1.0, 0, np.zeros(1), status)
+    assert sweeps.failures[status[0] - FIRST_FAILURE].error is ValueError
+
+
+def stepped(x, k):
+    for i in range(0, 5, k):
+        x = x * 0.5 + i
+    return x
+
+
+def filled(x, v):
+    before = x.sum()
+    x[1:].fill(v * before)
+    return before
+
+
+def test_an_argument_that_is_filled_is_changed() -> None:
+    run = Run(filled, (np.array([0.3, 1.7, -0.6]), 0.5))
+    agree(run, np.random.default_rng(0), (1.4,))
+    run.plain()
+    np.testing.assert_allclose(run.results["out_1"], [0.3, 0.7, 0.7])
+
+
+def positive(x, scale):
+    """Arrays whose extents a loop finds."""
+    count = 0
+    for i in range(x.shape[0]):
+        if x[i] > 0.0:
+            count += 1
+    found = np.empty(count)
+    k = 0
+    for i in range(x.shape[0]):
+        if x[i] > 0.0:
+            found[k] = math.sin(x[i]) * scale
+            k += 1
+    total = 0.0
+    for t in range(count):
+        found[t] = found[t] * found[t - 1]
+        total += found[t] * found[t]
+    if total > 0.0:
+        table = np.zeros((count, 2))
+        for j in range(count):
+            table[j, 1] = found[j] * total
+            table[j, 0] += found[count - 1 - j]
+        total += table.sum() + np.dot(found, table[:, 0])
+    return total
+
+
+POINTS = ([0.3, -1.0, 1.7, 2.0, -0.2], [-0.3, -1.0], [])
+
+
+@pytest.mark.parametrize("checkpoint", [{}, {"t": None}, {"t": 2}])
+@pytest.mark.parametrize("point", POINTS)
+def test_extents_that_a_loop_finds(point: list[float], checkpoint: dict[str, int | None]) -> None:
+    x = np.array(point)
+    run = Run(positive, (x, 0.7), checkpoint=checkpoint)
+    grads = agree(run, np.random.default_rng(0), (positive(x, 0.7),))
+    assert np.count_nonzero(grads["x"]) == np.count_nonzero(x > 0.0)
+
+
+def test_second_derivatives_with_extents_that_a_loop_finds() -> None:
+    x, way, step = np.array(POINTS[0]), np.array([0.5, -1.0, 0.25, 2.0, 0.3]), 1e-6
+
+    def gradient(x: np.ndarray) -> Run:
+        run = Run(positive, (x, 0.7), needs=["x"])
+        run.record()
+        return run
+
+    turned = gradient(x).turned({"out_0": 1.0}, {"x": way})["x"]
+    up, down = (gradient(x + s * way).reverse({"out_0": 1.0})["x"] for s in (step, -step))
+    np.testing.assert_allclose(turned, (up - down) / (2 * step), rtol=1e-6, atol=1e-8)
+
+
+def made_in_a_loop(x):
+    total = 0.0
+    for i in range(3):
+        n = int(x * i)
+        a = np.zeros(n)
+        total += a.sum()
+    return total
+
+
+def returned_as_found(x):
+    a = np.zeros(int(x))
+    return a
+
+
+def too_large(x, n):
+    a = np.zeros((int(x), n))
+    return a.sum() * x
+
+
+def test_extents_that_are_found_are_refused_in_loops_and_results_and_checked() -> None:
+    for function in (made_in_a_loop, returned_as_found):
+        with pytest.raises(
+            TranslationError, match=r"the extents of a are not known.*and it is (made in a loop|returned)"
+        ):
+            translate(function, [Kind("f8")])
+    sweeps = translate(too_large, [Kind("f8"), Kind("i8")])
+    for x, n in ((-1.0, 2), (2.0, -1), (2.0**31, 1 << 33), (2.0**33, 1 << 31)):
+        status = np.zeros(1, np.int64)
+        sweeps.plain.function(x, n, np.zeros(1), np.zeros(0), status)
+        assert sweeps.failures[status[0] - FIRST_FAILURE].error is ValueError

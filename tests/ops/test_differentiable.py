@@ -371,6 +371,30 @@ def test_a_tape_beyond_the_limit_is_made_in_parts(monkeypatch: pytest.MonkeyPatc
     assert gradients[0].tolist() == gradients[1].tolist()
 
 
+def test_a_tape_that_is_too_long_in_parts_keeps_as_few_states_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, gradients = leaf(20_000), []
+    for limit in ("64", "1"):  # 16 MB as a whole, 1.6 MB of states and as much for a part by the square root
+        monkeypatch.setenv("NUMGRAD_TAPE_MB", limit)
+        y, _ = decay(x, 0.5, 101)
+        gradients += ng.autograd.grad(y.sum(), x)
+    assert ng.allclose(*gradients, rtol=1e-12)
+    few = ng.differentiable(decay.py_func, checkpoint={"t": 2})
+    assert "2 for 101 turns" in few.report(x, 0.5, 101)
+    monkeypatch.setenv("NUMGRAD_TAPE_MB", "0")
+    with pytest.raises(TapeError, match="small number of snapshots"):
+        few(x, 0.5, 101)
+
+
+def test_says_which_checkpoints_there_may_be() -> None:
+    for given, error, message in [
+        ({"t": 0}, ValueError, "expected 1 to 1048576 snapshots of the loop over t"),
+        ({"t": "all"}, TypeError, "a dict of them with ints"),
+        ([3], TypeError, "expected variables of loops"),
+    ]:
+        with pytest.raises(error, match=message):
+            ng.differentiable(decay.py_func, checkpoint=given)
+
+
 def test_it_says_what_it_does() -> None:
     x = leaf(3)
     assert "bytes" in decay.report(x, 0.5, 2)
@@ -390,7 +414,7 @@ def test_it_is_pickled_by_its_name_and_copied_as_itself() -> None:
     assert copy.deepcopy(decay) is decay
     other = ng.differentiable(by_tensors, checkpoint="t", checked=False)
     again = pickle.loads(pickle.dumps(other))
-    assert (again.py_func, again.checkpoint, again.checked) == (by_tensors, ("t",), False)
+    assert (again.py_func, again.checkpoint, again.checked) == (by_tensors, {"t": None}, False)
 
 
 class Decay(ng.nn.Module):
@@ -437,8 +461,14 @@ def test_an_index_out_of_range_names_the_line() -> None:
         picked(x, np.array([0, 3]), True)
     with pytest.raises(IndexError, match="v = x"):
         picked(x.detach().numpy(), np.array([-4]), True)
-    with pytest.raises(IndexError, match="out of range"):
-        ng.func.vmap(picked, in_dims=(None, 0, None))(x, ng.tensor([[0], [7]]), True)
+    places = ng.tensor([[[0], [1], [2]], [[1], [7], [0]]])
+    with pytest.raises(IndexError, match=r"out of range.*`v = x\[places\[k\]\]`"):
+        ng.func.vmap(picked, in_dims=(None, 0, None))(x, places[1], True)
+    with pytest.raises(IndexError, match=r"out of range.*`v = x\[places\[k\]\]`"):
+        ng.func.vmap(picked, in_dims=(0, 0, None))(ng.ones(3, 3, dtype=ng.float64), places[1], True)
+    nested = ng.func.vmap(ng.func.vmap(picked, in_dims=(None, 0, None)), in_dims=(None, 0, None))
+    with pytest.raises(IndexError, match=r"^[^`]*`v = x\[places\[k\]\]`$"):
+        nested(x, places, True)
 
 
 def test_anomaly_mode_names_the_line_of_a_nan() -> None:

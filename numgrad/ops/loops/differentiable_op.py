@@ -186,11 +186,27 @@ class DifferentiableOp:
         sizes = {}
         for each in self.sweeps.saved:
             is_tape = self.forward.role_of(each.name) == "tape"
+            if each.room is None and not is_tape:
+                continue  # local arrays whose extents the function computes
             count = (
                 tapes[TAPES.index(each.dtype)] if is_tape or each.room is None else each.room.evaluate(shapes, numbers)
             )
             sizes[each.name] = (count, count * by_code(each.dtype).itemsize)
         return sizes
+
+    def checkpoints(self, inputs: Tensors, case: Case) -> list[str]:
+        """Lines about the loops whose tapes are made in parts."""
+        shapes, numbers = self.forward.shapes(inputs, case), dict(zip(self.program.numbers, case.numbers, strict=True))
+        lines = [each.said(shapes, numbers) for each in self.sweeps.checkpoints]
+        for each in self.sweeps.again:
+            if each.room is None:
+                lines.append(f"in the backward, {each.name}: as much as a part records")
+                continue
+            count = each.room.evaluate(shapes, numbers)
+            lines.append(
+                f"in the backward, {each.name}: {count} elements, {count * by_code(each.dtype).itemsize} bytes"
+            )
+        return lines
 
     # ---- forward mode ----------------------------------------------------------------------------------------------
 

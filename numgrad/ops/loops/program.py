@@ -8,17 +8,20 @@ sweep; a batch is a loop over examples in the same kernels.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from numgrad.errors import TranslationError
 from numgrad.loops.scope import Surroundings, tree_of
+from numgrad.loops.structure import outermost
 from numgrad.loops.sweeps import Kind, Sweeps
 from numgrad.loops.translation import translate
 from numgrad.ops.loops.differentiable_op import DifferentiableOp
+
+# How many states are kept on the tape, where those of a whole tape would be too many: the square root of the turns, or these.
+_SNAPSHOTS = (None, 128, 32, 8, 2)
 
 
 class Program:
@@ -35,16 +38,17 @@ class Program:
 
     def __init__(
         self, function: Callable[..., Any], names: Sequence[str], kinds: Sequence[Kind], checked: bool = True,
-        checkpoint: tuple[str, ...] = (), is_recorded: Callable[[], bool] = lambda: True,
+        checkpoint: Mapping[str, int | None] | None = None, is_recorded: Callable[[], bool] = lambda: True,
         surroundings: Surroundings | None = None,
     ) -> None:  # fmt: skip
         self.function, self.names, self.kinds = function, tuple(names), tuple(kinds)
-        self.checked, self.checkpoint, self.is_recorded = checked, checkpoint, is_recorded
+        self.checked, self.checkpoint, self.is_recorded = checked, dict(checkpoint or {}), is_recorded
         self._surroundings = surroundings or Surroundings()
         passed = [(name, kind) for name, kind in zip(names, kinds, strict=True) if not kind.constant]
         self.tensors = tuple([name for name, kind in passed if kind.ndim or kind.is_real])
         self.numbers = tuple([name for name, kind in passed if not (kind.ndim or kind.is_real)])
-        self._in_parts: Program | None = None
+        self._in_parts: dict[int | None, Program] = {}
+        self._loops: tuple[str, ...] | None = None
         self._sweeps: dict[tuple[str, ...], Sweeps] = {}
         self._ops: dict[tuple[str, ...], DifferentiableOp] = {}
         self._derivatives: dict[tuple[str, ...], Program] = {}
@@ -79,27 +83,44 @@ class Program:
             kinds += [Kind(results[name].dtype, len(results[name].shape)) for name in seeds]
             kinds += [Kind("i8")] * (len(names) - len(kinds))
             program = self._derivatives.setdefault(
-                needs, Program(function, names, kinds, self.checked, (), self.is_recorded)
+                needs, Program(function, names, kinds, self.checked, {}, self.is_recorded)
             )
         return program
 
-    def in_parts(self) -> Program | None:
-        """The same, with the tapes of the function's outermost loops made in parts; None if no loop's can be."""
-        if self._in_parts or self.checkpoint:
-            return self._in_parts
-        loops = []
-        for statement in tree_of(self.function).body:
-            if isinstance(statement, ast.For) and isinstance(statement.target, ast.Name):
-                with contextlib.suppress(TranslationError):
-                    translate(
-                        self.function, self.kinds, checkpoint=(statement.target.id,), surroundings=self._surroundings
-                    )
-                    loops.append(statement.target.id)
-        if loops:
-            self._in_parts = Program(
-                self.function, self.names, self.kinds, self.checked, tuple(loops), self.is_recorded, self._surroundings
-            )
-        return self._in_parts
+    def in_parts(self) -> Iterator[Program]:
+        """The same with tapes made in parts, each with less memory than the one before and more turns that are run again.
+
+        The loops are those of `checkpoint` that have no number of snapshots, or else the function's outermost ones.
+        """
+        if self._loops is None:
+            asked = [name for name, snapshots in self.checkpoint.items() if snapshots is None]
+            self._loops = tuple(asked if self.checkpoint else filter(self._may_be_in_parts, self._outermost()))
+        for snapshots in _SNAPSHOTS if self._loops else ():
+            checkpoint = {**self.checkpoint, **dict.fromkeys(self._loops, snapshots)}
+            if checkpoint == self.checkpoint:
+                continue
+            program = self._in_parts.get(snapshots)
+            if program is None:
+                program = Program(
+                    self.function,
+                    self.names,
+                    self.kinds,
+                    self.checked,
+                    checkpoint,
+                    self.is_recorded,
+                    self._surroundings,
+                )
+                program = self._in_parts.setdefault(snapshots, program)
+            yield program
+
+    def _outermost(self) -> list[str]:
+        return sorted(outermost(tree_of(self.function)))
+
+    def _may_be_in_parts(self, name: str) -> bool:
+        with contextlib.suppress(TranslationError):
+            translate(self.function, self.kinds, checkpoint=(name,), surroundings=self._surroundings)
+            return True
+        return False
 
     def needed(self, inputs: Sequence[Any]) -> tuple[str, ...]:
         """The names of those tensor arguments that require a gradient."""

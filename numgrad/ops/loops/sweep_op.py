@@ -166,7 +166,7 @@ class SweepOp:
         inner, flags = params[BATCH], params[FLAGS]
         case = Case(tuple([params[name] for name in self.numbers]), batch.size, batch.flags)
         if inner is None:
-            return self.apply(values, case)
+            return self._placed(values, case)
         flat, owns = [], []
         for value, outer, own in zip(values, batch.flags, flags, strict=True):
             owns.append(outer or own)
@@ -175,10 +175,20 @@ class SweepOp:
             elif own and not outer:
                 value = repeated(value, batch.size)
             flat.append(folded(value) if outer or own else value)
-        results = self.apply(tuple(flat), case._replace(batch=batch.size * inner, flags=tuple(owns)))
+        results = self._placed(tuple(flat), case._replace(batch=batch.size * inner, flags=tuple(owns)))
         if isinstance(results, tuple):
             return tuple([_unfolded(each, batch.size, inner) for each in results])
         return _unfolded(results, batch.size, inner)
+
+    def _placed(self, values: tuple[Any, ...], case: Case) -> Any:
+        """The outputs for a batch; an index that is out of range is reported with its line."""
+        from numgrad.ops.loops.tracing import index_line
+
+        try:
+            return self.apply(values, case)
+        except OutOfRangeError as error:
+            line = index_line(self, values, case)
+            raise OutOfRangeError(f"{error}{'' if line is None else f', in {shown(line)}'}") from None
 
     def _error(self, status: int, params: Any) -> Exception:
         if status >= FIRST_FAILURE:
@@ -207,7 +217,11 @@ class SweepOp:
             extent = self.blocks[name].room
             if extent is not None:
                 rooms[name] = max(0, extent.evaluate(shapes, params))
-        self._prove_room(count, rooms)
+        again = [] if "result" not in {each.role for each in self.sweep.parameters} else self.sweeps.again
+        parts = sum([
+            each.room.evaluate(shapes, params) * by_code(each.dtype).itemsize for each in again if each.room is not None
+        ])  # fmt: skip
+        self._prove_room(count, rooms, parts)
 
         def shape_of(parameter: Parameter) -> tuple[int, ...]:
             if parameter.of in shapes:
@@ -264,16 +278,17 @@ class SweepOp:
             grain=max(1, GRAIN_COST // max(each_cost, 1)), cost=max(_LEAST_COST, each_cost * count),
         )  # fmt: skip
 
-    def _prove_room(self, count: int, rooms: dict[str, int]) -> None:
-        """Refuse a tape beyond the limit."""
+    def _prove_room(self, count: int, rooms: dict[str, int], parts: int) -> None:
+        """Refuse a tape beyond the limit; ``parts`` are bytes that the backward will need beside it."""
         saved = [name for name in self.op.outputs if name in rooms]
         nbytes = count * sum([rooms[name] * by_code(self.blocks[name].dtype).itemsize for name in saved])
+        nbytes += parts if saved else 0
         limit = int(config.TAPE_MB()) << 20
         if nbytes > limit:
             raise TapeError(
                 f"{self.sweeps.name}: its tape would take {nbytes >> 20} MB, expected at most NUMGRAD_TAPE_MB={limit >> 20}; "
-                "name the variable of its outermost loop in checkpoint=, so that the tape of that loop is written in parts, or "
-                "allow more"
+                "name the variable of its outermost loop in checkpoint=, so that the tape of that loop is written in parts, with "
+                "a small number of snapshots, as checkpoint={'t': 2}, or allow more"
             )
 
 

@@ -17,21 +17,53 @@ from numgrad.loops.forks import FORK
 from numgrad.loops.sweeps import Line, Parameter, Sweep
 from numgrad.ops.creation import full
 from numgrad.ops.loops.sweep_op import WHERE, Case, SweepOp
+from numgrad.ops.view import narrow, reshape
 
 
 def index_line(sweep_op: SweepOp, inputs: Sequence[Any], case: Case) -> Line | None:
-    """The user's line at which a sweep meets an index out of range; None if it meets none, or for a batch."""
-    return _traced(sweep_op, _before, inputs, case)
+    """The user's line at which a sweep meets an index out of range, in a batch that of its first example; None if there is none."""
+    if any(hasattr(each, "payload") for each in inputs):
+        return None
+    first, last = 0, case.batch or 0
+    while last - first > 1:  # which example it is: by halves
+        middle = (first + last) // 2
+        if _fails(sweep_op, _examples(inputs, case, first, middle), case._replace(batch=middle - first)):
+            last = middle
+        else:
+            first = middle
+    if case.batch is not None:
+        one = _examples(inputs, case, first, last)
+        inputs = [
+            reshape(each, tuple(each._spec.shape)[1:]) if own else each
+            for each, own in zip(one, case.flags, strict=True)
+        ]
+    return _traced(sweep_op, _before, inputs, Case(case.numbers))
+
+
+def _examples(inputs: Sequence[Any], case: Case, first: int, last: int) -> list[Any]:
+    """The inputs of some examples of a batch."""
+    return [
+        narrow(each, dim=0, start=first, length=last - first) if own else each
+        for each, own in zip(inputs, case.flags, strict=True)
+    ]
+
+
+def _fails(sweep_op: SweepOp, inputs: Sequence[Any], case: Case) -> bool:
+    try:
+        sweep_op.apply(tuple(inputs), case)
+    except OutOfRangeError:
+        return True
+    return False
 
 
 def nan_line(sweep_op: SweepOp, inputs: Sequence[Any], case: Case) -> Line | None:
     """The user's line from which the first NaN in a sweep comes; None if there is none, or for a batch."""
+    if case.batch is not None or any(hasattr(each, "payload") for each in inputs):
+        return None
     return _traced(sweep_op, _behind, inputs, case)
 
 
 def _traced(sweep_op: SweepOp, mark: Callable[..., Any], inputs: Sequence[Any], case: Case) -> Line | None:
-    if case.batch is not None or any(hasattr(each, "payload") for each in inputs):
-        return None
     where = full(size=(1,), value=0.0, dtype=int64)
     marked = sweep_op.variant(mark)
     with contextlib.suppress(OutOfRangeError):
