@@ -17,6 +17,7 @@ import pytest
 
 from numgrad.loops.backward import Adjoint
 from numgrad.loops.code import Code, span
+from numgrad.loops.extents import WorkMemory
 from numgrad.loops.forks import Fork
 from numgrad.loops.independence import _Proof
 from numgrad.loops.language import Assign, Const, For, If, Loop, Op, Permute, Store, items, walk
@@ -323,6 +324,41 @@ def _(patch: Patch) -> None:
         original(self, reverse, adj)
 
     _around(patch, Fork, "reverse", reverse)
+
+
+# ---- extents ----------------------------------------------------------------------------------------------------
+
+FOUND = """
+def f(x, y, a, m, n):
+    k = 1
+    for i in range(4):
+        if a[i] > y:
+            k += 1
+    w = np.zeros(k)
+    v = np.ones(k + 1)
+    for i in range(k):
+        w[i] = math.sin(x * i) * w[i - 1] + y
+        v[i] = v[i + 1] * w[i]
+    return w[k - 1] * v[0]
+"""
+
+
+@mutant("forgets the extents that a run finds", 0, FOUND)
+def _(patch: Patch) -> None:
+    def decisions(original: Any, self: Any, versions: Any, *rest: Any) -> None:
+        original(self, versions, *rest)
+        self.ends = [n for n in self.ends if n not in versions.unit.found]
+
+    _around(patch, Recording, "__init__", decisions)
+
+
+@mutant("lays arrays whose extents are found on one another", 0, FOUND)
+def _(patch: Patch) -> None:
+    def made(original: Any, self: Any, *rest: Any) -> Any:
+        self.late.clear()
+        return original(self, *rest)
+
+    _around(patch, WorkMemory, "made", made)
 
 
 # ---- who notices ------------------------------------------------------------------------------------------------
