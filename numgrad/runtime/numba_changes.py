@@ -166,6 +166,15 @@ def _remember(original: Any) -> Any:
     return get_call_type
 
 
+def _by_places(original: Any) -> Any:
+    from numgrad.runtime import numba_ssa
+
+    def _run_ssa(blocks: Any) -> Any:
+        return numba_ssa.run(blocks)
+
+    return _run_ssa
+
+
 def _leave_out(original: Any) -> Any:
     return original  # the class stays; `numba_ir.Pipeline` has no such pass
 
@@ -227,6 +236,12 @@ CHANGES = (
         "candidates anew for each call in each round of inference. A function that gets more candidates is another object",
         "Numba remembers it",
         (Place("numba.core.types.functions", "BaseFunction.get_call_type", _remember),),
+    ),
+    Change(
+        "static single assignment looks at the statements that have a name",
+        "names, their order and the rules are the same; Numba walks through all statements twice for each name",
+        "Numba keeps a list of them",
+        (Place("numba.core.ssa", "_run_ssa", _by_places),),
     ),
     *(
         Change(f"the pass {name} is left out", f"a kernel has no {what}", "the pass does nothing where there are none",
