@@ -175,6 +175,19 @@ def _by_places(original: Any) -> Any:
     return _run_ssa
 
 
+def _only_if_there_are_new(original: Any) -> Any:
+    def registered(context: Any) -> int:
+        registries = [*context._registries, *context.typing_context._registries]
+        return sum([len(each) for registry in registries for each in vars(registry).values() if isinstance(each, list)])
+
+    def refresh(self: Any) -> None:
+        if vars(self).get("_numgrad_registered") != registered(self):
+            original(self)
+            self._numgrad_registered = registered(self)
+
+    return refresh
+
+
 def _leave_out(original: Any) -> Any:
     return original  # the class stays; `numba_ir.Pipeline` has no such pass
 
@@ -242,6 +255,12 @@ CHANGES = (
         "names, their order and the rules are the same; Numba walks through all statements twice for each name",
         "Numba keeps a list of them",
         (Place("numba.core.ssa", "_run_ssa", _by_places),),
+    ),
+    Change(
+        "registries are read when they have grown",
+        "there is nothing new in them otherwise; Numba reads them again for each array that a function touches",
+        "Numba keeps count",
+        (Place("numba.core.base", "BaseContext.refresh", _only_if_there_are_new),),
     ),
     *(
         Change(f"the pass {name} is left out", f"a kernel has no {what}", "the pass does nothing where there are none",
