@@ -15,7 +15,7 @@ from numgrad.dtypes import int64
 from numgrad.errors import OutOfRangeError
 from numgrad.loops.sweeps import Line, Parameter, Sweep
 from numgrad.ops.creation import full
-from numgrad.ops.loops.kernels import arrays_of
+from numgrad.ops.loops.elements import arrays_of
 from numgrad.ops.loops.sweep_op import WHERE, Case, SweepOp
 
 
@@ -44,7 +44,7 @@ def _marked(sweep: Sweep, body: Callable[[list[ast.stmt], set[str]], list[ast.st
     tree = ast.parse(sweep.text)
     [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == sweep.name]
     function.args.args.append(ast.arg(WHERE))
-    function.body = body(function.body, arrays_of(function, {each.name for each in sweep.parameters if each.ndim}))
+    function.body = body(function.body, arrays_of(tree, {each.name for each in sweep.parameters if each.ndim}))
     parameter = Parameter(WHERE, "i8", 1, WHERE, WHERE)  # type: ignore[arg-type]  # a role that no translation has
     text = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
     return dataclasses.replace(sweep, text=text, parameters=(*sweep.parameters, parameter))
