@@ -166,6 +166,41 @@ def _remember(original: Any) -> Any:
     return get_call_type
 
 
+def _by_places(original: Any) -> Any:
+    from numgrad.runtime import numba_ssa
+
+    def _run_ssa(blocks: Any) -> Any:
+        return numba_ssa.run(blocks)
+
+    return _run_ssa
+
+
+def _only_if_there_are_new(original: Any) -> Any:
+    def registered(context: Any) -> int:
+        registries = [*context._registries, *context.typing_context._registries]
+        return sum([len(each) for registry in registries for each in vars(registry).values() if isinstance(each, list)])
+
+    def refresh(self: Any) -> None:
+        if vars(self).get("_numgrad_registered") != registered(self):
+            original(self)
+            self._numgrad_registered = registered(self)
+
+    return refresh
+
+
+def _measure_once(original: Any) -> Any:
+    def get_abi_sizeof(self: Any, ty: Any) -> int:
+        sizes, key = vars(self).setdefault("_numgrad_sizes", {}), str(ty)
+        if key not in sizes:
+            size: int = original(self, ty)
+            if "%" in key:  # a type with a name, which may mean another one in another module
+                return size
+            sizes[key] = size
+        return sizes[key]  # type: ignore[no-any-return]
+
+    return get_abi_sizeof
+
+
 def _leave_out(original: Any) -> Any:
     return original  # the class stays; `numba_ir.Pipeline` has no such pass
 
@@ -227,6 +262,25 @@ CHANGES = (
         "candidates anew for each call in each round of inference. A function that gets more candidates is another object",
         "Numba remembers it",
         (Place("numba.core.types.functions", "BaseFunction.get_call_type", _remember),),
+    ),
+    Change(
+        "static single assignment looks at the statements that have a name",
+        "names, their order and the rules are the same; Numba walks through all statements twice for each name",
+        "Numba keeps a list of them",
+        (Place("numba.core.ssa", "_run_ssa", _by_places),),
+    ),
+    Change(
+        "registries are read when they have grown",
+        "there is nothing new in them otherwise; Numba reads them again for each array that a function touches",
+        "Numba keeps count",
+        (Place("numba.core.base", "BaseContext.refresh", _only_if_there_are_new),),
+    ),
+    Change(
+        "the size of a type is asked once",
+        "it depends on the type and on the target's layout; llvmlite makes a module of LLVM's and parses it to find the size, "
+        "for each variable",
+        "llvmlite remembers it",
+        (Place("numba.core.base", "BaseContext.get_abi_sizeof", _measure_once),),
     ),
     *(
         Change(f"the pass {name} is left out", f"a kernel has no {what}", "the pass does nothing where there are none",

@@ -25,6 +25,7 @@ from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 BATCH, FLAGS, ROOM = "batch__", "flags__", "room__"  # parameters of the ops, beside the function's numbers
 WHERE = "where__"  # a parameter of sweeps that are run again to find where something went wrong
 _FIRST_ROOM = 1 << 10  # elements, where only a run can tell how many are needed
+_LONG_ROOM = 1 << 16  # elements, from which on the sweep that counts is worth compiling
 _MOST_ROOMS = 1 << 12
 _COST = 16  # elementary operations for each element that a sweep sees, in the estimate by which work is split
 _LEAST_COST = (1 << 15) + 1  # so that other threads of Python run meanwhile: a loop may be long
@@ -119,13 +120,15 @@ class SweepOp:
                 more = self._more_room(room, inputs, case)
                 if known:
                     more = tuple(map(max, more, room))  # for these values and for those before
-                if more == known:  # the largest tape of the one, and the largest parts of the other
-                    more = tuple([each * (1 + (n in self.blocks)) for n, each in zip(self.unknown, room, strict=True)])
+                if more == room:  # the largest tape of the one, and the largest parts of the other
+                    grown = self.blocks or self.unknown
+                    more = tuple([each * (1 + (n in grown)) for n, each in zip(self.unknown, room, strict=True)])
                 self._rooms[key] = more
 
     def _more_room(self, room: tuple[int, ...], inputs: tuple[Any, ...], case: Case) -> tuple[int, ...]:
-        """Enough room for tapes and their parts, by a run that counts, and twice the room for memory without meaning."""
-        used = {} if self.counter is None else self.counter.counts(inputs, case)
+        """Twice the room; where a tape is long, what a run that counts finds to be enough for it and its parts."""
+        is_long = self.counter is not None and max(room) >= _LONG_ROOM
+        used = self.counter.counts(inputs, case) if self.counter is not None and is_long else {}
         return tuple([
             used[name] + (used[name] >> 3) if name in used else 2 * before
             for name, before in zip(self.unknown, room, strict=True)

@@ -16,6 +16,7 @@ from numgrad.errors import OutOfRangeError
 from numgrad.loops.forks import FORK
 from numgrad.loops.sweeps import Line, Parameter, Sweep
 from numgrad.ops.creation import full
+from numgrad.ops.loops.elements import arrays_of
 from numgrad.ops.loops.sweep_op import WHERE, Case, SweepOp
 from numgrad.ops.view import narrow, reshape
 
@@ -75,7 +76,7 @@ def _traced(sweep_op: SweepOp, mark: Callable[..., Any], inputs: Sequence[Any], 
 def _marked(sweep: Sweep, body: Callable[[list[ast.stmt], set[str]], list[ast.stmt]]) -> Sweep:
     """The sweep with marks; parts that threads would share run one after the other."""
     tree = _Serial().visit(ast.parse(sweep.text))
-    arrays = {each.name for each in sweep.parameters if each.ndim}
+    arrays = arrays_of(tree, {each.name for each in sweep.parameters if each.ndim})
     for function in sorted(tree.body, key=lambda each: each.name != sweep.name):
         function.args.args.append(ast.arg(WHERE))
         function.body = body(function.body, arrays)
@@ -126,13 +127,8 @@ def _behind(sweep: Sweep) -> Sweep:
             _inside(each, marked, arrays)
             new.append(each)
             target: Any = each.targets[0] if isinstance(each, ast.Assign) else getattr(each, "target", None)
-            if isinstance(each, ast.Assign) and _is_array(each.value, arrays):
-                arrays |= {name.id for name in ast.walk(each.targets[0]) if isinstance(name, ast.Name)}
-            elif (
-                isinstance(each, (ast.Assign, ast.AugAssign))
-                and each.lineno in sweep.lines
-                and not _is_array(target, arrays)
-            ):
+            is_array = any(isinstance(one, ast.Name) and one.id in arrays for one in getattr(target, "elts", [target]))
+            if isinstance(each, (ast.Assign, ast.AugAssign)) and each.lineno in sweep.lines and not is_array:
                 value = ast.unparse(target)
                 new += ast.parse(f"if {WHERE}[0] == 0 and {value} != {value}:\n    {WHERE}[0] = {each.lineno}").body
         return new
@@ -145,12 +141,3 @@ def _inside(statement: ast.stmt, marked: Callable[..., list[ast.stmt]], arrays: 
         inner = getattr(statement, field, None)
         if inner:
             setattr(statement, field, marked(inner, arrays))
-
-
-def _is_array(node: Any, arrays: set[str]) -> bool:
-    """Whether an expression of a sweep is an array, or a tuple with one: whole arrays are only named and swapped."""
-    if isinstance(node, ast.Tuple):
-        return any(_is_array(each, arrays) for each in node.elts)
-    if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id.startswith("room")
-    return isinstance(node, ast.Name) and node.id in arrays

@@ -1,0 +1,90 @@
+"""Numba's static single assignment, by a list of the places where each name stands.
+
+Numba walks through all statements twice for each name that is assigned more than once, which is a quarter of its work on a
+long function. Here only the statements that have the name are looked at. The rules, the new names and their order are
+Numba's: its own handlers are called. This module imports Numba, as `codegen` does.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from typing import Any
+
+from numba.core import ir, ssa
+from numba.core.analysis import compute_cfg_from_blocks
+
+# Looked up here, so that a version of Numba without one of them does without this module.
+_frontiers_of, _violators_of, _phi_places, _states_of = (
+    ssa._iterated_domfronts, ssa._find_defs_violators, ssa._compute_phi_locations, ssa._make_states,
+)  # fmt: skip
+_Fresh, _CacheListVars = ssa._FreshVarHandler, ssa._CacheListVars
+
+
+class _Names(ssa._FixSSAVars):  # type: ignore[misc]  # Numba has no types
+    """Numba's handler, which is told where the statement at hand and the assignments stand."""
+
+    def __init__(self, assigned: dict[Any, list[int]]) -> None:
+        super().__init__(_CacheListVars())
+        self.assigned = assigned  # positions in each block, increasing
+        self.position = 0
+
+    def _find_def(self, states: Any, stmt: Any) -> Any:
+        label = states["label"]
+        definitions, phis = states["defmap"][label], states["phimap"][label]
+        before = bisect.bisect_left(self.assigned.get(label, ()), self.position)
+        if before:
+            return definitions[len(phis) + before - 1]  # phis stand first
+        return phis[-1] if phis else self._find_def_from_top(states, label, loc=stmt.loc)
+
+
+def run(blocks: Any) -> Any:
+    """What `numba.core.ssa._run_ssa` returns."""
+    if not blocks:
+        return {}
+    cfg = compute_cfg_from_blocks(blocks)
+    frontiers = _frontiers_of(cfg)
+    violators = _violators_of(blocks, cfg)
+    made = {label: ir.Block(scope=block.scope, loc=block.loc) for label, block in blocks.items()}
+    for label, block in blocks.items():
+        made[label].body = list(block.body)
+    assigned, used = _places(blocks, violators)
+    phis: dict[Any, list[Any]] = {label: [] for label in blocks}
+    for name in violators:
+        states = {**_states_of(blocks), "varname": name, "defmap": defaultdict(list)}
+        fresh, names = _Fresh(), _Names(assigned[name])
+        for label, positions in assigned[name].items():
+            states["label"], body = label, made[label].body
+            for position in positions:
+                body[position] = fresh.on_assign(states, body[position])
+        states |= {"phimap": defaultdict(list), "cfg": cfg}
+        states["phi_locations"] = _phi_places(frontiers, states["defmap"])
+        for label, positions in used[name].items():
+            states["label"], states["block"], body = label, made[label], made[label].body
+            for names.position in positions:
+                stmt = body[names.position]
+                on = names.on_assign if isinstance(stmt, ir.Assign) else names.on_other
+                body[names.position] = on(states, stmt)
+        for label, found in states["phimap"].items():
+            phis[label][:0] = found
+    for label, found in phis.items():
+        made[label].body[:0] = found
+    return made
+
+
+def _places(blocks: Any, names: Any) -> tuple[Any, Any]:
+    """For each name, where it is assigned and where it is used: the positions in each block."""
+    assigned: Any = {name: {} for name in names}
+    used: Any = {name: {} for name in names}
+    for label, block in blocks.items():
+        for position, stmt in enumerate(block.body):
+            read = stmt
+            if isinstance(stmt, ir.Assign):
+                if stmt.target.name in assigned:
+                    assigned[stmt.target.name].setdefault(label, []).append(position)
+                read = stmt.value
+            found = [read] if isinstance(read, ir.Var) else read.list_vars() if isinstance(read, ir.Inst) else ()
+            for name in {each.name for each in found}:
+                if name in used:
+                    used[name].setdefault(label, []).append(position)
+    return assigned, used
