@@ -121,8 +121,7 @@ class SweepOp:
                 if known:
                     more = tuple(map(max, more, room))  # for these values and for those before
                 if more == room:  # the largest tape of the one, and the largest parts of the other
-                    grown = self.blocks or self.unknown
-                    more = tuple([each * (1 + (n in grown)) for n, each in zip(self.unknown, room, strict=True)])
+                    more = tuple([2 * each for each in room])
                 self._rooms[key] = more
 
     def _more_room(self, room: tuple[int, ...], inputs: tuple[Any, ...], case: Case) -> tuple[int, ...]:
