@@ -282,7 +282,7 @@ def page_of(results: dict[str, Any], facts: dict[str, Any]) -> str:
         ours = found[REPLAY]
         lines += [
             "",
-            f"{ours['launches']} launches, planned memory of {ours['planned'] / 1e6:.3g} MB. The capture took "
+            f"{ours['launches']} launches, planned memory of {ours['planned'] / 1e6:.3g} MB. The first capture of the process took "
             f"{ours['first'] / ours['eager']:.1f} times as long as the eager step before it.",
         ]
         losses = {name: side["loss"] for name, side in found.items() if "loss" in side}
