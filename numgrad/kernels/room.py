@@ -62,47 +62,6 @@ ROOMS = {f"room{ndim}": _room(ndim) for ndim in range(1, MOST_DIMENSIONS + 1)}
 
 
 @intrinsic
-def tape_get(typing_context, tape, index):
-    """An element of a tape: its index is counted by the sweep, so that no check is needed."""
-    from numba import types
-
-    def emit(context, builder, signature, args):
-        model = context.data_model_manager[signature.args[0].dtype]
-        return model.from_data(builder, builder.load(_element(context, builder, signature, args)))
-
-    return tape.dtype(tape, types.int64), emit
-
-
-@tape_get.in_python
-def _(tape, index):
-    return tape[index]
-
-
-@intrinsic
-def tape_put(typing_context, tape, index, value):
-    """Write an element of a tape; its room was made sure of before."""
-    from numba import types
-
-    def emit(context, builder, signature, args):
-        model = context.data_model_manager[signature.args[0].dtype]
-        value = context.cast(builder, args[2], signature.args[2], signature.args[0].dtype)
-        builder.store(model.as_data(builder, value), _element(context, builder, signature, args))
-        return context.get_dummy_value()
-
-    return types.none(tape, types.int64, value), emit
-
-
-@tape_put.in_python
-def _(tape, index, value):
-    tape[index] = value
-
-
-def _element(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    """The pointer to an element of a 1-D array."""
-    return builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
-
-
-@intrinsic
 def add_in_any_order(typing_context, total, term):
     """A sum that a loop makes by itself; LLVM may take it apart into sums of its own, one for each lane of a vector."""
     from numba import types
@@ -118,4 +77,4 @@ def _(total, term):
     return total + term
 
 
-ROOMS |= {"tape_get": tape_get, "tape_put": tape_put, "add_in_any_order": add_in_any_order}
+ROOMS["add_in_any_order"] = add_in_any_order

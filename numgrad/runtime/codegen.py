@@ -27,6 +27,7 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils  # noqa: F401  (for its side effect on Numba's registries)
+from numba.core.compiler_lock import global_compiler_lock
 from numba.np.arrayobj import populate_array
 
 from numgrad import config
@@ -258,7 +259,7 @@ def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str, descen
             function.linkage = "internal"
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     passes = llvm.create_pass_builder(machine, tuning)
-    with _overlaps_asked_in_each_loop() if descends else contextlib.nullcontext():
+    with global_compiler_lock, _overlaps_asked_in_each_loop() if descends else contextlib.nullcontext():
         passes.getModulePassManager().run(module, passes)
     _refuse_foreign_symbols(name, module)
     # One engine loads all objects, so no two may define the same symbol, not even a local one.
@@ -273,6 +274,7 @@ def _overlaps_asked_in_each_loop() -> Iterator[None]:
     """Before an innermost loop in vectors LLVM asks whether its arrays overlap.
 
     By default it asks once for all turns of the loop round it, and takes a loop that goes down for one whose arrays overlap.
+    The option is the process's, so Numba's lock has to be held: nobody else compiles meanwhile.
     """
     llvm.set_option("", "-hoist-runtime-checks=false")
     try:

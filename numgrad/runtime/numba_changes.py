@@ -188,6 +188,19 @@ def _only_if_there_are_new(original: Any) -> Any:
     return refresh
 
 
+def _measure_once(original: Any) -> Any:
+    def get_abi_sizeof(self: Any, ty: Any) -> int:
+        sizes, key = vars(self).setdefault("_numgrad_sizes", {}), str(ty)
+        if key not in sizes:
+            size: int = original(self, ty)
+            if "%" in key:  # a type with a name, which may mean another one in another module
+                return size
+            sizes[key] = size
+        return sizes[key]  # type: ignore[no-any-return]
+
+    return get_abi_sizeof
+
+
 def _leave_out(original: Any) -> Any:
     return original  # the class stays; `numba_ir.Pipeline` has no such pass
 
@@ -261,6 +274,13 @@ CHANGES = (
         "there is nothing new in them otherwise; Numba reads them again for each array that a function touches",
         "Numba keeps count",
         (Place("numba.core.base", "BaseContext.refresh", _only_if_there_are_new),),
+    ),
+    Change(
+        "the size of a type is asked once",
+        "it depends on the type and on the target's layout; llvmlite makes a module of LLVM's and parses it to find the size, "
+        "for each variable",
+        "llvmlite remembers it",
+        (Place("numba.core.base", "BaseContext.get_abi_sizeof", _measure_once),),
     ),
     *(
         Change(f"the pass {name} is left out", f"a kernel has no {what}", "the pass does nothing where there are none",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from numgrad.kernels.room import ROOMS
 from numgrad.loops.sweeps import Parameter, Sweep
+from numgrad.ops.loops.elements import Elements, arrays_of
 from numgrad.ops.loops.indices import without_negative
 from numgrad.runtime.kernel import Device, Kernel, frozen
 
@@ -83,43 +84,18 @@ def kernel_of(sweep: Sweep, passings: tuple[Passing, ...], checked: bool) -> Ker
 
 @functools.lru_cache(1 << 10)
 def compiled_text(sweep: Sweep) -> Any:
-    """The sweep as a function whose rooms and tapes are read by intrinsics; debuggers and tracebacks show its text."""
+    """The sweep as a function whose rooms and elements are intrinsics; debuggers and tracebacks show its text."""
     tapes = {each.name for each in sweep.parameters if each.role == "tape"}
     tree = ast.parse(sweep.text)
     [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == sweep.name]
     without_negative(function, tapes)
-    text = ast.unparse(ast.fix_missing_locations(_OfTapes(tapes).visit(tree))) + "\n"
+    elements = Elements(tapes, arrays_of(tree, {each.name for each in sweep.parameters if each.ndim}))
+    text = ast.unparse(ast.fix_missing_locations(elements.visit(tree))) + "\n"
     file = f"<numgrad {sweep.name} in a kernel {id(sweep):x}>"
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     opaque = {
         name: Device(frozen(value)) for name, value in sweep.scope.items() if isinstance(value, types.FunctionType)
     }  # functions with a rule
-    scope: dict[str, Any] = {"__name__": "numgrad.loops.written", **sweep.scope, **opaque, **ROOMS}
+    scope: dict[str, Any] = {"__name__": "numgrad.loops.written", **sweep.scope, **opaque, **ROOMS, **elements.scope}
     exec(compile(text, file, "exec"), scope)
     return scope[sweep.name]
-
-
-class _OfTapes(ast.NodeTransformer):
-    """Writes elements of tapes as calls: a tape's index is a count, whose room the sweep has made sure of."""
-
-    def __init__(self, tapes: set[str]) -> None:
-        self.tapes = tapes
-
-    def _is_tape(self, node: ast.AST) -> bool:
-        return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.tapes
-
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        """``tape[k] = value`` as ``tape_put(tape, k, value)``."""
-        self.generic_visit(node)
-        target: Any = node.targets[0]
-        if not self._is_tape(target):
-            return node
-        call = ast.Call(ast.Name("tape_put", ast.Load()), [target.value, target.slice, node.value], [])
-        return ast.copy_location(ast.Expr(call), node)
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        """``tape[k]`` as ``tape_get(tape, k)``."""
-        self.generic_visit(node)
-        if not self._is_tape(node) or not isinstance(node.ctx, ast.Load):
-            return node
-        return ast.copy_location(ast.Call(ast.Name("tape_get", ast.Load()), [node.value, node.slice], []), node)

@@ -22,6 +22,7 @@ from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 BATCH, FLAGS, ROOM = "batch__", "flags__", "room__"  # parameters of the ops, beside the function's numbers
 WHERE = "where__"  # a parameter of sweeps that are run again to find where something went wrong
 _FIRST_ROOM = 1 << 10  # elements, where only a run can tell how many are needed
+_LONG_ROOM = 1 << 16  # elements, from which on the sweep that counts is worth compiling
 _MOST_ROOMS = 1 << 12
 _COST = 16  # elementary operations for each element that a sweep sees, in the estimate by which work is split
 _LEAST_COST = (1 << 15) + 1  # so that other threads of Python run meanwhile: a loop may be long
@@ -115,8 +116,9 @@ class SweepOp:
                 self._rooms[key] = self._more_room(room, inputs, case)
 
     def _more_room(self, room: tuple[int, ...], inputs: tuple[Any, ...], case: Case) -> tuple[int, ...]:
-        """Enough room for tapes, by a run that counts, and twice the room for memory without meaning."""
-        used = {} if self.counter is None else self.counter.counts(inputs, case)
+        """Twice the room; where a tape is long, what a run that counts finds to be enough."""
+        is_long = self.counter is not None and max(room) >= _LONG_ROOM
+        used = self.counter.counts(inputs, case) if self.counter is not None and is_long else {}
         more = tuple([
             used[name] + (used[name] >> 3) if name in used else 2 * before
             for name, before in zip(self.unknown, room, strict=True)

@@ -15,6 +15,7 @@ from numgrad.dtypes import int64
 from numgrad.errors import OutOfRangeError
 from numgrad.loops.sweeps import Line, Parameter, Sweep
 from numgrad.ops.creation import full
+from numgrad.ops.loops.elements import arrays_of
 from numgrad.ops.loops.sweep_op import WHERE, Case, SweepOp
 
 
@@ -43,8 +44,7 @@ def _marked(sweep: Sweep, body: Callable[[list[ast.stmt], set[str]], list[ast.st
     tree = ast.parse(sweep.text)
     [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == sweep.name]
     function.args.args.append(ast.arg(WHERE))
-    arrays = {each.name for each in sweep.parameters if each.ndim}
-    function.body = body(function.body, arrays)
+    function.body = body(function.body, arrays_of(tree, {each.name for each in sweep.parameters if each.ndim}))
     parameter = Parameter(WHERE, "i8", 1, WHERE, WHERE)  # type: ignore[arg-type]  # a role that no translation has
     text = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
     return dataclasses.replace(sweep, text=text, parameters=(*sweep.parameters, parameter))
@@ -74,13 +74,8 @@ def _behind(sweep: Sweep) -> Sweep:
             _inside(each, marked, arrays)
             new.append(each)
             target: Any = each.targets[0] if isinstance(each, ast.Assign) else getattr(each, "target", None)
-            if isinstance(each, ast.Assign) and _is_array(each.value, arrays):
-                arrays |= {name.id for name in ast.walk(each.targets[0]) if isinstance(name, ast.Name)}
-            elif (
-                isinstance(each, (ast.Assign, ast.AugAssign))
-                and each.lineno in sweep.lines
-                and not _is_array(target, arrays)
-            ):
+            is_array = any(isinstance(one, ast.Name) and one.id in arrays for one in getattr(target, "elts", [target]))
+            if isinstance(each, (ast.Assign, ast.AugAssign)) and each.lineno in sweep.lines and not is_array:
                 value = ast.unparse(target)
                 new += ast.parse(f"if {WHERE}[0] == 0 and {value} != {value}:\n    {WHERE}[0] = {each.lineno}").body
         return new
@@ -93,12 +88,3 @@ def _inside(statement: ast.stmt, marked: Callable[..., list[ast.stmt]], arrays: 
         inner = getattr(statement, field, None)
         if inner:
             setattr(statement, field, marked(inner, arrays))
-
-
-def _is_array(node: Any, arrays: set[str]) -> bool:
-    """Whether an expression of a sweep is an array, or a tuple with one: whole arrays are only named and swapped."""
-    if isinstance(node, ast.Tuple):
-        return any(_is_array(each, arrays) for each in node.elts)
-    if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id.startswith("room")
-    return isinstance(node, ast.Name) and node.id in arrays
