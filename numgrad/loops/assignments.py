@@ -6,10 +6,10 @@ import ast
 from typing import Any
 
 from numgrad.loops.calls import Calls
-from numgrad.loops.expressions import OPERATORS
 from numgrad.loops.language import Const, Expr, Load, Permute, Store, Var, arrays, assigned, op, scalars, written
 from numgrad.loops.scope import Scope
 from numgrad.loops.values import Arrayed, Lazy, Row, Static, View
+from numgrad.loops.vocabulary import OPERATORS
 
 
 class RewriteError(Exception):

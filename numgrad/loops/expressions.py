@@ -27,13 +27,8 @@ from numgrad.loops.language import (
 )
 from numgrad.loops.scope import Scope
 from numgrad.loops.values import Arrayed, Lazy, Row, Span, Static, View
-from numgrad.loops.vocabulary import ARGUMENTS, EXPENSIVE, FUNCTIONS, advice
+from numgrad.loops.vocabulary import ARGUMENTS, EXPENSIVE, FUNCTIONS, OPERATORS, advice
 
-OPERATORS: dict[type[ast.AST], str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
-    ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">",
-    ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=", ast.USub: "neg", ast.Not: "not", ast.Invert: "invert",
-}  # fmt: skip
 _NUMBERS = (bool, int, float)
 
 

@@ -78,20 +78,28 @@ class Scope:
                 self.bound[each.id] = self.bound.get(each.id, 0) + 1
                 if id(each) not in in_place:
                     self.renamed.add(each.id)
-        code = function.__code__
-        self.cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
 
     def outer(self, name: str) -> Any:
         """The value of a name that is not local; raises KeyError."""
-        if name in self.cells:
-            try:
-                value = self.cells[name].cell_contents
-            except ValueError:
-                raise KeyError(name) from None
-        else:
-            space = self.function.__globals__
-            value = space[name] if name in space else vars(builtins)[name]
-        return self.surroundings.keep(self.function, name, value)
+        return self.surroundings.keep(self.function, name, outer(self.function, name))
+
+
+def outer(function: Any, name: str) -> Any:
+    """What a name that is not local to a function stands for now.
+
+    Raises
+    ------
+    KeyError
+        It is not defined, or not yet.
+    """
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    if name in cells:
+        try:
+            return cells[name].cell_contents
+        except ValueError:
+            raise KeyError(name) from None
+    space = function.__globals__
+    return space[name] if name in space else vars(builtins)[name]
 
 
 def plain_function(function: Any) -> Any:
@@ -116,6 +124,13 @@ def tree_of(function: Any) -> ast.FunctionDef:
         return copy.deepcopy(definition(function))
     except KernelError as error:
         raise TranslationError(f"differentiable: {error}") from error
+
+
+def shown_text(node: Any) -> str:
+    """The first line of what stands at a node, for a refusal; '' for a whole function."""
+    if not isinstance(node, ast.AST) or isinstance(node, (ast.FunctionDef, ast.arguments)):
+        return ""
+    return f": `{ast.unparse(node).splitlines()[0]}`"
 
 
 class Names:
@@ -148,9 +163,7 @@ class Names:
     def fail(self, node: Any, scope: Scope, what: str, advice: str = "") -> TranslationError:
         """The refusal of what stands at a node."""
         at = self.line(node, scope)
-        shown = ""
-        if isinstance(node, ast.AST) and not isinstance(node, (ast.FunctionDef, ast.arguments)):
-            shown = f": `{ast.unparse(node).splitlines()[0]}`"
+        shown = shown_text(node)
         advice = f"; {advice}" if advice else ""
         return TranslationError(f"differentiable {at.function}, {at.file}:{at.number}{shown}: {what}{advice}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,13 @@ WORDS: dict[str, Device] = {
     for name, value in vars(module).items()
     if isinstance(value, Device)
 }
+
+# Python's operators, by their syntax.
+OPERATORS: dict[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
+    ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">",
+    ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=", ast.USub: "neg", ast.Not: "not", ast.Invert: "invert",
+}  # fmt: skip
 
 # What to write instead of what is not in the language, by the kind of the syntax.
 ADVICE = {

@@ -1,12 +1,14 @@
 """Reading a scalar function: its syntax, executed on names instead of numbers, writes a `derive.Program`.
 
-Expressions that do not depend on the arguments are computed by Python itself; all others become steps.
+Expressions that do not depend on the arguments are computed by Python itself; all others become steps. Words, operators, names
+outside of the function and what a refusal shows are those of loops (`numgrad.loops`). The reader of loops is another one: it keeps
+statements as they are, joins the ways through a function by flags, and knows the dtype of each number, where a formula's ways are
+joined by values (an exponential's relative slope passes through them) and one text serves every dtype.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
 import inspect
 import math
 import operator
@@ -18,43 +20,33 @@ import numpy as np
 
 from numgrad.errors import KernelError
 from numgrad.kernels.source import definition, location_of
+from numgrad.loops.scope import outer, shown_text
+from numgrad.loops.vocabulary import ARGUMENTS, KNOWN, OPERATORS
 from numgrad.ops.derive import WORDS, Atom, Program, Symbol
 
-_OPERATORS: dict[type[ast.AST], tuple[str, Callable[..., Any]]] = {
-    ast.Add: ("+", operator.add), ast.Sub: ("-", operator.sub), ast.Mult: ("*", operator.mul),
-    ast.Div: ("/", operator.truediv), ast.Pow: ("**", operator.pow), ast.FloorDiv: ("//", operator.floordiv),
-    ast.Mod: ("%", operator.mod), ast.MatMult: ("", operator.matmul), ast.LShift: ("", operator.lshift),
-    ast.RShift: ("", operator.rshift), ast.BitAnd: ("and", operator.and_), ast.BitOr: ("or", operator.or_),
-    ast.BitXor: ("!=", operator.xor), ast.UAdd: ("same", operator.pos), ast.USub: ("neg", operator.neg),
-    ast.Not: ("not", operator.not_), ast.Invert: ("", operator.invert), ast.Lt: ("<", operator.lt),
-    ast.LtE: ("<=", operator.le), ast.Gt: (">", operator.gt), ast.GtE: (">=", operator.ge), ast.Eq: ("==", operator.eq),
-    ast.NotEq: ("!=", operator.ne), ast.Is: ("", operator.is_), ast.IsNot: ("", operator.is_not),
-    ast.In: ("", lambda x, y: x in y), ast.NotIn: ("", lambda x, y: x not in y),
+# What Python computes from constants.
+_COMPUTED: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.MatMult: operator.matmul, ast.LShift: operator.lshift,
+    ast.RShift: operator.rshift, ast.BitAnd: operator.and_, ast.BitOr: operator.or_, ast.BitXor: operator.xor,
+    ast.UAdd: operator.pos, ast.USub: operator.neg, ast.Not: operator.not_, ast.Invert: operator.invert, ast.Lt: operator.lt,
+    ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq, ast.NotEq: operator.ne,
+    ast.Is: operator.is_, ast.IsNot: operator.is_not, ast.In: lambda x, y: x in y, ast.NotIn: lambda x, y: x not in y,
 }  # fmt: skip
-_BITS = (ast.BitAnd, ast.BitOr, ast.BitXor)
+_BITS: dict[type[ast.AST], str] = {ast.BitAnd: "and", ast.BitOr: "or", ast.BitXor: "!="}
+# Operators that a formula has not: numbers in it are real.
+_WHOLE = (ast.LShift, ast.RShift, ast.Invert)
 
-# Functions that a formula may call: each is a word, or a rule made of words.
+# Functions that a formula may call, those of loops: each is a word, or a rule made of words. Python's `max` and `min` keep the
+# first of what compares neither way; NumPy's pass NaN.
+_REAL = {"floor_f": "floor", "ceil_f": "ceil", "trunc_f": "trunc", "round_f": "round", "int": "trunc", "float": "same"}
+_LEFT_OUT = {np.fmax, np.fmin, np.float32}
 _KNOWN: dict[Any, str] = {
+    **{function: _REAL.get(name, name) for function, name in KNOWN.items() if function not in _LEFT_OUT},
     **{word: "//" if name == "floor_divide" else name for name, word in WORDS.items()},
-    abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", pow: "**", math.pow: "**",
-    np.power: "**", max: "first max", min: "first min", np.maximum: "max", np.minimum: "min", np.where: "where", np.sign: "sign",
-    np.rint: "round", np.round: "round", np.clip: "clip", round: "round", math.isnan: "isnan", np.isnan: "isnan",
-    float: "same", np.float64: "same", bool: "bool", np.square: "square", math.hypot: "hypot", np.hypot: "hypot", sum: "sum",
-    divmod: "divmod", math.exp: "exp", np.exp: "exp", np.mod: "%", np.floor_divide: "//", np.log2: "log2", np.log10: "log10",
-    np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.negative: "neg", np.logical_and: "logical and",
-    np.logical_or: "logical or", np.logical_not: "logical not", np.arcsin: "asin", np.arccos: "acos", np.arctan: "atan",
-    np.arcsinh: "asinh", np.arccosh: "acosh", np.arctanh: "atanh", np.arctan2: "atan2",
+    max: "first max", min: "first min", np.round: "round", sum: "sum", divmod: "divmod",
 }  # fmt: skip
-for _name in ("expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "floor",
-              "ceil", "trunc", "asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2", "exp2", "erfc", "fmod",
-              "copysign"):  # fmt: skip
-    for _module in (math, np):
-        if hasattr(_module, _name):
-            _KNOWN[getattr(_module, _name)] = _name
-_ARGUMENTS = {"where": 3, "clip": 3, "power": 2} | dict.fromkeys(
-    ("**", "max", "min", "hypot", "atan2", "fmod", "copysign", "divmod", "%", "//", "+", "-", "*", "/", "logical and",
-     "logical or"), 2
-)  # fmt: skip
+_ARGUMENTS = ARGUMENTS | {"power": 2, "max": 2, "min": 2, "divmod": 2}
 # Functions that Python may evaluate beforehand: they have no state and no effects.
 _PURE = {
     abs, max, min, round, float, int, bool, pow, len, sum, divmod, range, enumerate, zip, reversed, np.where, np.clip, np.round,
@@ -115,11 +107,9 @@ class _Reader:
         self.line = function.__code__.co_firstlineno
         code = function.__code__
         self.local = {*code.co_varnames, *code.co_cellvars}
-        self.closure = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
 
     def fail(self, node: ast.AST, what: str) -> KernelError:
-        text = "" if isinstance(node, ast.FunctionDef) else f": `{ast.unparse(node).splitlines()[0]}`"
-        line = getattr(node, "lineno", self.line)
+        text, line = shown_text(node), getattr(node, "lineno", self.line)
         return KernelError(
             f"elementwise {self.program.name}: {what}, in {self.function.__name__}{text} "
             f"({self.function.__code__.co_filename}:{line}). Formulas are made of "
@@ -288,30 +278,25 @@ class _Reader:
             return names[node.id]
         if node.id in self.local:
             raise self.fail(node, f"{node.id} is read before it is given a value")
-        if node.id in self.closure:
-            try:
-                return self.closure[node.id].cell_contents
-            except ValueError:
-                raise self.fail(node, f"{node.id} is not defined yet") from None
-        for scope in (self.function.__globals__, vars(builtins)):
-            if node.id in scope:
-                return scope[node.id]
-        raise self.fail(node, f"{node.id} is not defined")
+        try:
+            return outer(self.function, node.id)
+        except KeyError:
+            raise self.fail(node, f"{node.id} is not defined") from None
 
     def _operation(self, node: ast.expr, kind: ast.AST, values: list[Any]) -> Any:
-        word, function = _OPERATORS[type(kind)]
         if all(map(_is_constant, values)):
-            return self._computed(node, function, *values)
-        if not word:
+            return self._computed(node, _COMPUTED[type(kind)], *values)
+        word = "same" if isinstance(kind, ast.UAdd) else OPERATORS.get(type(kind))
+        if word is None or isinstance(kind, _WHOLE):
             hint = ", write `not`" if isinstance(kind, ast.Invert) else ""
             raise self.fail(node, f"`{type(kind).__name__}` is not supported{hint}")
         atoms = [self.as_atom(node, value) for value in values]
         if isinstance(kind, ast.Not):
             return self._negated(atoms[0])
-        if isinstance(kind, _BITS):
+        if type(kind) in _BITS:
             if not all(map(self.program.is_condition, atoms)):
                 raise self.fail(node, "only constants have bits; conditions may be combined")
-            return self._bits(word, *atoms)
+            return self._bits(_BITS[type(kind)], *atoms)
         numbers = [self.program.number(atom) for atom in atoms]
         return numbers[0] if word == "same" else self.program.do(word, *numbers)
 
@@ -407,11 +392,11 @@ class _Reader:
         atoms = [self.as_atom(node, each) for each in given]
         if name == "where":
             return self.program.choose(self.program.condition(atoms[0]), *self._counted(node, name, atoms)[1:])
-        if name in ("bool", "logical not"):
+        if name in ("bool", "not"):
             condition = self.program.condition(*self._counted(node, name, atoms))
             return condition if name == "bool" else self._negated(condition)
-        if name in ("logical and", "logical or"):
-            return do(name.split()[1], *[self.program.condition(atom) for atom in self._counted(node, name, atoms)])
+        if name in ("and", "or"):
+            return do(name, *[self.program.condition(atom) for atom in self._counted(node, name, atoms)])
         atoms = [self.program.number(atom) for atom in atoms]
         if name in ("first max", "first min") and len(atoms) > 1:
             total = atoms[0]
@@ -435,6 +420,14 @@ class _Reader:
             return self._extreme("min", self._extreme("max", x, y), atoms[2])
         if name in ("max", "min"):
             return self._extreme(name, x, y)
+        if name == "isinf":
+            return do("==", do("absolute", x), math.inf)
+        if name == "isfinite":
+            return do("<", do("absolute", x), math.inf)
+        if name in ("radians", "degrees"):
+            return do("*", x, math.pi / 180 if name == "radians" else 180 / math.pi)
+        if name == "reciprocal":
+            return do("/", 1, x)
         return do("**" if name == "power" else name, *atoms)
 
     def _extreme(self, name: str, x: Atom, y: Atom) -> Atom:

@@ -14,12 +14,18 @@ from typing import Any
 from numba.core import ir, ssa
 from numba.core.analysis import compute_cfg_from_blocks
 
+# Looked up here, so that a version of Numba without one of them does without this module.
+_frontiers_of, _violators_of, _phi_places, _states_of = (
+    ssa._iterated_domfronts, ssa._find_defs_violators, ssa._compute_phi_locations, ssa._make_states,
+)  # fmt: skip
+_Fresh, _CacheListVars = ssa._FreshVarHandler, ssa._CacheListVars
+
 
 class _Names(ssa._FixSSAVars):  # type: ignore[misc]  # Numba has no types
     """Numba's handler, which is told where the statement at hand and the assignments stand."""
 
     def __init__(self, assigned: dict[Any, list[int]]) -> None:
-        super().__init__(ssa._CacheListVars())
+        super().__init__(_CacheListVars())
         self.assigned = assigned  # positions in each block, increasing
         self.position = 0
 
@@ -37,22 +43,22 @@ def run(blocks: Any) -> Any:
     if not blocks:
         return {}
     cfg = compute_cfg_from_blocks(blocks)
-    frontiers = ssa._iterated_domfronts(cfg)
-    violators = ssa._find_defs_violators(blocks, cfg)
+    frontiers = _frontiers_of(cfg)
+    violators = _violators_of(blocks, cfg)
     made = {label: ir.Block(scope=block.scope, loc=block.loc) for label, block in blocks.items()}
     for label, block in blocks.items():
         made[label].body = list(block.body)
     assigned, used = _places(blocks, violators)
     phis: dict[Any, list[Any]] = {label: [] for label in blocks}
     for name in violators:
-        states = {**ssa._make_states(blocks), "varname": name, "defmap": defaultdict(list)}
-        fresh, names = ssa._FreshVarHandler(), _Names(assigned[name])
+        states = {**_states_of(blocks), "varname": name, "defmap": defaultdict(list)}
+        fresh, names = _Fresh(), _Names(assigned[name])
         for label, positions in assigned[name].items():
             states["label"], body = label, made[label].body
             for position in positions:
                 body[position] = fresh.on_assign(states, body[position])
         states |= {"phimap": defaultdict(list), "cfg": cfg}
-        states["phi_locations"] = ssa._compute_phi_locations(frontiers, states["defmap"])
+        states["phi_locations"] = _phi_places(frontiers, states["defmap"])
         for label, positions in used[name].items():
             states["label"], states["block"], body = label, made[label], made[label].body
             for names.position in positions:
