@@ -39,8 +39,8 @@ _WHOLE = (ast.LShift, ast.RShift, ast.Invert)
 
 # Functions that a formula may call, those of loops: each is a word, or a rule made of words. Python's `max` and `min` keep the
 # first of what compares neither way; NumPy's pass NaN.
-_REAL = {"floor_f": "floor", "ceil_f": "ceil", "trunc_f": "trunc", "round_f": "round", "int": "trunc", "float": "same"}
-_LEFT_OUT = {np.fmax, np.fmin, np.float32}
+_REAL = {"floor_f": "floor", "ceil_f": "ceil", "trunc_f": "trunc", "round_f": "round", "float": "same"}
+_LEFT_OUT = {np.fmax, np.fmin, np.float32, int, np.int64, np.int32}  # a formula has one dtype, and passes NaN
 _KNOWN: dict[Any, str] = {
     **{function: _REAL.get(name, name) for function, name in KNOWN.items() if function not in _LEFT_OUT},
     **{word: "//" if name == "floor_divide" else name for name, word in WORDS.items()},
