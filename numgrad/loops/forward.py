@@ -70,7 +70,7 @@ class Forward:
         )
         self.tapes = {k: (names.own(f"tape_{d}"), names.own(f"{d}_at")) for k, d in TAPES.items()}
         self.status = names.own("status")
-        self.made: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
+        self.beginnings: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
         self.parts: dict[int, Any] = {}  # loops whose tape is made in parts, by identity
         self.follows = True  # whether it is noted which array a name stands for
         self.traced: set[str] = set()  # arrays that swap names with one that stands for an argument
@@ -206,7 +206,7 @@ class Forward:
                 self.block(part, parts[-1], ensured or one is not None)
             branch(bare(s.cond), parts, out, s.line)
         elif isinstance(s, Make):
-            out += self.made[s.array]
+            out += self.beginnings[s.array]
         elif isinstance(s, Fail):
             if self.mode == "joined":
                 out.append(Code(f"raise {self.unit.failures[s.number][1].__name__}('see the function itself')", s.line))
