@@ -54,21 +54,21 @@ def told_apart(body: list[Any], read_last: Iterable[str]) -> Mark | None:
     try:
         state = _block(body, _State({}, {}))
         _read(set(read_last), state)
-    except _Found as found:
-        return found.mark
+    except _Found as conflict:
+        return conflict.mark
     return None
 
 
-def without_marks(body: list[Any], made: dict[str, list[Any]]) -> None:
-    """The statements without notes, in place; ``made`` has what stands where arrays are made."""
+def without_marks(body: list[Any], beginnings: dict[str, list[Any]]) -> None:
+    """The statements without notes, in place; ``beginnings`` has what stands where arrays are made."""
     body[:] = [
         each
         for s in body
-        for each in ([s] if not isinstance(s, Mark) else made.get(s.array, []) if s.what == "made" else [])
+        for each in ([s] if not isinstance(s, Mark) else beginnings.get(s.array, []) if s.what == "made" else [])
     ]
     for s in body:
         for inner in children(s):
-            without_marks(inner, made)
+            without_marks(inner, beginnings)
 
 
 def _read(names: set[str], state: _State) -> None:

@@ -35,9 +35,9 @@ class WorkMemory:
 
     def is_late(self, array: str) -> bool:
         """Whether an array's extents are computed by the program."""
-        return any(isinstance(e, Var) and e.name in self.unit.found for e in self.unit.arrays[array].shape)
+        return any(isinstance(e, Var) and e.name in self.unit.late_extents for e in self.unit.arrays[array].shape)
 
-    def made(self, target: str, array: str, dtype: str = "") -> tuple[list[Any], list[Any]]:
+    def begun(self, target: str, array: str, dtype: str = "") -> tuple[list[Any], list[Any]]:
         """Lines that name an array of another's extents: at the beginning, and where the extents are known.
 
         Arrays whose extents the program computes lie one behind the other in the order in which they are made.

@@ -70,7 +70,7 @@ class Forward:
         )
         self.tapes = {k: (names.own(f"tape_{d}"), names.own(f"{d}_at")) for k, d in TAPES.items()}
         self.status = names.own("status")
-        self.made: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
+        self.beginnings: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
         self.parts: dict[int, Any] = {}  # loops whose tape is made in parts, by identity
         self.forks: dict[int, Any] = {}  # loops over parts that threads share, by identity
         self.functions: list[tuple[str, list[str], list[Any]]] = []  # of these parts: name, parameters, lines
@@ -217,7 +217,7 @@ class Forward:
                 self.block(part, parts[-1], ensured or one is not None)
             branch(bare(s.cond), parts, out, s.line)
         elif isinstance(s, Make):
-            out += self.made[s.array]
+            out += self.beginnings[s.array]
         elif isinstance(s, Fail):
             if self.mode == "joined":
                 out.append(Code(f"raise {self.unit.failures[s.number][1].__name__}('see the function itself')", s.line))

@@ -32,13 +32,13 @@ def written_gradient(translation: Any) -> Callable[..., Any]:
     body: list[Any] = ["# forward, with what the reverse needs"]
     for n in unit.locals:
         shape = [text(e) for e in unit.arrays[n].shape]
-        made = [f"{n} = {_allocation('empty', unit.arrays[n].dtype, shape)}"]
+        lines = [f"{n} = {_allocation('empty', unit.arrays[n].dtype, shape)}"]
         if n in t.swapped and n in t.active:
-            made.append(f"{n}{bar} = {_allocation('zeros', 'f8', shape)}")
-        if unit.found & {e.name for e in unit.arrays[n].shape if isinstance(e, Var)}:
-            forward.made[n] = made
+            lines.append(f"{n}{bar} = {_allocation('zeros', 'f8', shape)}")
+        if unit.late_extents & {e.name for e in unit.arrays[n].shape if isinstance(e, Var)}:
+            forward.beginnings[n] = lines
         else:
-            body += made
+            body += lines
     rooms = [names.own(f"room_{d}") for d in TAPES.values()]
     for (kind, (tape, mark)), room in zip(forward.tapes.items(), rooms, strict=True):
         body += [f"{tape} = {_allocation('empty', TAPES[kind], [room])}", f"{mark} = 0"]

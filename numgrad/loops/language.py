@@ -259,7 +259,7 @@ class Permute(Stmt):
 
 @dataclass(eq=False)
 class Make(Stmt):
-    """A local array gets its memory here, since its extents are numbers that the program computes (`Unit.found`)."""
+    """A local array gets its memory here, since its extents are numbers that the program computes (`Unit.late_extents`)."""
 
     array: str
 
@@ -405,7 +405,7 @@ class Unit:
         Values of global names.
     used
         Names that are taken.
-    found
+    late_extents
         Integers that are extents of arrays and that only a run can tell; each is assigned once, outside of loops.
     """
 
@@ -421,7 +421,7 @@ class Unit:
     once: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
     count: int = 0
-    found: set[str] = field(default_factory=set)
+    late_extents: set[str] = field(default_factory=set)
     single: bool = True  # whether what is returned is one value, and no tuple
 
     def fresh(self, stem: str) -> str:

@@ -63,7 +63,7 @@ class Parts:
     """
 
     def __init__(self, forward: Forward, s: Any) -> None:
-        self.loop, self.snapshots, self.found = s, s.checkpoint, forward.unit.found
+        self.loop, self.snapshots, self.late_extents = s, s.checkpoint, forward.unit.late_extents
         self.is_counted = isinstance(s, For) and not s.exit
         self.stem = s.var if isinstance(s, For) else s.count
         bounds = Bounds(forward.v)
@@ -96,7 +96,7 @@ class Parts:
 
     def _is_found(self, size: Expr) -> bool:
         """Whether a size is one that only a run can tell."""
-        return not self.found.isdisjoint(scalars(size))
+        return not self.late_extents.isdisjoint(scalars(size))
 
     def _root(self) -> Expr:
         assert self.turns is not None
@@ -156,16 +156,16 @@ class Parts:
     def _copy(self, forward: Forward, places: dict[str, tuple[str, str]], to_memory: bool, out: list[Any]) -> None:
         """The state to memory, or back; for each kind the array and where the state begins in it."""
         for kind in self.sizes:
-            memory, place = places[kind]
+            memory, begin = places[kind]
             numbers = [n for k, n in self.numbers if k == kind]
             for k, n in enumerate(numbers):
-                pair = f"{memory}[{place}{f' + {k}' if k else ''}]", n
+                pair = f"{memory}[{begin}{f' + {k}' if k else ''}]", n
                 out.append(f"{pair[not to_memory]} = {pair[to_memory]}")
             arrays = [n for n in self.arrays if forward.unit.arrays[n].kind == kind]
             if not arrays:
                 continue
             cell = forward.unit.fresh("cell")
-            out.append(f"{cell} = {place}{f' + {len(numbers)}' if numbers else ''}")
+            out.append(f"{cell} = {begin}{f' + {len(numbers)}' if numbers else ''}")
             for n in arrays:
                 index, body = loops(forward.shape(n), forward.unit.fresh, out)
                 pair = f"{memory}[{cell}]", f"{n}[{index}]"
@@ -190,8 +190,8 @@ class Parts:
             first, k, cell = (forward.unit.fresh(x) for x in ("first", "state", "cell"))
             out.append(f"{first} = {mark} - {kept} * {text(size)}")
             if forward.mode == "record":
-                place = f"{first} + {k} * {text(size)} + {cell}"
-                move = f"{tape}[{place}] = {tape}[{place} + {k} * {text(size)}]"
+                cell_of = f"{first} + {k} * {text(size)} + {cell}"
+                move = f"{tape}[{cell_of}] = {tape}[{cell_of} + {k} * {text(size)}]"
                 out += [f"for {k} in range(1, ({kept} + 1) // 2):", [f"for {cell} in range({bare(size)}):", [move]]]
             out.append(f"{mark} = {first} + ({kept} + 1) // 2 * {text(size)}")
         out.append(f"{kept} = ({kept} + 1) // 2")

@@ -330,7 +330,7 @@ class Reader(Assignments):
     def _extents(self) -> dict[str, list[Any]]:
         """The extents of local arrays, by what arguments determine; what stands where the other arrays are made."""
         unit = self.unit
-        made: dict[str, list[Any]] = {}
+        beginnings: dict[str, list[Any]] = {}
         returned = {r[1] for r in unit.results}
         for name in unit.locals:
             array = unit.arrays[name]
@@ -346,14 +346,14 @@ class Reader(Assignments):
                 advice = "make it with extents that shapes and integer arguments determine"
                 more = ", or before the loop" if loops else ", and return how many of its elements are in use"
                 raise self._refused(line, f"{what}, and it is {where}", advice + more)
-            unit.found |= {e.name for e in unknown}  # type: ignore[attr-defined]
-            made[name] = []
+            unit.late_extents |= {e.name for e in unknown}  # type: ignore[attr-defined]
+            beginnings[name] = []
             most = Const(1 << 60 // len(shape))  # so that no product of them is beyond 64 bits
             for e in shape:
                 wrong = op("or", op("<", e, ZERO), op(">", e, most))
-                self.check(wrong, ValueError, f"an extent of {name} is negative or too large", line, made[name])
-            made[name].append(Make(line, name))
-        return made
+                self.check(wrong, ValueError, f"an extent of {name} is negative or too large", line, beginnings[name])
+            beginnings[name].append(Make(line, name))
+        return beginnings
 
 
 def read(

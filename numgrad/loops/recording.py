@@ -71,7 +71,7 @@ class Recording:
             last = self._needed(versions.top, frozenset())
             if before == (len(self.demanded), self._saves()):
                 break
-        self.ends = sorted(n for n in last | versions.unit.found if n in versions.canonical)
+        self.ends = sorted(n for n in last | versions.unit.late_extents if n in versions.canonical)
         self.arrays_read = {n for s in walk(versions.top) for n in self._reads(s)} & set(versions.unit.arrays)
         again = [s for s in walk(versions.top) if isinstance(s, Loop) and s.checkpoint is not None]
         self.arrays_read |= {n for s in again for n in written(s.body)}

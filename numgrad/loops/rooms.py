@@ -69,7 +69,7 @@ class Bounds:
                 last = self._bound(loop.stop, up)
                 return self._joined("-" if up else "+", last, ONE)
             return self._bound(loop.start, up)
-        return e if e.name not in self.v.changing | self.v.unit.found else None
+        return e if e.name not in self.v.changing | self.v.unit.late_extents else None
 
     def trips(self, s: For) -> Expr | None:
         """The most turns of a loop."""

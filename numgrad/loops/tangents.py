@@ -43,7 +43,7 @@ class Tangents:
         self.unit, self.names, self.traced = unit, names, traced
         self.forward: Forward  # of the sweep that is written
         self.body = unit.body
-        self.made: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
+        self.beginnings: dict[str, list[Any]] = {}  # what stands where arrays get their memory, by array
         params = {n: "i" if k.dtype[0] == "u" else k.dtype[0] for n, k in unit.params if not k.ndim}
         self.kinds = kinds(unit.body, params, unit.arrays)
         self.active = varied(unit.body, needs, reals(self.kinds, unit.arrays))
@@ -56,12 +56,12 @@ class Tangents:
         forward.memory = (work, [])
         body: list[Any] = [forward.memory[1]]
         for n in unit.locals:
-            begin, self.made[n] = work.made(n, n)
+            begin, self.beginnings[n] = work.begun(n, n)
             body += begin
             if n in self.active:
-                begin, then = work.made(f"{n}{dot}", n, "f8")
-                body, self.made[n] = [*body, *begin], [*self.made[n], *then]
-                forward.fill(f"{n}{dot}", n, "0.0", self.made[n] if then else body)
+                begin, then = work.begun(f"{n}{dot}", n, "f8")
+                body, self.beginnings[n] = [*body, *begin], [*self.beginnings[n], *then]
+                forward.fill(f"{n}{dot}", n, "0.0", self.beginnings[n] if then else body)
         inputs = []
         for n in t.needs:
             kind = t.kinds[n]
@@ -213,7 +213,7 @@ class Tangents:
             self.block(s.orelse, parts[1])
             branch(bare(s.cond), parts, out, s.line)
         elif isinstance(s, Make):
-            out += self.made[s.array]
+            out += self.beginnings[s.array]
         elif isinstance(s, Fail):
             out += [Code(f"{self.names.own('status')}[0] = {FIRST_FAILURE + s.number}", s.line), Code("return", s.line)]
         elif isinstance(s, For) and s.parallel:

@@ -167,9 +167,9 @@ class _Translation:
                 lines.append(f"{name} = {outs[name]}")
                 continue
             if not work.is_late(name):
-                lines += self._memory(name, kept, work).made(name, name)[0]
+                lines += self._memory(name, kept, work).begun(name, name)[0]
         for name in filter(work.is_late, unit.locals):
-            begin, forward.made[name] = self._memory(name, kept, work).made(name, name)
+            begin, forward.beginnings[name] = self._memory(name, kept, work).begun(name, name)
             lines += begin
         if forward.records:
             lines += [f"{first} = 0" for _, first in forward.tapes.values()]
@@ -375,7 +375,7 @@ class _Translation:
             if argument and n not in self.needs:
                 continue
             if not argument and n not in self.swapped:
-                body += [x for lines in work.made(f"{n}{bar}", n, "f8") for x in lines]
+                body += [x for lines in work.begun(f"{n}{bar}", n, "f8") for x in lines]
             forward.fill(f"{n}{bar}", n, "0.0", body)
         numbers = self.versions.canonical | {n for n, k in self.kinds.items() if not k.ndim}
         body += [f"{n}{bar} = 0.0" for n in sorted(numbers & self.active)]
@@ -411,7 +411,7 @@ class _Translation:
         unit, lines, late = self.unit, [], {}
         for n in [n for n in unit.locals if work.is_late(n) and self._is_kept(n)]:  # in the order of the forward sweep
             late[n] = self.names.own(f"{n}_late")
-            lines += kept.made(late[n], n)[1]
+            lines += kept.begun(late[n], n)[1]
         groups: dict[frozenset[str], list[str]] = {}
         for n in self._groups():
             groups.setdefault(frozenset(self._swapped_with(n)), []).append(n)
@@ -423,7 +423,7 @@ class _Translation:
             if stored and writes:
                 for n in members:
                     source = self.names.own(f"{n}_kept")
-                    lines += [f"{source} = {stored[n]}", *[x for made in work.made(n, n) for x in made]]
+                    lines += [f"{source} = {stored[n]}", *[x for each in work.begun(n, n) for x in each]]
                     forward.copy(n, source, n, lines)
             elif stored:
                 lines += [f"{n} = {stored[n]}" for n in members]
@@ -433,7 +433,7 @@ class _Translation:
                 lines += self._by_id(members, "")
             if set(members) & self.active:
                 bar = self.names.bar
-                lines += [x for n in members for made in work.made(f"{n}{bar}", n, "f8") for x in made]
+                lines += [x for n in members for each in work.begun(f"{n}{bar}", n, "f8") for x in each]
                 lines += self._by_id(members, bar)
         return lines
 

@@ -97,7 +97,7 @@ class Versions:
         self.kinds = kinds(unit.body, params, unit.arrays)
         self.where: dict[str, tuple[Block, Assign]] = {}
         self.turns: set[str] = set()
-        self.changing = assigned(unit.body) - unit.found
+        self.changing = assigned(unit.body) - unit.late_extents
         results = {r[1] for r in unit.results if r[0] == "scalar"}
         self.top = Block()
         env: dict[str, str] = {}
@@ -169,7 +169,7 @@ class Versions:
             self._statement(s, block, env, needed)
 
     def _statement(self, s: Stmt, block: Block, env: dict[str, str], later: set[str]) -> None:
-        if isinstance(s, Assign) and s.name in self.unit.found:  # it has one value
+        if isinstance(s, Assign) and s.name in self.unit.late_extents:  # it has one value
             block.stmts.append(Assign(s.line, s.name, self._renamed(s.value, env)))
         elif isinstance(s, Assign):
             env[s.name] = self._version(s.name, self._renamed(s.value, env), self.kinds[s.name], s.line, block)

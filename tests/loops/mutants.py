@@ -347,18 +347,18 @@ def f(x, y, a, m, n):
 def _(patch: Patch) -> None:
     def decisions(original: Any, self: Any, versions: Any, *rest: Any) -> None:
         original(self, versions, *rest)
-        self.ends = [n for n in self.ends if n not in versions.unit.found]
+        self.ends = [n for n in self.ends if n not in versions.unit.late_extents]
 
     _around(patch, Recording, "__init__", decisions)
 
 
 @mutant("lays arrays whose extents are found on one another", 0, FOUND)
 def _(patch: Patch) -> None:
-    def made(original: Any, self: Any, *rest: Any) -> Any:
+    def begun(original: Any, self: Any, *rest: Any) -> Any:
         self.late.clear()
         return original(self, *rest)
 
-    _around(patch, WorkMemory, "made", made)
+    _around(patch, WorkMemory, "begun", begun)
 
 
 # ---- who notices ------------------------------------------------------------------------------------------------
