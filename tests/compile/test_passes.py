@@ -206,3 +206,22 @@ def test_unknown_passes_are_refused() -> None:
         ng.jit(lambda x: x, passes={"fold_all": True})
     with pytest.raises(ValueError, match="passes\\['dead'\\] is 1, expected True or False"):
         ng.jit(lambda x: x, passes={"dead": 1})  # type: ignore[dict-item]
+
+
+def test_gradients_that_were_dropped_are_not_in_memory_twice() -> None:
+    layer = nn.Linear(256, 256)
+
+    @ng.jit
+    def step(x: ng.Tensor) -> ng.Tensor:
+        layer.zero_grad()
+        loss = layer(x).sum()
+        loss.backward()
+        return loss.detach()
+
+    for _ in range(5):
+        step(ng.ones(4, 256))
+    layer.zero_grad()  # the step still has them, for its next replay
+    memory.reset_peak()
+    before = memory.memory_stats()["peak"]
+    step(ng.ones(4, 256))
+    assert memory.memory_stats()["peak"] - before < layer.weight.numel() * 4
