@@ -9,7 +9,7 @@ import pytest
 import numgrad as ng
 from numgrad import nn
 from numgrad.compile import passes
-from numgrad.compile.passes import recompute, share, split
+from numgrad.compile.passes import order, recompute, share, split
 from numgrad.nn import functional as F
 from numgrad.nn.fusion import norm_relu
 from numgrad.registry import find
@@ -24,6 +24,7 @@ MEMORY = ("recompute", "share")  # those that need less by themselves, where gra
 @pytest.fixture
 def eager_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passes that leave nothing alone because it is small."""
+    monkeypatch.setattr(order, "_SMALLEST_PEAK", 0)
     monkeypatch.setattr(recompute, "_SMALLEST_PEAK", 0)
     monkeypatch.setattr(recompute, "_SMALLEST_SHARE", 0)
     monkeypatch.setattr(share, "_SMALLEST", 0)

@@ -12,10 +12,14 @@ from numgrad.compile.capture import Again, Applied, Block
 from numgrad.compile.passes.graph import Graph, front_first, has_effects, is_of_kernels
 from numgrad.compile.passes.memory import lives_of, peak_of, room
 
+_SMALLEST_PEAK = 1 << 16  # bytes; below it, looking is not worth the time
+
 
 def reorder(graph: Graph) -> None:
     """Run steps that free memory early, if that lowers the bytes in use at the fullest moment."""
     before = peak_of(graph.steps, graph.kept)
+    if before < _SMALLEST_PEAK:
+        return
     steps = ordered(graph)
     after = peak_of(steps, graph.kept)
     if after < before:
