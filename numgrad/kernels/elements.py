@@ -27,8 +27,8 @@ def element(letters: str) -> Intrinsic:
         from numba import types
 
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            place = _place(context, builder, signature.args[0], letters, args[0], args[1:])
-            return _model(context, signature.args[0]).from_data(builder, builder.load(place))
+            pointer = _element_at(context, builder, signature.args[0], letters, args[0], args[1:])
+            return _model(context, signature.args[0]).from_data(builder, builder.load(pointer))
 
         return _of(array, letters) and array.dtype(array, *[types.int64] * len(letters)), emit
 
@@ -44,9 +44,9 @@ def put(letters: str) -> Intrinsic:
 
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             array = signature.args[0]
-            place = _place(context, builder, array, letters, args[0], args[2:])
+            pointer = _element_at(context, builder, array, letters, args[0], args[2:])
             cast = context.cast(builder, args[1], signature.args[1], array.dtype)
-            builder.store(_model(context, array).as_data(builder, cast), place)
+            builder.store(_model(context, array).as_data(builder, cast), pointer)
             return context.get_dummy_value()
 
         return _of(array, letters) and types.none(array, value, *[types.int64] * len(letters)), emit
@@ -63,12 +63,12 @@ def add(letters: str) -> Intrinsic:
 
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             array, value = signature.args[:2]
-            place = _place(context, builder, array, letters, args[0], args[2:])
+            pointer = _element_at(context, builder, array, letters, args[0], args[2:])
             total = context.typing_context.unify_pairs(array.dtype, value)
-            before = context.cast(builder, builder.load(place), array.dtype, total)
+            before = context.cast(builder, builder.load(pointer), array.dtype, total)
             plus = builder.fadd if total in types.real_domain else builder.add
             after = plus(before, context.cast(builder, args[1], value, total))
-            builder.store(context.cast(builder, after, total, array.dtype), place)
+            builder.store(context.cast(builder, after, total, array.dtype), pointer)
             return context.get_dummy_value()
 
         return _of(array, letters) and types.none(array, value, *[types.int64] * len(letters)), emit
@@ -93,7 +93,7 @@ def _model(context: Any, array: Any) -> Any:
     return context.data_model_manager[array.dtype]
 
 
-def _place(context: Any, builder: Any, array: Any, letters: str, value: Any, indices: Any) -> Any:
+def _element_at(context: Any, builder: Any, array: Any, letters: str, value: Any, indices: Any) -> Any:
     """The pointer to an element."""
     fields = context.data_model_manager[array]
     extents = builder.extract_value(value, fields.get_field_position("shape"))

@@ -243,7 +243,7 @@ class Fork:
             body += [f"{own}[{s.var}, {k}] = {n}{bar}" for k, n in enumerate(outside)]
             after += [f"{n}{bar} += {own}[{part}, {k}]" for k, n in enumerate(outside)]
         out = adj.lines
-        out += self._sizes({k: forward.found[self.size(k)] for k in self.unknown()})
+        out += self._sizes({k: forward.lengths[self.size(k)] for k in self.unknown()})
         out += self._passed(forward, "-=")
         near = any(f"{n}{bar}" in used for n in s.near & reverse.active)
         out += self.forked(forward, body, near)
@@ -278,10 +278,10 @@ def free(lines: list[Any], given: Iterable[str], known: set[str], used: set[str]
     shown, _ = code.function("f", [], lines)
     [function] = ast.parse(shown).body
     bound = set(given)
-    found: set[str] = set()
+    names: set[str] = set()
 
     def read(node: ast.AST) -> None:
-        found.update(
+        names.update(
             each.id for each in ast.walk(node)
             if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load) and each.id not in bound
         )  # fmt: skip
@@ -293,7 +293,7 @@ def free(lines: list[Any], given: Iterable[str], known: set[str], used: set[str]
                 read(s.value)
                 for target in targets:
                     if isinstance(s, ast.AugAssign) and isinstance(target, ast.Name) and target.id not in bound:
-                        found.add(target.id)
+                        names.add(target.id)
                     read(target)
                 for target in targets:
                     bound.update(each.id for each in ast.walk(target)
@@ -310,4 +310,4 @@ def free(lines: list[Any], given: Iterable[str], known: set[str], used: set[str]
                 read(s)
 
     visit(function.body)  # type: ignore[attr-defined]
-    return sorted(n for n in found - known if n in used or not hasattr(builtins, n))
+    return sorted(n for n in names - known if n in used or not hasattr(builtins, n))

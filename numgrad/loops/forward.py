@@ -76,14 +76,14 @@ class Forward:
         self.functions: list[tuple[str, list[str], list[Any]]] = []  # of these parts: name, parameters, lines
         self.memory: tuple[Any, list[Any]] = (None, [])  # for them: where to take it from, and the lines that do
         self.scope: dict[str, Any] = {}  # what the text's global names stand for
-        self.found: dict[str, str] = {}  # in the reverse sweep: lengths that the run before it had found, by name
+        self.lengths: dict[str, str] = {}  # in the reverse sweep: lengths that the run before it had found, by name
         self.follows = True  # whether it is noted which array a name stands for
         self.traced: set[str] = set()  # arrays that swap names with one that stands for an argument
 
     def joins(self, other: Forward) -> None:
         """Write parts of the text of another one."""
         self.forks, self.functions, self.memory, self.scope = other.forks, other.functions, other.memory, other.scope
-        self.found = other.found
+        self.lengths = other.lengths
 
     @property
     def records(self) -> bool:

@@ -182,21 +182,21 @@ class _Proof:
 
     def _accesses(self) -> dict[str, list[tuple[tuple[Expr, ...], bool]]]:
         """For each array that the body touches: indices, and whether they are written."""
-        found: dict[str, list[tuple[tuple[Expr, ...], bool]]] = {}
+        accesses: dict[str, list[tuple[tuple[Expr, ...], bool]]] = {}
         for each in self.inside:
             if isinstance(each, Store):
-                found.setdefault(each.array, []).append((each.index, True))
+                accesses.setdefault(each.array, []).append((each.index, True))
             for e in expressions(each):
                 for load in _loads(e):
-                    found.setdefault(load.array, []).append((load.index, False))
-        return found
+                    accesses.setdefault(load.array, []).append((load.index, False))
+        return accesses
 
     def _array(self, array: str, accesses: list[tuple[tuple[Expr, ...], bool]]) -> None:
         unit = self.unit
         slabs = set.intersection(*[self._slabs(index) for index, _ in accesses])
         if slabs:
             return
-        if array in self.loop.made and self._is_touched_here_alone(array):
+        if array in self.loop.renewed and self._is_touched_here_alone(array):
             if len(unit.arrays[array].shape) == _MOST_DIMENSIONS:
                 raise _SerialError(f"{_shown(array)} is made in it with {_MOST_DIMENSIONS} dimensions, one too many")
             self.private.append(array)
@@ -243,12 +243,12 @@ class _Proof:
 
     def _slabs(self, index: tuple[Expr, ...]) -> set[tuple[int, Expr]]:
         """The dimensions in which an index is the loop's variable, with the distance from it: turns never meet there."""
-        found = set()
+        slabs = set()
         for axis, e in enumerate(index):
             distance = self._distance(self._followed(e))
             if distance is not None and self._is_counted(distance):
-                found.add((axis, distance))
-        return found
+                slabs.add((axis, distance))
+        return slabs
 
     def _followed(self, e: Expr, depth: int = 8) -> Expr:
         """An index by what it is made of."""

@@ -302,7 +302,7 @@ class For(Stmt):
     exit: str | None = None
     parallel: bool = False  # a `prange`; since `independence`, a loop over parts that threads may share
     checkpoint: int | None = None  # its tape is made in parts, by so many snapshots; 0: by the square root of its turns
-    made: frozenset[str] = frozenset()  # arrays that are made anew in each turn
+    renewed: frozenset[str] = frozenset()  # arrays that are made anew in each turn
     most: Expr | None = None  # how many turns there are at most, where that is known better than by the bounds
     shared: frozenset[str] = frozenset()  # of a loop over parts: real arrays that several parts read, and none writes
     near: frozenset[str] = frozenset()  # and those of which a part reads what is its own or its neighbours'

@@ -213,8 +213,8 @@ class Reader(Assignments):
         mark = len(self.makings)
         body = self._turn(s, s.body, scope)
         leaving = self._leaving(s, scope)
-        made = frozenset([array for array, _, _ in self.makings[mark:]])
-        out.append(For(line, var, start, stop, step, body, leaving, parallel, made=made))
+        renewed = frozenset([array for array, _, _ in self.makings[mark:]])
+        out.append(For(line, var, start, stop, step, body, leaving, parallel, renewed=renewed))
         self._in_parts(out[-1], s.target.id)
 
     def _in_parts(self, loop: Any, name: str) -> None:

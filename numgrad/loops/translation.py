@@ -86,7 +86,7 @@ class _Translation:
         self.swapped = {n for s in walk(self.versions.top) if isinstance(s, Permute) for n in s.targets}
         forward = Forward(self.versions, self.active, self.rec, self.names, "record")
         self.forks = forward.forks = forks_of(forward, self.versions.top)
-        self.found = [(fork, k) for fork in self.forks.values() for k in fork.unknown()]
+        self.unknown = [(fork, k) for fork in self.forks.values() for k in fork.unknown()]
         self.parts = parts_of(forward, self.versions.top)
         self.ids = {n: k for k, n in enumerate(sorted(self.swapped))}
         changed = {r[1] for r in unit.results if r[0] == "changed"} & self.swapped
@@ -175,7 +175,7 @@ class _Translation:
             lines += [f"{first} = 0" for _, first in forward.tapes.values()]
             if forward.mode == "count":
                 lines += [f"{forward.top(kind)} = 0" for kind in forward.tapes]
-                lines += [f"{n} = 0" for fork, k in self.found for n in (fork.size(k), fork.times(k))]
+                lines += [f"{n} = 0" for fork, k in self.unknown for n in (fork.size(k), fork.times(k))]
         lines += [f"{n}{self.names.id} = {k}" for n, k in self.ids.items() if forward.records or n in self.traced]
         lines += [f"{n} = {ZEROS[self.versions.kinds[n]]}" for n in self._unset()]
         return lines
@@ -298,8 +298,8 @@ class _Translation:
         )
         used = self._used()
         marks = [f"{used.name}[{n}] = {forward.tapes[k][1]}" for n, k in enumerate(TAPES)]
-        rooms_found = [fork.size(k) for fork, k in self.found]
-        found = [f"{used.name}[{n}] = {room}" for n, room in enumerate(rooms_found, len(TAPES))]
+        rooms_found = [fork.size(k) for fork, k in self.unknown]
+        noted = [f"{used.name}[{n}] = {room}" for n, room in enumerate(rooms_found, len(TAPES))]
         saved = (*kept.blocks(), *tapes)
         record = self._sweep(
             "record",
@@ -314,11 +314,11 @@ class _Translation:
                 self._status(),
             ],
             work.blocks(),
-            [*body, *marks, *found],
+            [*body, *marks, *noted],
             forward,
         )
         body, forward_count, _, work, _ = self.recording("count")
-        more = {k: "".join([f" + {f.times(j)} * {f.size(j)}" for f, j in self.found if j == k]) for k in TAPES}
+        more = {k: "".join([f" + {f.times(j)} * {f.size(j)}" for f, j in self.unknown if j == k]) for k in TAPES}
         marks = [
             f"{used.name}[{n}] = max({forward_count.top(k)}, {forward.tapes[k][1]}){more[k]}"
             for n, k in enumerate(TAPES)
@@ -327,7 +327,7 @@ class _Translation:
             "count",
             [*self._arguments(), *self._blocks(work.blocks(), "work"), used, self._status()],
             work.blocks(),
-            [*body, *marks, *found],
+            [*body, *marks, *noted],
             forward_count,
         )
         tangents = Tangents(self.unit, set(self.needs), self.names, self.traced)
@@ -361,7 +361,7 @@ class _Translation:
         kept, work = WorkMemory(unit, "kept", self.names), WorkMemory(unit, "work", self.names)
         used = self._used()
         forward.functions, forward.memory = [], (work, [])
-        forward.found = {f.size(k): f"{used.name}[{n}]" for n, (f, k) in enumerate(self.found, len(TAPES))}
+        forward.lengths = {f.size(k): f"{used.name}[{n}]" for n, (f, k) in enumerate(self.unknown, len(TAPES))}
         taped = {m.name for m in tapes}
         body: list[Any] = ["# places on the tapes"]
         body += [f"{p} = {used.name}[{n}]" for n, (t, p) in enumerate(forward.tapes.values()) if t in taped]

@@ -45,31 +45,31 @@ def run(blocks: Any) -> Any:
     cfg = compute_cfg_from_blocks(blocks)
     frontiers = _frontiers_of(cfg)
     violators = _violators_of(blocks, cfg)
-    made = {label: ir.Block(scope=block.scope, loc=block.loc) for label, block in blocks.items()}
+    copies = {label: ir.Block(scope=block.scope, loc=block.loc) for label, block in blocks.items()}
     for label, block in blocks.items():
-        made[label].body = list(block.body)
+        copies[label].body = list(block.body)
     assigned, used = _places(blocks, violators)
     phis: dict[Any, list[Any]] = {label: [] for label in blocks}
     for name in violators:
         states = {**_states_of(blocks), "varname": name, "defmap": defaultdict(list)}
         fresh, names = _Fresh(), _Names(assigned[name])
         for label, positions in assigned[name].items():
-            states["label"], body = label, made[label].body
+            states["label"], body = label, copies[label].body
             for position in positions:
                 body[position] = fresh.on_assign(states, body[position])
         states |= {"phimap": defaultdict(list), "cfg": cfg}
         states["phi_locations"] = _phi_places(frontiers, states["defmap"])
         for label, positions in used[name].items():
-            states["label"], states["block"], body = label, made[label], made[label].body
+            states["label"], states["block"], body = label, copies[label], copies[label].body
             for names.position in positions:
                 stmt = body[names.position]
                 on = names.on_assign if isinstance(stmt, ir.Assign) else names.on_other
                 body[names.position] = on(states, stmt)
-        for label, found in states["phimap"].items():
-            phis[label][:0] = found
-    for label, found in phis.items():
-        made[label].body[:0] = found
-    return made
+        for label, new in states["phimap"].items():
+            phis[label][:0] = new
+    for label, new in phis.items():
+        copies[label].body[:0] = new
+    return copies
 
 
 def _places(blocks: Any, names: Any) -> tuple[Any, Any]:
@@ -83,8 +83,8 @@ def _places(blocks: Any, names: Any) -> tuple[Any, Any]:
                 if stmt.target.name in assigned:
                     assigned[stmt.target.name].setdefault(label, []).append(position)
                 read = stmt.value
-            found = [read] if isinstance(read, ir.Var) else read.list_vars() if isinstance(read, ir.Inst) else ()
-            for name in {each.name for each in found}:
+            variables = [read] if isinstance(read, ir.Var) else read.list_vars() if isinstance(read, ir.Inst) else ()
+            for name in {each.name for each in variables}:
                 if name in used:
                     used[name].setdefault(label, []).append(position)
     return assigned, used

@@ -136,10 +136,10 @@ class SweepOp:
     def counts(self, inputs: tuple[Any, ...], case: Case) -> dict[str, int]:
         """Of the sweep that counts: how much of each tape is used, at most by one example, and `Sweeps.rooms`."""
         used = self.apply(inputs, case).tolist()
-        places = {
+        columns = {
             each.name: TAPES.index(each.dtype) for each in self.sweeps.record.parameters if each.role == "tape"
         } | {name: number for number, name in enumerate(self.sweeps.rooms, len(TAPES))}
-        return {name: max([row[place] for row in used], default=0) for name, place in places.items()}
+        return {name: max([row[column] for row in used], default=0) for name, column in columns.items()}
 
     def role_of(self, name: str) -> str:
         """The role of one of the sweep's parameters."""
