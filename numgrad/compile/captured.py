@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
@@ -64,6 +63,7 @@ class Captured:
         self.replays = 0
         self._user = 0  # the thread that replays it
         self._lock = locks.renewed()
+        self._guards: Guards | None = None  # made at the first look at it
         self.is_inference = recorded.is_inference
 
     def _slots_of(self, fresh: Sequence[Block]) -> dict[Block, Slot]:
@@ -163,9 +163,14 @@ class Captured:
             return self.difference(arguments) is None
         return True
 
-    @functools.cached_property
+    @property
     def guards(self) -> Guards:
         """What `difference` looks at, but for arguments and arrays, to be compared in machine code."""
+        if self._guards is None:
+            self._guards = self._new_guards()
+        return self._guards
+
+    def _new_guards(self) -> Guards:
         without = [each.leaf for each in self.gradients if each.before is False and not isinstance(each.leaf, int)]
         guards = self.visible.guards()
         guards += [Guard(SLOT, t, name, getattr(t, name)) for t, *_ in self.seen for name in ("_address", "_spec")]
