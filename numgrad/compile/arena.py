@@ -8,6 +8,7 @@ at the fullest moment, the best of a few.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -53,13 +54,16 @@ def lay_out(lives: Sequence[Life]) -> Layout:
 def _placed(order: np.ndarray, sizes: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """The offsets of blocks that are placed in this order, each in the lowest gap."""
     offsets = np.full(len(sizes), -1, np.int64)
-    for block in order:
-        beside = np.flatnonzero((offsets >= 0) & (first <= last[block]) & (last >= first[block]))
-        beside = beside[np.argsort(offsets[beside], kind="stable")]
-        offset, size = 0, int(sizes[block])
-        for begin, length in zip(offsets[beside].tolist(), sizes[beside].tolist(), strict=True):
-            if begin - offset >= size:
-                break
-            offset = max(offset, begin + length)
+    placed: list[tuple[int, int, int, int]] = []  # offset, end, first and last step, from the lowest
+    rows = zip(order.tolist(), sizes[order].tolist(), first[order].tolist(), last[order].tolist(), strict=True)
+    for block, size, begun, done in rows:
+        offset = 0
+        for begin, end, earliest, latest in placed:
+            if earliest <= done and latest >= begun:
+                if begin - offset >= size:
+                    break
+                if end > offset:
+                    offset = end
         offsets[block] = offset
+        bisect.insort(placed, (offset, offset + size, begun, done))
     return offsets

@@ -309,11 +309,11 @@ class Captured:
         with self._lock:
             if self.at_once is None:
                 return None
-            made = self.at_once.run(*arguments)
-            if made.__class__ is not int:
-                return made  # type: ignore[no-any-return]
+            outcome = self.at_once.run(*arguments)
+            if outcome.__class__ is not int:
+                return outcome  # type: ignore[no-any-return]
             self._drop([each.leaf for each in self._renewed])
-            raise self._error(self.calls.failure(made))  # type: ignore[arg-type]
+            raise self._error(self.calls.failure(outcome))  # type: ignore[arg-type]
 
     def prepare_at_once(self, arguments: tuple[Any, ...]) -> None:
         """Let the next calls with arguments like these, which fit, be replayed at once, if that can be."""

@@ -33,6 +33,7 @@ def small_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
     itemsize = 4 if code == "f4" else 8
     width = target.host_target().lanes(itemsize)
+    line = simd.strided_tile(code, 1, 1)
     tile, transpose, put = simd.strided_tile(code, ROWS, 1), simd.transpose_tile(code), simd.copy_tile(code, 1)
     floats = f"{code}[:], " * 5
 
@@ -64,23 +65,28 @@ def small_kernel(code: str) -> Kernel:
                         for p in range(squares, count):
                             goal[p * width + j] = b[source + p * b_steps.row]
             if bias.shape[0] > 0:
-                for i in range(rows):
-                    begin = g * out_steps.batch + i * out_steps.row
-                    whole = columns // width if bias.shape[0] == columns else 0
-                    for panel in range(whole):
-                        put(address_of(bias, panel * width), address_of(out, begin + panel * width))
-                    line = out[begin + whole * width : begin + columns]
-                    for j in range(line.shape[0]):
-                        line[j] = bias[whole * width + j if bias.shape[0] == columns else 0]
+                begin = g * out_steps.batch
+                whole = columns // width * width if bias.shape[0] == columns else 0
+                for j in range(0, whole, width):
+                    for i in range(rows):
+                        put(address_of(bias, j), address_of(out, begin + i * out_steps.row + j))
+                for j in range(whole, columns):
+                    value = bias[j if bias.shape[0] == columns else 0]
+                    for i in range(rows):
+                        out[begin + i * out_steps.row + j] = value
             for i in range(0, rows, ROWS):
                 left = address_of(a, g * a_steps.batch + i * a_steps.row)
                 goals = address_of(out, g * out_steps.batch + i * out_steps.row)
                 for panel in range(panels):
-                    tile(
-                        left, a_steps.row * itemsize, a_steps.column * itemsize, min(ROWS, rows - i),
-                        right + panel * right_panel, right_step, count, goals + panel * width * itemsize,
-                        out_steps.row * itemsize, min(width, columns - panel * width), mode,
-                    )  # fmt: skip
+                    factors, results = right + panel * right_panel, goals + panel * width * itemsize
+                    used = min(width, columns - panel * width)
+                    if rows == 1:
+                        line(left, 0, a_steps.column * itemsize, 1, factors, right_step, count, results, 0, used, mode)
+                    else:
+                        tile(
+                            left, a_steps.row * itemsize, a_steps.column * itemsize, min(ROWS, rows - i),
+                            factors, right_step, count, results, out_steps.row * itemsize, used, mode,
+                        )  # fmt: skip
 
     return multiply_small
 
