@@ -44,21 +44,21 @@ class Files:
         """
         from numgrad.compile.jit import step_of
 
-        found = step_of(step)
-        programs = found.programs()
+        jitted = step_of(step)
+        programs = jitted.programs()
         if not programs:
             raise CaptureError(
-                f"jit.save: {found} has no captured program yet; call it first, twice if it has an optimizer"
+                f"jit.save: {jitted} has no captured program yet; call it first, twice if it has an optimizer"
             )
         differences = [each.difference_of_seen() for each in programs]
         programs = [each for each, difference in zip(programs, differences, strict=True) if difference is None]
         if not programs:
             raise CaptureError(
-                f"jit.save: no program of {found} fits what it sees now: {differences[-1]}; call it again first"
+                f"jit.save: no program of {jitted} fits what it sees now: {differences[-1]}; call it again first"
             )
         from numgrad.compile.saved import program as saved
 
-        saved.save(programs, found.passes, _version(), path)
+        saved.save(programs, jitted.passes, _version(), path)
 
     def load(self, path: str | os.PathLike[str]) -> Any:
         """The programs of a file that `save` wrote, as one function of the step's arguments.

@@ -59,7 +59,7 @@ def _preparing(step: Applied, constant: set[int]) -> list[Launch]:
     assert isinstance(program, Program)
     outputs = {inputs + n for n, nbytes in enumerate(step.plan.allocations) if nbytes is None}
     chosen: list[Launch] = []
-    made: set[int] = set()
+    own_so_far: set[int] = set()
     other: set[int] = set()  # operands of the launches that stay
     for launch in program.launches:
         used = _operands(launch)
@@ -72,9 +72,9 @@ def _preparing(step: Applied, constant: set[int]) -> list[Launch]:
             own = {index for index in used if index >= inputs}
             if {index for index in used if index < inputs} <= constant:
                 chosen.append(launch)
-                made |= own
+                own_so_far |= own
                 continue
-        other |= {index for index in used if index >= inputs} - made
+        other |= {index for index in used if index >= inputs} - own_so_far
     return chosen
 
 

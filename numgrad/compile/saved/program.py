@@ -97,8 +97,8 @@ class Program:
         from numgrad.compile.jit import listens_to_nobody
 
         last = self._last
-        if last is not None and not kwargs and (made := last.run_at_once(args)) is not None:
-            return last.results.filled(made)
+        if last is not None and not kwargs and (values := last.run_at_once(args)) is not None:
+            return last.results.filled(values)
         differences, reasons = [], []
         for captured in self._programs:
             tensors: list[TensorBase] = [None] * len(captured.recorded.arguments)  # type: ignore[list-item]

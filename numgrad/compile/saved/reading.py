@@ -121,8 +121,8 @@ class Reader:
             of = one_of(row["of"], "an optimizer", lambda each: type(each) is str)
             self.options.append(Options(of, size(row["group"], "a group"), memory, names))
 
-    def _tensor(self, place: Any) -> Tensor:
-        number, offset, spec = expect_list(place, "a place", 3)
+    def _tensor(self, where: Any) -> Tensor:
+        number, offset, spec = expect_list(where, "a place", 3)
         storage = self.memory[index(number, "memory", len(self.memory))]
         spec, offset = within(storage.nbytes, size(offset, "an offset"), spec)
         return tensor_over(Tensor, storage, spec, storage.address + offset)
@@ -212,8 +212,8 @@ class _Program:
 
     # ---- steps --------------------------------------------------------------------------------------------------
 
-    def _place(self, place: Any) -> tuple[Place, Spec]:
-        kind, number, offset, spec = expect_list(place, "a place", 4)
+    def _operand(self, where: Any) -> tuple[Place, Spec]:
+        kind, number, offset, spec = expect_list(where, "a place", 4)
         if type(kind) is not str or kind not in self.blocks:
             raise MisfitError("a place is in no memory")
         several = self.blocks[kind]
@@ -237,7 +237,7 @@ class _Program:
         return step
 
     def _op(self, op: Op, row: dict[str, Any], line: str) -> Applied:
-        inputs = [None if each is None else self._place(each) for each in expect_list(row["inputs"], "inputs")]
+        inputs = [None if each is None else self._operand(each) for each in expect_list(row["inputs"], "inputs")]
         values = [decoded(each) for each in expect_list(row["params"], "params", len(op.param_names))]
         params = op.Params(*values)
         specs = tuple([None if each is None else each[1] for each in inputs])
@@ -257,7 +257,7 @@ class _Program:
         dtype = decoded(row["dtype"])
         columns, counts = (
             [
-                [self._place(each) for each in expect_list(column, "a column")]
+                [self._operand(each) for each in expect_list(column, "a column")]
                 for column in expect_list(row[key], "columns")
             ]
             for key in ("columns", "counts")
@@ -272,7 +272,7 @@ class _Program:
         if proof.strange or not groups:
             raise MisfitError(f"{op.name} has tensors in other layouts, or none of {dtype}")
         (group,) = groups
-        options = self._place(row["options"])
+        options = self._operand(row["options"])
         if options[1] is not spec_of(_FLOAT64, (len(op.rule.options),)):
             raise MisfitError(f"{op.name} has options {options[1]}")
         chosen = [[column[n] for n in group.indices] for column in columns]
@@ -326,7 +326,7 @@ class _Program:
             return Gradient(leaf, before, kind, None, None, 0)
         block, offset, of = None, 0, None
         if row["at"] is not None:
-            (block, offset), of = self._place(row["at"])
+            (block, offset), of = self._operand(row["at"])
             if of.shape != spec.shape or of.dtype is not spec.dtype:
                 raise MisfitError("a gradient has another shape or dtype than its tensor")
         if kind == "made":
@@ -359,8 +359,8 @@ class _Program:
             return Described(kind, self._leaf(row[1:])[0])
         if kind not in ("made", "view", "copy", "memory"):
             raise MisfitError("a result is of no known kind")
-        _, place, requires_grad, had_graph = expect_list(row, "a result", 4)
-        (block, offset), spec = self._place(place)
+        _, where, requires_grad, had_graph = expect_list(row, "a result", 4)
+        (block, offset), spec = self._operand(where)
         if block.kind != {"made": "made", "view": "argument"}.get(kind, "held"):
             raise MisfitError(f"a result of the kind {kind} lies in memory of the kind {block.kind}")
         of: Any = {"made": block, "view": block.slot}.get(kind, block.root)

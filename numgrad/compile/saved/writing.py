@@ -126,15 +126,15 @@ class Writer:
     def contents(self) -> dict[str, Tensor]:
         """The memory as tensors by name, as `tables` lists it."""
         covering = self._covering()
-        found: dict[str, Tensor] = {}
+        tensors: dict[str, Tensor] = {}
         for number, root in enumerate(self.memory):
             if number in covering:
                 named = covering[number]
                 tensor = named.tensor
-                found[named.name] = tensor_over(Tensor, root, tensor._spec, tensor._address)
+                tensors[named.name] = tensor_over(Tensor, root, tensor._spec, tensor._address)
             else:
-                found[f"memory.{number}"] = creation.from_numpy(np.asarray(root))
-        return found
+                tensors[f"memory.{number}"] = creation.from_numpy(np.asarray(root))
+        return tensors
 
 
 class _Program:
@@ -143,7 +143,7 @@ class _Program:
     def __init__(self, writer: Writer, recorded: Recorded, with_gradient: set[int]) -> None:
         self.writer, self.recorded, self.with_gradient = writer, recorded, with_gradient
         self.begun: list[Block] = []
-        self.made: dict[Block, int] = {}
+        self.numbers: dict[Block, int] = {}
 
     def described(self) -> dict[str, Any]:
         """The program."""
@@ -180,15 +180,15 @@ class _Program:
             if block not in self.begun:
                 self.begun.append(block)
             return ["begun", self.begun.index(block), offset]
-        if block not in self.made:
+        if block not in self.numbers:
             raise UnsavableError(f"memory of the kind {block.kind}, which no step makes")
-        return ["made", self.made[block], offset]
+        return ["made", self.numbers[block], offset]
 
-    def _place(self, block: Block, offset: int, spec: Spec) -> list[Any]:
+    def _operand(self, block: Block, offset: int, spec: Spec) -> list[Any]:
         return [*self._block(block, offset), encoded_spec(spec)]
 
     def _input(self, where: Place | None, spec: Spec | None) -> list[Any] | None:
-        return None if where is None or spec is None else self._place(*where, spec)
+        return None if where is None or spec is None else self._operand(*where, spec)
 
     # ---- steps --------------------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ class _Program:
                 raise UnsavableError(f"{error} as a parameter of {step.op.name} (at {step.line})") from None
             row["inputs"] = [None if spec is None else self._input(where, spec) for where, spec in pairs]
         for block in step.makes:
-            self.made[block] = len(self.made)
+            self.numbers[block] = len(self.numbers)
         return [row]
 
     def _update(self, step: Applied, pairs: list[tuple[Place | None, Spec | None]]) -> dict[str, Any]:
@@ -232,14 +232,14 @@ class _Program:
         assert spec is not None
 
         def columns(where: Place | None) -> list[Any]:
-            return [] if where is None else [[self._place(*each) for each in column] for column in where[0].columns]
+            return [] if where is None else [[self._operand(*each) for each in column] for column in where[0].columns]
 
         return {
             "on": list(step.params.on),
             "dtype": encoded(step.params.dtype),
             "columns": columns(table),
             "counts": columns(counts),
-            "options": self._place(*options, spec),
+            "options": self._operand(*options, spec),
         }
 
     def _note_options(self, step: Again) -> None:
@@ -278,7 +278,7 @@ class _Program:
                     raise UnsavableError("a gradient that is a part of other memory")
                 if isinstance(leaf, int):
                     raise UnsavableError("a step that reads the gradient of an argument")
-            at = self._place(block, gradient.offset, spec)
+            at = self._operand(block, gradient.offset, spec)
         return {"leaf": where, "before": gradient.before, "kind": gradient.kind, "at": at}
 
     def _result(self, described: Described) -> list[Any]:
@@ -289,14 +289,14 @@ class _Program:
             return [kind, *(["argument", of] if isinstance(of, int) else ["tensor", self.writer.tensor(of)])]
         if kind == "tensor":
             return [kind, self.writer.tensor(of)]
-        place = {
+        where = {
             "made": lambda: self._block(of, offset),
             "view": lambda: ["argument", of, offset],
             "copy": lambda: ["memory", self.writer.memory_of(of), offset],
             "memory": lambda: ["memory", self.writer.memory_of(of), offset],
         }[kind]()
         assert spec is not None
-        return [kind, [*place, encoded_spec(spec)], requires_grad, had_graph]
+        return [kind, [*where, encoded_spec(spec)], requires_grad, had_graph]
 
 
 def _over(contents: bytes) -> Storage:
