@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
@@ -61,6 +60,7 @@ class Captured:
             )
         self._prepare(fresh, slots)  # type: ignore[arg-type]
         self.at_once: AtOnce | None = None
+        self._guards: Guards | None = None
         self.replays = 0
         self._user = 0  # the thread that replays it
         self._lock = locks.renewed()
@@ -163,14 +163,17 @@ class Captured:
             return self.difference(arguments) is None
         return True
 
-    @functools.cached_property
+    @property
     def guards(self) -> Guards:
         """What `difference` looks at, but for arguments and arrays, to be compared in machine code."""
+        if self._guards is not None:
+            return self._guards
         without = [each.leaf for each in self.gradients if each.before is False and not isinstance(each.leaf, int)]
         guards = self.visible.guards()
         guards += [Guard(SLOT, t, name, getattr(t, name)) for t, *_ in self.seen for name in ("_address", "_spec")]
         guards += [Guard(SLOT, leaf, "_grad", None) for leaf in without]
-        return Guards(guards, lambda _, name: replay.offset_of(name))
+        self._guards = Guards(guards, lambda _, name: replay.offset_of(name))
+        return self._guards
 
     def difference_of_seen(self) -> str | None:
         """What the step sees, apart from arguments and gradients, that is not what it was; None if all is."""
@@ -309,11 +312,11 @@ class Captured:
         with self._lock:
             if self.at_once is None:
                 return None
-            outcome = self.at_once.run(*arguments)
-            if outcome.__class__ is not int:
-                return outcome  # type: ignore[no-any-return]
+            results = self.at_once.run(*arguments)
+            if results.__class__ is not int:
+                return results  # type: ignore[no-any-return]
             self._drop([each.leaf for each in self._renewed])
-            raise self._error(self.calls.failure(outcome))  # type: ignore[arg-type]
+            raise self._error(self.calls.failure(results))  # type: ignore[arg-type]
 
     def prepare_at_once(self, arguments: tuple[Any, ...]) -> None:
         """Let the next calls with arguments like these, which fit, be replayed at once, if that can be."""
