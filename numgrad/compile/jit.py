@@ -76,9 +76,9 @@ class Step:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         last = self._last
-        if last is not None and not kwargs and (values := last.run_at_once(args)) is not None:
+        if last is not None and not kwargs and (results := last.run_at_once(args)) is not None:
             self._replays += 1
-            return last.results.filled(values)
+            return last.results.filled(results)
         if not listens_to_nobody():
             self._eager += 1
             return self.function(*args, **kwargs)

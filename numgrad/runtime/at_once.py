@@ -139,8 +139,8 @@ def run_at_once(self, args, count):
     slots = stack_words(peek(words + SLOT_COUNT) + 1)
     memories = stack_words(peek(words + MEMORY_COUNT) + 1)
     roots = stack_words(count + 1)
-    made, fits = _new_memory(words, memories), 0
-    results = tuple_new(peek(words + RESULT_COUNT)) if made == peek(words + MEMORY_COUNT) else 0
+    taken, fits = _new_memory(words, memories), 0
+    results = tuple_new(peek(words + RESULT_COUNT)) if taken == peek(words + MEMORY_COUNT) else 0
     if results != 0:
         fits = _new_tensors(words, memories, results)
     if fits:
@@ -163,7 +163,7 @@ def run_at_once(self, args, count):
                 results = word_to_python(failed)
             for number in range(tensors):
                 decref(peek(roots + 8 * number))
-    for number in range(made):
+    for number in range(taken):
         decref(peek(memories + 8 * number))
     if fits and error_occurred() == 0:
         return results

@@ -44,9 +44,9 @@ _is_true = interpreter_function("PyObject_IsTrue", 1, "int")
 
 
 @device
-def _same_items(thing, pairs, place):
+def _same_items(thing, pairs, words):
     """The number of a dict's first items that are those of a table of pairs; a value may be 0, for any."""
-    position, key, value = place, place + 8, place + 16
+    position, key, value = words, words + 8, words + 16
     poke(position, 0)
     count, pair = 0, pairs
     while _next_item(thing, position, key, value):
@@ -58,14 +58,14 @@ def _same_items(thing, pairs, place):
 
 
 @device
-def read(kind, thing, key, place):
+def read(kind, thing, key, words):
     """What a guard's place holds: an object's address, borrowed, 0 if there is none; or a number, see `NUMBERS`."""
     if kind == SLOT:
         return peek(thing + key)
     if kind == ITEM:
         return dict_get(thing, key)
     if kind == EVERY:
-        return _same_items(thing, key, place)
+        return _same_items(thing, key, words)
     if kind == SIZE:
         return size_of(thing)
     if kind == AT:
@@ -85,9 +85,9 @@ def read(kind, thing, key, place):
 @device
 def first_changed(rows, count):
     """The number of the first row that does not hold; `NONE_CHANGED`, or `FAILED` with an exception set."""
-    row, place = rows, stack_words(3)
+    row, words = rows, stack_words(3)
     for number in range(count):
-        value, expected = read(peek(row), peek(row + 8), peek(row + 16), place), peek(row + 24)
+        value, expected = read(peek(row), peek(row + 8), peek(row + 16), words), peek(row + 24)
         if value != expected:
             return FAILED if error_occurred() else number
         if value == 0 and error_occurred():
@@ -265,10 +265,10 @@ def _size_offset(cls: type) -> int:
     before = list(words)
     for _ in range(4):
         container.popitem() if issubclass(cls, dict) else container.pop()
-    found = [index for index, (word, now) in enumerate(zip(before, words, strict=True)) if (word, now) == (9, 5)]
-    if len(found) != 1:
+    indices = [index for index, (word, now) in enumerate(zip(before, words, strict=True)) if (word, now) == (9, 5)]
+    if len(indices) != 1:
         raise KernelError(f"the number of items of a {cls.__name__} is not found in its memory")
-    return 8 * found[0]
+    return 8 * indices[0]
 
 
 @functools.cache
@@ -284,7 +284,7 @@ def count_offset() -> int:
     words = (ctypes.c_int64 * (object.__basicsize__ // 8)).from_address(id(thing))
     before = list(words)
     holders = [thing] * 5
-    found = [index for index, (word, now) in enumerate(zip(before, words, strict=True)) if now == word + len(holders)]
-    if len(found) != 1:
+    indices = [index for index, (word, now) in enumerate(zip(before, words, strict=True)) if now == word + len(holders)]
+    if len(indices) != 1:
         raise KernelError("the count of references of an object is not found in its memory")
-    return 8 * found[0]
+    return 8 * indices[0]
