@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from numgrad.runtime.independent import MARK
 from numgrad.runtime.kernel import Intrinsic, intrinsic
 
 MOST_DIMENSIONS = 6
@@ -118,4 +119,24 @@ def _(total, term):
     return total + term
 
 
-ROOMS |= {"tape_get": tape_get, "tape_put": tape_put, "add_in_any_order": add_in_any_order}
+@intrinsic
+def independent_turns(typing_context):
+    """Stands in a loop of which no turn reads or writes an element that another one writes (`runtime.independent`)."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        mark = builder.module.globals.get(MARK)
+        builder.call(mark or ir.Function(builder.module, ir.FunctionType(ir.VoidType(), []), MARK), [])
+        return context.get_dummy_value()
+
+    return types.none(), emit
+
+
+@independent_turns.in_python
+def _():
+    pass
+
+
+ROOMS |= {"independent_turns": independent_turns, "tape_get": tape_get, "tape_put": tape_put, "add_in_any_order": add_in_any_order}

@@ -9,7 +9,7 @@ _UNKNOWN = float("-inf")
 
 def without_negative(function: ast.FunctionDef, tapes: set[str]) -> None:
     """Write indices of innermost loops that are certainly not negative as unsigned numbers, in place."""
-    lowest = _Lowest(function)
+    lowest = Lowest(function)
     for loop in ast.walk(function):
         if isinstance(loop, ast.For) and not any(isinstance(each, (ast.For, ast.While)) for each in _inside(loop)):
             for each in _inside(loop):
@@ -21,7 +21,7 @@ def _inside(loop: ast.For) -> list[ast.AST]:
     return [each for statement in loop.body for each in ast.walk(statement)]
 
 
-def _unsigned(index: ast.expr, lowest: _Lowest) -> ast.expr:
+def _unsigned(index: ast.expr, lowest: Lowest) -> ast.expr:
     if isinstance(index, ast.Tuple):
         return ast.Tuple([_unsigned(each, lowest) for each in index.elts], index.ctx)
     if isinstance(index, (ast.Constant, ast.Call)) or lowest.of(index) < 0:
@@ -29,7 +29,7 @@ def _unsigned(index: ast.expr, lowest: _Lowest) -> ast.expr:
     return ast.parse(f"np.uint64({ast.unparse(index)})", mode="eval").body
 
 
-class _Lowest:
+class Lowest:
     """What integers of a function are never less than, by name."""
 
     def __init__(self, function: ast.FunctionDef) -> None:
@@ -65,6 +65,8 @@ class _Lowest:
             return self.of(e.left) + self.of(e.right)
         if isinstance(e, ast.BinOp) and isinstance(e.op, ast.Sub) and isinstance(e.right, ast.Constant):
             return self.of(e.left) - e.right.value if type(e.right.value) is int else _UNKNOWN
+        if isinstance(e, ast.Call) and isinstance(e.func, ast.Name) and e.func.id in ("max", "min") and len(e.args) > 1:
+            return (max if e.func.id == "max" else min)(map(self.of, e.args))
         return _UNKNOWN
 
     def _of_name(self, name: str) -> float:

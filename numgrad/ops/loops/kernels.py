@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from numgrad.kernels.room import ROOMS
 from numgrad.loops.sweeps import Parameter, Sweep
+from numgrad.ops.loops.independent import mark
 from numgrad.ops.loops.indices import without_negative
 from numgrad.runtime.kernel import Device, Kernel, frozen
 
@@ -87,6 +88,7 @@ def compiled_text(sweep: Sweep) -> Any:
     tapes = {each.name for each in sweep.parameters if each.role == "tape"}
     tree = ast.parse(sweep.text)
     [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == sweep.name]
+    mark(function, tapes)
     without_negative(function, tapes)
     text = ast.unparse(ast.fix_missing_locations(_OfTapes(tapes).visit(tree))) + "\n"
     file = f"<numgrad {sweep.name} in a kernel {id(sweep):x}>"

@@ -1,55 +1,93 @@
-"""Reverse loops that add to neighbours, as a stencil's do, taken apart: first what is added, then each addition by itself.
+"""Reverse loops that add to neighbours, as a stencil's do, in gather form: each element fetches its terms, and is stored once.
 
-In one loop, each turn waits for the sums of the one before, and nothing is done in vectors. So the terms of an innermost loop
-go to buffers, and a loop for each addition follows, which LLVM vectorises. What is taken apart are arrays that the loop adds
-to, at two places or more, and does nothing else with. A number that an innermost loop only adds to is summed in
-lanes: reverse sweeps alone do so, since nothing is decided by an adjoint.
+The reverse of ``new[i] = f(a[i - 1], a[i], a[i + 1])`` adds to three elements of ``a_bar`` in each turn. In one loop, each turn
+waits for the sums of the one before, and nothing is done in vectors. So what an innermost loop adds to neighbours along its
+own axis goes to a buffer with zeros at both ends, and a second loop adds to each element the terms of its neighbours: the
+borders are no case of their own (Hueckelheim, Kukreja, Narayanan et al., "Automatic differentiation for adjoint stencil
+loops", 2019, split them off). Additions to other rows, which no turn shares, stay where they are. The two loops go over parts of a
+row, whose terms fit a buffer.
+
+What is taken apart are arrays that a loop adds to at two places or more, and does nothing else with. A number that an
+innermost loop only adds to is summed in lanes: reverse sweeps alone do so, since nothing is decided by an adjoint.
 """
 
 from __future__ import annotations
 
 import ast
 import dataclasses
-from typing import Any
+from dataclasses import dataclass
 
 from numgrad.loops.sweeps import Extent, Memory, Parameter, Sweep
+from numgrad.ops.loops.indices import Lowest
+from numgrad.ops.loops.places import Place, Places
 
-_MOST_TURNS = 1 << 12  # for which there is room; longer loops stay as they are
+_MOST_TURNS = 1 << 12  # of a part of a loop
+_MOST_SHIFT = 16  # turns between the first and the last term of an element
+_ROOM = _MOST_TURNS + 2 * _MOST_SHIFT
 _TERMS = "terms__"
 
 
 def split(sweep: Sweep) -> Sweep:
     """The sweep with such loops taken apart; itself if there are none."""
     tree = ast.parse(sweep.text)
-    splitter = _Splitter()
-    tree = ast.fix_missing_locations(splitter.visit(tree))
-    if not splitter.buffers:
-        return dataclasses.replace(sweep, text=ast.unparse(tree) + "\n") if splitter.sums else sweep
     [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
+    splitter = _Splitter(function)
+    splitter.visit(function)
+    if not splitter.buffers:
+        return _written(sweep, tree) if splitter.sums else sweep
     function.args.args.append(ast.arg(_TERMS))
-    room = splitter.buffers * _MOST_TURNS
+    rooms = [f"{_TERMS}{k} = room1({_TERMS}, {k * _ROOM}, {_ROOM})" for k in range(splitter.buffers)]
+    function.body[:0] = ast.parse("\n".join(rooms)).body
+    room = splitter.buffers * _ROOM
     return dataclasses.replace(
-        sweep, text=ast.unparse(tree) + "\n", parameters=(*sweep.parameters, Parameter(_TERMS, "f8", 1, "work", _TERMS)),
+        _written(sweep, tree), parameters=(*sweep.parameters, Parameter(_TERMS, "f8", 1, "work", _TERMS)),
         memory=(*sweep.memory, Memory(_TERMS, "f8", Extent(str(room), lambda shapes, numbers: room))),
     )  # fmt: skip
 
 
+def _written(sweep: Sweep, tree: ast.Module) -> Sweep:
+    return dataclasses.replace(sweep, text=ast.unparse(ast.fix_missing_locations(tree)) + "\n")
+
+
+@dataclass
+class _Group:
+    """Additions to an array at places that differ by some turns: statements, and how many turns each is ahead of the first."""
+
+    first: Place
+    array: str
+    additions: list[tuple[ast.AugAssign, int]]
+
+    @property
+    def width(self) -> int:
+        """Turns between the first and the last term of an element."""
+        shifts = [each for _, each in self.additions]
+        return max(shifts) - min(shifts)
+
+    def takes(self, place: Place, turn: str) -> int | None:
+        """The shift of a place that belongs to the group."""
+        if not place.is_plain or len(place.index) != len(self.first.index):
+            return None
+        shift = 0 if place == self.first else place.shift_from(self.first, turn)
+        shifts = [each for _, each in self.additions]
+        fits = shift is not None and max(*shifts, shift) - min(*shifts, shift) <= _MOST_SHIFT
+        return shift if fits else None
+
+
 class _Splitter(ast.NodeTransformer):
-    def __init__(self) -> None:
+    def __init__(self, function: ast.FunctionDef) -> None:
+        self.lowest = Lowest(function)
         self.buffers = 0  # the most that one loop needs
         self.loops = 0
         self.sums = 0
 
-    def visit_For(self, node: ast.For) -> Any:
+    def visit_For(self, node: ast.For) -> ast.AST | list[ast.stmt]:
         """An innermost loop of plain statements is taken apart; any other is looked into."""
         if not all(map(_is_plain, node.body)):
             return self.generic_visit(node)
-        self._sum(node)
         step = _step(node)
-        arrays = _added_to(node)
-        if step is None or not arrays:
-            return node
-        return self._taken_apart(node, step, arrays)
+        groups = [] if step is None else self._groups(node)
+        self._sum(node)
+        return self._taken_apart(node, step, groups) if step and any(each.width for each in groups) else node
 
     def _sum(self, node: ast.For) -> None:
         """A number that an innermost loop does nothing with but add to it is summed in vectors."""
@@ -62,41 +100,123 @@ class _Splitter(ast.NodeTransformer):
                     node.body[number : number + 1] = ast.parse(text).body
                     self.sums += 1
 
-    def _taken_apart(self, node: ast.For, step: int, arrays: set[str]) -> list[ast.stmt]:
+    def _groups(self, node: ast.For) -> list[_Group]:
+        """What is added to neighbours, and cannot stay in the loop."""
+        assert isinstance(node.target, ast.Name)
+        turn = node.target.id
+        uses: dict[str, int] = {}
+        places: dict[str, list[tuple[ast.AugAssign, Place]]] = {}
+        for statement, element, place in Places(node, self.lowest):
+            array = element.value.id  # type: ignore[attr-defined]
+            uses[array] = uses.get(array, 0) + 1
+            if isinstance(statement, ast.AugAssign) and statement.target is element and isinstance(statement.op, ast.Add):
+                places.setdefault(array, []).append((statement, place))
+        apart = []
+        for array, additions in places.items():
+            plain = all(place.moves(turn) for _, place in additions)
+            if plain and uses[array] == len(additions) and len({place for _, place in additions}) > 1:
+                apart += _groups_of(array, additions, turn)
+        return apart
+
+    def _taken_apart(self, node: ast.For, step: int, groups: list[_Group]) -> list[ast.stmt]:
         assert isinstance(node.target, ast.Name)
         assert isinstance(node.iter, ast.Call)
-        body: list[ast.stmt] = []
-        additions: list[tuple[str, str]] = []
-        terms: dict[str, str] = {}
         bounds = [ast.unparse(each) for each in node.iter.args]
-        low, high = ("0", bounds[0]) if len(bounds) == 1 else bounds[:2]
-        turn, first = node.target.id, f"first_{self.loops}__"
+        start, stop = ("0", bounds[0]) if len(bounds) == 1 else bounds[:2]
+        turn, begin, low, high = node.target.id, *[f"{name}_{self.loops}__" for name in ("begin", "low", "high")]
         self.loops += 1
-        turns = f"{turn} - {first}" if step > 0 else f"{first} - {turn}"
+        buffers: dict[tuple[str, int], int] = {}  # of terms: an expression's text, and which of the name's values it is
+        margins: list[int] = []
+        buffer_of: dict[int, int] = {}
+        group_of = {id(statement): group for group in groups for statement, _ in group.additions}
+        values: list[str] = []  # names that were given a value before
+        body: list[str] = []
         for each in node.body:
-            if _array_of(each) not in arrays:
-                body.append(each)
+            group = group_of.get(id(each))
+            if group is None:
+                body += ast.unparse(each).split("\n")
+                values += [sub.id for sub in ast.walk(each) if isinstance(sub, ast.Name) and isinstance(sub.ctx, ast.Store)]
                 continue
             assert isinstance(each, ast.AugAssign)
-            term = ast.unparse(each.value)
-            is_name = isinstance(each.value, ast.Name) and _assignments(node, each.value.id) == 1
-            if not is_name:
-                term = f"{term} {len(terms)}"
-            if term not in terms:
-                terms[term] = f"{_TERMS}[np.uint64({len(terms) * _MOST_TURNS} + ({turns}))]"
-                body += ast.parse(f"{terms[term]} = {ast.unparse(each.value)}").body
-            additions.append((ast.unparse(each.target), terms[term]))
-        self.buffers = max(self.buffers, len(terms))
-        header = f"for {turn} in {ast.unparse(node.iter)}:"
-        length = f"{high} - {first}" if step > 0 else f"{first} - ({high})"
-        lines = [f"{first} = {low}", f"if {length} <= {_MOST_TURNS}:", f"    {header}", "        pass"]
-        for target, term in additions:
-            lines += [f"    {header}", f"        {target} += {term}"]
-        statements = ast.parse("\n".join(lines)).body
-        branch: Any = statements[-1]
-        branch.body[0].body = body
-        branch.orelse = [node]
-        return statements
+            text = ast.unparse(each.value)
+            key = text, values.count(text) if isinstance(each.value, ast.Name) else -len(buffers)
+            if key not in buffers:
+                buffers[key] = len(buffers)
+                margins.append(0)
+                body.append(f"{_TERMS}{buffers[key]}[np.uint64({turn} - {low} + {_MOST_SHIFT})] = {text}")
+            buffer_of[id(each)] = buffers[key]
+            margins[buffers[key]] = max(margins[buffers[key]], group.width)
+        self.buffers = max(self.buffers, len(buffers))
+        ends = [
+            f"{_TERMS}{k}[np.uint64({at})] = 0.0"
+            for k, margin in enumerate(margins)
+            for m in range(margin)
+            for at in (_MOST_SHIFT - 1 - m, f"{high} - {low} + {_MOST_SHIFT + m}")
+        ]
+        gathers: list[str] = []
+        for group in groups:
+            gathers += _gathered(group, buffer_of, turn, low, high)
+        if step > 0:
+            span = [f"{low} = {begin}", f"{high} = min({begin} + {_MOST_TURNS}, {stop})"]
+            head = f"for {turn} in range({low}, {high}):"
+        else:
+            span = [f"{low} = max({begin} - {_MOST_TURNS - 1}, ({stop}) + 1)", f"{high} = {begin} + 1"]
+            head = f"for {turn} in range({high} - 1, {low} - 1, -1):"
+        inner = [*span, head, *[f"    {line}" for line in body], *ends, *gathers]
+        text = [f"for {begin} in range({start}, {stop}, {step * _MOST_TURNS}):", *[f"    {line}" for line in inner]]
+        return ast.parse("\n".join(text)).body
+
+
+def _groups_of(array: str, additions: list[tuple[ast.AugAssign, Place]], turn: str) -> list[_Group]:
+    """Additions to one array without those that may stay in the loop, because they are apart from each other."""
+    groups: list[_Group] = []
+    for statement, place in additions:
+        for group in groups:
+            shift = group.takes(place, turn)
+            if shift is not None:
+                group.additions.append((statement, shift))
+                break
+        else:
+            groups.append(_Group(place, array, [(statement, 0)]))
+    stay: list[Place] = []
+    for group in groups:
+        # of each row one place: the one whose term needs a buffer of its own, if there is one
+        terms = [ast.unparse(statement.value) for statement, _ in group.additions]
+        by_shift = {shift: statement for statement, shift in group.additions}
+        alone = [s for s in by_shift if sum(terms.count(ast.unparse(t.value)) == 1 and o == s for t, o in group.additions)]
+        kept = (alone or list(by_shift))[0]
+        place = next(place for statement, place in additions if statement is by_shift[kept])
+        if all(place.is_apart(other, turn) for other in stay):
+            stay.append(place)
+            group.additions = [each for each in group.additions if each[1] != kept]
+    return [group for group in groups if group.additions]
+
+
+def _gathered(group: _Group, buffer_of: dict[int, int], turn: str, low: str, high: str) -> list[str]:
+    """The loop that adds to each element of a group's array."""
+    shifts = [shift for _, shift in group.additions]
+    at = f"{turn}at__"
+    parts = []
+    for part, counted in zip(group.first.parts, group.first.counted, strict=True):
+        text = ast.unparse(_with(part, turn, at))
+        parts.append(f"np.uint64({text})" if counted else text)
+    terms = [
+        f"{_TERMS}{buffer_of[id(statement)]}[np.uint64({at} - {low} + {_MOST_SHIFT - shift})]"
+        for statement, shift in group.additions
+    ]
+    return [
+        f"for {at} in range({low} + {min(shifts)}, {high} + {max(shifts)}):",
+        f"    {group.array}[{', '.join(parts)}] += {' + '.join(terms)}",
+    ]
+
+
+def _with(e: ast.expr, name: str, other: str) -> ast.expr:
+    class Renamed(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return ast.Name(other) if node.id == name else node
+
+    renamed: ast.expr = Renamed().visit(ast.parse(ast.unparse(e), mode="eval").body)
+    return renamed
 
 
 def _is_plain(statement: ast.stmt) -> bool:
@@ -115,42 +235,3 @@ def _step(node: ast.For) -> int | None:
     if len(node.iter.args) < 3:
         return 1
     return {"1": 1, "-1": -1}.get(ast.unparse(node.iter.args[2]).strip("()"))
-
-
-def _array_of(statement: ast.stmt) -> str:
-    """The array that a statement adds to; '' if it does something else."""
-    if not isinstance(statement, ast.AugAssign) or not isinstance(statement.op, ast.Add):
-        return ""
-    target = statement.target
-    return target.value.id if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name) else ""
-
-
-def _assignments(node: ast.For, name: str) -> int:
-    return sum(
-        [isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and each.id == name for each in ast.walk(node)]
-    )
-
-
-def _added_to(node: ast.For) -> set[str]:
-    """The arrays that a loop adds to at two places or more, by indices that its turn alone decides, and does nothing else with."""
-    assert isinstance(node.target, ast.Name)
-    stored = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
-    stored.discard(node.target.id)
-    places: dict[str, set[str]] = {}
-    additions: dict[str, int] = {}
-    for each in node.body:
-        array = _array_of(each)
-        if array:
-            assert isinstance(each, ast.AugAssign)
-            assert isinstance(each.target, ast.Subscript)
-            names = {name.id for name in ast.walk(each.target.slice) if isinstance(name, ast.Name)}
-            is_plain = not names & stored and not any(
-                isinstance(sub, ast.Subscript) for sub in ast.walk(each.target.slice)
-            )
-            places.setdefault(array, set()).add(ast.unparse(each.target.slice) if is_plain else "")
-            additions[array] = additions.get(array, 0) + 1
-    uses = [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
-    return {
-        array for array, indices in places.items()
-        if len(indices) > 1 and "" not in indices and uses.count(array) == additions[array]
-    }  # fmt: skip
