@@ -34,7 +34,7 @@ def split(sweep: Sweep) -> Sweep:
     splitter = _Splitter(function)
     splitter.visit(function)
     if not splitter.buffers:
-        return _written(sweep, tree) if splitter.sums else sweep
+        return _written(sweep, tree) if splitter.sums or splitter.added else sweep
     function.args.args.append(ast.arg(_TERMS))
     rooms = [f"{_TERMS}{k} = room1({_TERMS}, {k * _ROOM}, {_ROOM})" for k in range(splitter.buffers)]
     function.body[:0] = ast.parse("\n".join(rooms)).body
@@ -79,14 +79,16 @@ class _Splitter(ast.NodeTransformer):
         self.buffers = 0  # the most that one loop needs
         self.loops = 0
         self.sums = 0
+        self.added = 0
 
     def visit_For(self, node: ast.For) -> ast.AST | list[ast.stmt]:
         """An innermost loop of plain statements is taken apart; any other is looked into."""
         if not all(map(_is_plain, node.body)):
             return self.generic_visit(node)
+        self._sum(node)
+        self._add_once(node)
         step = _step(node)
         groups = [] if step is None else self._groups(node)
-        self._sum(node)
         return self._taken_apart(node, step, groups) if step and any(each.width for each in groups) else node
 
     def _sum(self, node: ast.For) -> None:
@@ -100,23 +102,40 @@ class _Splitter(ast.NodeTransformer):
                     node.body[number : number + 1] = ast.parse(text).body
                     self.sums += 1
 
-    def _groups(self, node: ast.For) -> list[_Group]:
-        """What is added to neighbours, and cannot stay in the loop."""
-        assert isinstance(node.target, ast.Name)
-        turn = node.target.id
+    def _add_once(self, node: ast.For) -> None:
+        """What is added to one element by several statements of a turn is summed before: a load of what was just stored waits."""
+        for _, additions in self._only_added_to(node):
+            by_place: dict[Place, list[ast.AugAssign]] = {}
+            for statement, place in additions:
+                if place.is_plain:
+                    by_place.setdefault(place, []).append(statement)
+            for several in [each for each in by_place.values() if len(each) > 1]:
+                name = f"sum_{self.added}__"
+                self.added += 1
+                for number, each in enumerate(several[:-1]):
+                    text = f"{name} {'+=' if number else '='} {ast.unparse(each.value)}"
+                    node.body[node.body.index(each)] = ast.parse(text).body[0]
+                several[-1].value = ast.BinOp(ast.Name(name, ast.Load()), ast.Add(), several[-1].value)
+
+    def _only_added_to(self, node: ast.For) -> list[tuple[str, list[tuple[ast.AugAssign, Place]]]]:
+        """Arrays with which a loop does nothing but add to elements: the statements, and the places."""
         uses: dict[str, int] = {}
-        places: dict[str, list[tuple[ast.AugAssign, Place]]] = {}
+        additions: dict[str, list[tuple[ast.AugAssign, Place]]] = {}
         for statement, element, place in Places(node, self.lowest):
             array = element.value.id  # type: ignore[attr-defined]
             uses[array] = uses.get(array, 0) + 1
             if isinstance(statement, ast.AugAssign) and statement.target is element and isinstance(statement.op, ast.Add):
-                places.setdefault(array, []).append((statement, place))
-        apart = []
-        for array, additions in places.items():
-            plain = all(place.moves(turn) for _, place in additions)
-            if plain and uses[array] == len(additions) and len({place for _, place in additions}) > 1:
-                apart += _groups_of(array, additions, turn)
-        return apart
+                additions.setdefault(array, []).append((statement, place))
+        return [(array, each) for array, each in additions.items() if uses[array] == len(each)]
+
+    def _groups(self, node: ast.For) -> list[_Group]:
+        """What is added to neighbours, and cannot stay in the loop."""
+        assert isinstance(node.target, ast.Name)
+        turn, groups = node.target.id, []
+        for array, additions in self._only_added_to(node):
+            if len(additions) > 1 and all(place.moves(turn) for _, place in additions):
+                groups += _groups_of(array, additions, turn)
+        return groups
 
     def _taken_apart(self, node: ast.For, step: int, groups: list[_Group]) -> list[ast.stmt]:
         assert isinstance(node.target, ast.Name)
@@ -179,16 +198,13 @@ def _groups_of(array: str, additions: list[tuple[ast.AugAssign, Place]], turn: s
         else:
             groups.append(_Group(place, array, [(statement, 0)]))
     stay: list[Place] = []
-    for group in groups:
-        # of each row one place: the one whose term needs a buffer of its own, if there is one
+    for group in groups:  # of each row one: the one whose term needs a buffer of its own, if there is one
         terms = [ast.unparse(statement.value) for statement, _ in group.additions]
-        by_shift = {shift: statement for statement, shift in group.additions}
-        alone = [s for s in by_shift if sum(terms.count(ast.unparse(t.value)) == 1 and o == s for t, o in group.additions)]
-        kept = (alone or list(by_shift))[0]
-        place = next(place for statement, place in additions if statement is by_shift[kept])
+        kept = next((each for each in group.additions if terms.count(ast.unparse(each[0].value)) == 1), group.additions[0])
+        place = next(place for statement, place in additions if statement is kept[0])
         if all(place.is_apart(other, turn) for other in stay):
             stay.append(place)
-            group.additions = [each for each in group.additions if each[1] != kept]
+            group.additions.remove(kept)
     return [group for group in groups if group.additions]
 
 
