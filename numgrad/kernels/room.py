@@ -98,6 +98,29 @@ def _(tape, index, value):
     tape[index] = value
 
 
+@intrinsic
+def tape_ahead(typing_context, tape, index):
+    """Ask for the memory round an element of a tape that will be read soon: too many streams lie between for the CPU to see it."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        prefetch = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        address = builder.bitcast(_element(context, builder, signature, args), byte)
+        builder.call(prefetch, [address, *[ir.Constant(number, each) for each in (0, 2, 1)]])  # read, to L2, data
+        return context.get_dummy_value()
+
+    return types.none(tape, types.int64), emit
+
+
+@tape_ahead.in_python
+def _(tape, index):
+    pass
+
+
 def _element(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     """The pointer to an element of a 1-D array."""
     return builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
@@ -139,4 +162,4 @@ def _():
     pass
 
 
-ROOMS |= {"independent_turns": independent_turns, "tape_get": tape_get, "tape_put": tape_put, "add_in_any_order": add_in_any_order}
+ROOMS |= {"independent_turns": independent_turns, "tape_ahead": tape_ahead, "tape_get": tape_get, "tape_put": tape_put, "add_in_any_order": add_in_any_order}

@@ -24,6 +24,7 @@ from numgrad.ops.loops.places import Place, Places
 _MOST_TURNS = 1 << 12  # of a part of a loop
 _MOST_SHIFT = 16  # turns between the first and the last term of an element
 _ROOM = _MOST_TURNS + 2 * _MOST_SHIFT
+_AHEAD, _LINE = 512, 8  # elements of a tape: how far ahead they are asked for, and how many come together
 _TERMS = "terms__"
 
 
@@ -31,7 +32,8 @@ def split(sweep: Sweep) -> Sweep:
     """The sweep with such loops taken apart; itself if there are none."""
     tree = ast.parse(sweep.text)
     [function] = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
-    splitter = _Splitter(function)
+    tapes = {each.name for each in sweep.parameters if each.role == "tape" and each.dtype != "b1"}
+    splitter = _Splitter(function, tapes)
     splitter.visit(function)
     if not splitter.buffers:
         return _written(sweep, tree) if splitter.sums or splitter.added else sweep
@@ -74,8 +76,8 @@ class _Group:
 
 
 class _Splitter(ast.NodeTransformer):
-    def __init__(self, function: ast.FunctionDef) -> None:
-        self.lowest = Lowest(function)
+    def __init__(self, function: ast.FunctionDef, tapes: set[str]) -> None:
+        self.lowest, self.tapes = Lowest(function), tapes
         self.buffers = 0  # the most that one loop needs
         self.loops = 0
         self.sums = 0
@@ -181,9 +183,33 @@ class _Splitter(ast.NodeTransformer):
         else:
             span = [f"{low} = max({begin} - {_MOST_TURNS - 1}, ({stop}) + 1)", f"{high} = {begin} + 1"]
             head = f"for {turn} in range({high} - 1, {low} - 1, -1):"
-        inner = [*span, head, *[f"    {line}" for line in body], *ends, *gathers]
+        inner = [*span, *self._asked_ahead(node, f"{high} - {low}"), head, *[f"    {line}" for line in body], *ends, *gathers]
         text = [f"for {begin} in range({start}, {stop}, {step * _MOST_TURNS}):", *[f"    {line}" for line in inner]]
         return ast.parse("\n".join(text)).body
+
+
+    def _asked_ahead(self, node: ast.For, turns: str) -> list[str]:
+        """Loops that ask for what the next part takes from the tapes, while this one is at work."""
+        taken: dict[str, int] = {}
+        for each in node.body:
+            if isinstance(each, ast.AugAssign) and isinstance(each.op, ast.Sub) and isinstance(each.value, ast.Constant):
+                mark = ast.unparse(each.target)
+                taken[mark] = taken.get(mark, 0) + each.value.value
+        lines = []
+        for tape in sorted(self.tapes):
+            reads = [each for statement in node.body for each in ast.walk(statement) if _is_element_of(each, tape)]
+            marks = {name.id for each in reads for name in ast.walk(each.slice) if isinstance(name, ast.Name)}
+            for mark in marks & set(taken):
+                last = f"{mark} - {_AHEAD}"
+                lines += [
+                    f"for ahead__ in range(max({last} - {taken[mark]} * ({turns}), 0), {last}, {_LINE}):",
+                    f"    tape_ahead({tape}, ahead__)",
+                ]
+        return lines
+
+
+def _is_element_of(node: ast.AST, array: str) -> bool:
+    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == array
 
 
 def _groups_of(array: str, additions: list[tuple[ast.AugAssign, Place]], turn: str) -> list[_Group]:
