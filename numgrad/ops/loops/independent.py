@@ -30,7 +30,8 @@ def _is_independent(loop: ast.For, tapes: set[str], lowest: Lowest) -> bool:
         return False
     touched: dict[str, set[Place]] = {}
     written: dict[str, set[Place]] = {}
-    for _, element, place in Places(loop, lowest):
+    places = Places(loop, lowest)
+    for _, element, place in places:
         array = element.value.id  # type: ignore[attr-defined]
         if array not in tapes:
             touched.setdefault(array, set()).add(place)
@@ -38,7 +39,7 @@ def _is_independent(loop: ast.For, tapes: set[str], lowest: Lowest) -> bool:
                 written.setdefault(array, set()).add(place)
     turn = loop.target.id
     return bool(written) and all(
-        one.moves(turn) if one == two else one.is_apart(two, turn)
-        for array, places in written.items()
-        for one, two in itertools.product(places, touched[array])
+        one.moves(turn) if one == two else places.are_apart(one, two, turn)
+        for array, stores in written.items()
+        for one, two in itertools.product(stores, touched[array])
     )

@@ -34,6 +34,7 @@ class Lowest:
 
     def __init__(self, function: ast.FunctionDef) -> None:
         self.values: dict[str, list[ast.expr | None]] = {}
+        self.arguments = {each.arg for each in function.args.args}
         self.known: dict[str, float] = {each.arg: _UNKNOWN for each in function.args.args}
         for each in ast.walk(function):
             if isinstance(each, ast.For) and isinstance(each.target, ast.Name):
@@ -77,6 +78,23 @@ class Lowest:
             known = self.known[name] = min(each, default=_UNKNOWN)
         return known
 
+    def least(self, name: str) -> ast.expr | None:
+        """What a name that has one place where it is given a value is, or is never less than; None if that is no sum of such names."""
+        values = self.values.get(name, [])
+        value = values[0] if len(values) == 1 and name not in self.arguments else None
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":
+            value = _first(value)
+        if value is None or not all(map(self._is_fixed, ast.walk(value))):
+            return None
+        return value
+
+    def _is_fixed(self, node: ast.AST) -> bool:
+        if isinstance(node, ast.Name):
+            return len(self.values.get(node.id, [])) + (node.id in self.arguments) == 1
+        return isinstance(node, (ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)) or (
+            isinstance(node, ast.Constant) and type(node.value) is int
+        )
+
     def _of_value(self, value: ast.expr) -> float:
         if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range"):
             return self.of(value)
@@ -87,3 +105,17 @@ class Lowest:
         if not isinstance(step, int) or step == 0:
             return _UNKNOWN
         return self.of(start) if step > 0 else self.of(stop) + 1
+
+
+def _first(call: ast.Call) -> ast.expr | None:
+    """The lowest turn of a range whose step is a number; an expression."""
+    if len(call.args) == 1:
+        return ast.Constant(0)
+    step = int(ast.unparse(call.args[2]).strip("()")) if len(call.args) == 3 and _is_number(call.args[2]) else None
+    if len(call.args) == 2 or (step or 0) > 0:
+        return call.args[0]
+    return None if step is None else ast.BinOp(call.args[1], ast.Add(), ast.Constant(1))
+
+
+def _is_number(e: ast.expr) -> bool:
+    return ast.unparse(e).strip("()").lstrip("-").isdecimal()

@@ -9,12 +9,21 @@ from typing import NamedTuple
 
 from numgrad.ops.loops.indices import Lowest
 
+_MOST_STEPS = 8  # from a variable to the one that its loop begins at, or to what a name is given
+
 
 class Sum(NamedTuple):
     """An integer as a sum of names (or other expressions, by their text), each times a number, and of a number."""
 
     terms: frozenset[tuple[str, int]]
     constant: int
+
+    def less(self, other: Sum) -> Sum:
+        """The difference."""
+        terms = dict(self.terms)
+        for text, times in other.terms:
+            terms[text] = terms.get(text, 0) - times
+        return Sum(frozenset(each for each in terms.items() if each[1]), self.constant - other.constant)
 
     def times(self, name: str) -> int | None:
         """The number that a name is multiplied by; None if it is in another term as well."""
@@ -49,13 +58,6 @@ class Place:
         """Whether it is another element in each turn."""
         pairs = zip(self.index, self.counted, strict=True)
         return self.is_plain and any([counted and each.times(turn) in (1, -1) for each, counted in pairs])
-
-    def is_apart(self, other: Place, turn: str) -> bool:
-        """Whether the two are never one element, in whatever turns: an index that no turn changes is another one."""
-        return self.is_plain and other.is_plain and any([
-            mine.terms == its.terms and mine.constant != its.constant and one and two and mine.times(turn) == 0
-            for mine, its, one, two in zip(self.index, other.index, self.counted, other.counted, strict=False)
-        ])  # fmt: skip
 
     def shift_from(self, other: Place, turn: str) -> int | None:
         """By how many turns it is ahead of another place, where that is the only difference; None if it is not so."""
@@ -92,6 +94,29 @@ class Places:
                 name, value = statement.targets[0].id, self._resolved(statement.value)
                 if self.given.count(name) == 1 and self._is_plain(value):
                     self._known[name] = value
+
+    def are_apart(self, one: Place, two: Place, turn: str) -> bool:
+        """Whether two places are never one element, in whatever turns: an index that no turn changes is another one."""
+        return one.is_plain and two.is_plain and any([
+            at_one and at_two and mine.times(turn) == its.times(turn) == 0
+            and (self._is_more(mine.less(its)) or self._is_more(its.less(mine)))
+            for mine, its, at_one, at_two in zip(one.index, two.index, one.counted, two.counted, strict=False)
+        ])  # fmt: skip
+
+    def _is_more(self, difference: Sum) -> bool:
+        """Whether a difference is certainly more than 0, as the loops around say, which begin where others' variables are."""
+        for _ in range(_MOST_STEPS):
+            known = [(text, times) for text, times in difference.terms if times > 0 and self.lowest.least(text) is not None]
+            if not known:
+                break
+            text, times = min(known)
+            least = self.lowest.least(text)
+            assert least is not None
+            if {each.id for each in ast.walk(least) if isinstance(each, ast.Name)} & set(self.given):
+                return False
+            for _ in range(times):
+                difference = difference.less(Sum(frozenset({(text, 1)}), 0).less(sum_of(least)))
+        return not difference.terms and difference.constant > 0
 
     def _place(self, index: ast.expr) -> Place:
         sums, counted, parts = [], [], []

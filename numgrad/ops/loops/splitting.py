@@ -136,7 +136,7 @@ class _Splitter(ast.NodeTransformer):
         turn, groups = node.target.id, []
         for array, additions in self._only_added_to(node):
             if len(additions) > 1 and all(place.moves(turn) for _, place in additions):
-                groups += _groups_of(array, additions, turn)
+                groups += _groups_of(array, additions, turn, Places(node, self.lowest))
         return groups
 
     def _taken_apart(self, node: ast.For, step: int, groups: list[_Group]) -> list[ast.stmt]:
@@ -199,7 +199,7 @@ class _Splitter(ast.NodeTransformer):
         for tape in sorted(self.tapes):
             reads = [each for statement in node.body for each in ast.walk(statement) if _is_element_of(each, tape)]
             marks = {name.id for each in reads for name in ast.walk(each.slice) if isinstance(name, ast.Name)}
-            for mark in marks & set(taken):
+            for mark in sorted(marks & set(taken)):
                 last = f"{mark} - {_AHEAD}"
                 lines += [
                     f"for ahead__ in range(max({last} - {taken[mark]} * ({turns}), 0), {last}, {_LINE}):",
@@ -212,7 +212,9 @@ def _is_element_of(node: ast.AST, array: str) -> bool:
     return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == array
 
 
-def _groups_of(array: str, additions: list[tuple[ast.AugAssign, Place]], turn: str) -> list[_Group]:
+def _groups_of(
+    array: str, additions: list[tuple[ast.AugAssign, Place]], turn: str, places: Places
+) -> list[_Group]:
     """Additions to one array without those that may stay in the loop, because they are apart from each other."""
     groups: list[_Group] = []
     for statement, place in additions:
@@ -228,7 +230,7 @@ def _groups_of(array: str, additions: list[tuple[ast.AugAssign, Place]], turn: s
         terms = [ast.unparse(statement.value) for statement, _ in group.additions]
         kept = next((each for each in group.additions if terms.count(ast.unparse(each[0].value)) == 1), group.additions[0])
         place = next(place for statement, place in additions if statement is kept[0])
-        if all(place.is_apart(other, turn) for other in stay):
+        if all(places.are_apart(place, other, turn) for other in stay):
             stay.append(place)
             group.additions.remove(kept)
     return [group for group in groups if group.additions]
