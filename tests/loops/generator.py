@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 
 from tests.loops.expressions import HELPERS, Expressions, Table
+from tests.loops.stencils import stencil
 
 CORE = frozenset({"helpers"})
 ALL = CORE | {
@@ -26,6 +27,7 @@ ALL = CORE | {
     "extents",
     "cubes",
     "chained",
+    "stencils",
 }
 _DEEPEST = 3  # loops in one another
 _MOST_TURNS = 40  # of the loops around, together
@@ -439,6 +441,16 @@ def _prange(g: Generator, depth: int, room: int) -> None:
     g.indices.remove(i)
     g.scalars, g.few = saved, few
     g.vectors.append((new, 4))
+    return None
+
+
+@statement(1.5, "stencils")
+def _stencil(g: Generator, depth: int, room: int) -> None:
+    """Neighbours, borders, and buffers that are swapped."""
+    if not g.may_loop(room) or g.parallel or g.loops > 1:
+        return _assign(g, depth, room)
+    for line in stencil(g.r, g.name, g.leaf, g.r.choice(g.targets)):
+        g.emit(depth, line)
     return None
 
 

@@ -29,12 +29,16 @@ import numpy as np
 from numgrad.errors import KernelError
 from tests.loops import duals
 from tests.loops.generator import ALL, Generator, arguments
+from tests.loops.rewritten import takes
 from tests.loops.running import Run
 
 NAMES = ("x", "y", "a", "m")  # the real arguments, by which programs are differentiated
 CHANGED = ("a", "m")
 PLAIN: dict[str, Any] = {"math": math, "np": np, "prange": range}
 _LARGEST = 1e8  # derivatives beyond it have lost their digits
+
+
+GATHERED: Counter[str] = Counter()  # reverse loops in gather form and their programs; runs of loops that are independent
 
 
 class Truth(NamedTuple):
@@ -117,7 +121,7 @@ def _with_unchanged(run: Run, t: Truth, grads: dict[str, np.ndarray]) -> dict[st
     return full
 
 
-def compare_plain(function: Callable[..., Any], t: Truth, **options: Any) -> str:
+def compare_plain(function: Callable[..., Any], t: Truth, watches: bool = True, **options: Any) -> str:
     """The texts of the sweeps, run as plain Python."""
     run = Run(function, t.args, **options)
     plain = {name: a.copy() for name, a in run.plain().items()}
@@ -134,9 +138,17 @@ def compare_plain(function: Callable[..., Any], t: Truth, **options: Any) -> str
     for name in NAMES:
         said = said or _differs(f"gradient by {name}", full[name], t.grads[name])
     again = run.reverse(_seeds(run, t))
-    return said or next(
+    said = said or next(
         (f"the second reverse differs in {n}" for n in grads if not np.array_equal(grads[n], again[n])), ""
     )
+    GATHERED["loops"] += takes(run.sweeps.reverse)
+    GATHERED["programs"] += takes(run.sweeps.reverse) > 0
+    if said or not watches:
+        return said
+    again, watch = run.rewritten(_seeds(run, t))
+    GATHERED["independent"] += watch.loops
+    said = next(filter(None, [_differs(f"rewritten, gradient by {n}", again[n], grads[n]) for n in grads]), "")
+    return said or (f"not independent: {watch.found[0]}" if watch.found else "")
 
 
 def compare_second(function: Callable[..., Any], t: Truth) -> str:
@@ -265,6 +277,7 @@ def main() -> int:
             reasons[check(seed, args.how, args.size).rpartition(":")[2][:100]] += 1
         for text in wrong:
             print(text, flush=True)
+    print(f"in gather form: {GATHERED['loops']} loops of {GATHERED['programs']} programs; independent: {GATHERED['independent']}")
     print(f"{args.how}: {dict(tally)}, {time.process_time() - started:.0f} s of CPU time")
     for reason, count in reasons.most_common(20):
         print(f"  refused {count}: {reason}")

@@ -9,6 +9,7 @@ import numpy as np
 
 from numgrad.loops.sweeps import SHORT, Kind, Memory, Parameter, Sweep, Sweeps
 from numgrad.loops.translation import translate
+from tests.loops.rewritten import Watch, gathered, watched
 
 _TAPES = ("f8", "i8", "b1")  # in the order of `used`
 _SPARE = 7.25  # what fresh memory holds: nothing may count on zeros
@@ -68,6 +69,16 @@ class Run:
         """Gradients of the arguments from those of the results, by name."""
         grads = {name: np.array(g, float).reshape(self.results[name].shape) for name, g in grads.items()}
         return self._call(self.sweeps.reverse, {**self.saved, "used": self.used, "grads": grads}, "grad_argument")
+
+    def rewritten(self, grads: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], Watch]:
+        """The same by the text that is compiled, and what was seen of loops that are said to be independent, of all sweeps."""
+        watch = Watch()
+        grads = {name: np.array(g, float).reshape(self.results[name].shape) for name, g in grads.items()}
+        results, self.results = self.results, {}
+        self._call(watched(self.sweeps.record, watch), {**{n: a.copy() for n, a in self.saved.items()}, "used": self.used.copy()})
+        self.results = results
+        sweep = watched(gathered(self.sweeps.reverse), watch)
+        return self._call(sweep, {**self.saved, "used": self.used, "grads": grads}, "grad_argument"), watch
 
     def tangent(self, tangents: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Tangents of the results from those of the arguments."""
