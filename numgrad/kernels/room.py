@@ -162,4 +162,10 @@ def _():
     pass
 
 
-ROOMS |= {"independent_turns": independent_turns, "tape_ahead": tape_ahead, "tape_get": tape_get, "tape_put": tape_put, "add_in_any_order": add_in_any_order}
+ROOMS |= {
+    "independent_turns": independent_turns,
+    "tape_ahead": tape_ahead,
+    "tape_get": tape_get,
+    "tape_put": tape_put,
+    "add_in_any_order": add_in_any_order,
+}

@@ -38,7 +38,9 @@ PLAIN: dict[str, Any] = {"math": math, "np": np, "prange": range}
 _LARGEST = 1e8  # derivatives beyond it have lost their digits
 
 
-GATHERED: Counter[str] = Counter()  # reverse loops in gather form and their programs; runs of loops that are independent
+GATHERED: Counter[str] = (
+    Counter()
+)  # reverse loops in gather form and their programs; runs of loops that are independent
 
 
 class Truth(NamedTuple):
@@ -145,7 +147,7 @@ def compare_plain(function: Callable[..., Any], t: Truth, watches: bool = True, 
     GATHERED["programs"] += takes(run.sweeps.reverse) > 0
     if said or not watches:
         return said
-    again, watch = run.rewritten(_seeds(run, t))
+    again, watch = run.rewritten(_seeds(run, t))  # the text that is compiled
     GATHERED["independent"] += watch.loops
     said = next(filter(None, [_differs(f"rewritten, gradient by {n}", again[n], grads[n]) for n in grads]), "")
     return said or (f"not independent: {watch.found[0]}" if watch.found else "")
@@ -277,7 +279,9 @@ def main() -> int:
             reasons[check(seed, args.how, args.size).rpartition(":")[2][:100]] += 1
         for text in wrong:
             print(text, flush=True)
-    print(f"in gather form: {GATHERED['loops']} loops of {GATHERED['programs']} programs; independent: {GATHERED['independent']}")
+    print(
+        f"in gather form: {GATHERED['loops']} loops of {GATHERED['programs']} programs; independent: {GATHERED['independent']}"
+    )
     print(f"{args.how}: {dict(tally)}, {time.process_time() - started:.0f} s of CPU time")
     for reason, count in reasons.most_common(20):
         print(f"  refused {count}: {reason}")

@@ -75,7 +75,10 @@ class Run:
         watch = Watch()
         grads = {name: np.array(g, float).reshape(self.results[name].shape) for name, g in grads.items()}
         results, self.results = self.results, {}
-        self._call(watched(self.sweeps.record, watch), {**{n: a.copy() for n, a in self.saved.items()}, "used": self.used.copy()})
+        self._call(
+            watched(self.sweeps.record, watch),
+            {**{n: a.copy() for n, a in self.saved.items()}, "used": self.used.copy()},
+        )
         self.results = results
         sweep = watched(gathered(self.sweeps.reverse), watch)
         return self._call(sweep, {**self.saved, "used": self.used, "grads": grads}, "grad_argument"), watch

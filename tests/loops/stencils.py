@@ -6,7 +6,10 @@ import itertools
 import random
 from collections.abc import Callable
 
-_SHIFTS = {1: [(-2,), (-1,), (0,), (1,), (2,)], 2: [(-1, 0), (1, 0), (0, -1), (0, 1), (0, 0), (1, -1), (-1, -2), (0, 2)]}
+_SHIFTS = {
+    1: [(-2,), (-1,), (0,), (1,), (2,)],
+    2: [(-1, 0), (1, 0), (0, -1), (0, 1), (0, 0), (1, -1), (-1, -2), (0, 2)],
+}
 
 
 def program(seed: int) -> str:
@@ -47,7 +50,9 @@ def stencil(r: random.Random, name: Callable[[str], str], leaf: Callable[[], str
         lines.append("    " * depth + f"for {turn} in range({span}):")
         depth += 1
     chosen = r.sample(_SHIFTS[ndim], r.randint(2, 4))
-    places = [f"{old}[{', '.join(_shifted(turn, by) for turn, by in zip(inner, each, strict=True))}]" for each in chosen]
+    places = [
+        f"{old}[{', '.join(_shifted(turn, by) for turn, by in zip(inner, each, strict=True))}]" for each in chosen
+    ]
     if r.random() < 0.5:
         lines.append("    " * depth + f"d{t} = {places[0]} - {places[1]}")
         places = [f"d{t}", f"d{t} * {leaf()}", *places[2:], places[1]]

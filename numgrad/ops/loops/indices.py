@@ -79,7 +79,7 @@ class Lowest:
         return known
 
     def least(self, name: str) -> ast.expr | None:
-        """What a name that has one place where it is given a value is, or is never less than; None if that is no sum of such names."""
+        """What a name that is given a value once is, or is never less than; None if that is no sum of such names."""
         values = self.values.get(name, [])
         value = values[0] if len(values) == 1 and name not in self.arguments else None
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":

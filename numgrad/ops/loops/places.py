@@ -28,7 +28,9 @@ class Sum(NamedTuple):
     def times(self, name: str) -> int | None:
         """The number that a name is multiplied by; None if it is in another term as well."""
         for text, _ in self.terms:
-            if text != name and any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(ast.parse(text))):
+            if text != name and any(
+                isinstance(each, ast.Name) and each.id == name for each in ast.walk(ast.parse(text))
+            ):
                 return None
         return dict(self.terms).get(name, 0)
 
@@ -57,7 +59,7 @@ class Place:
     def moves(self, turn: str) -> bool:
         """Whether it is another element in each turn."""
         pairs = zip(self.index, self.counted, strict=True)
-        return self.is_plain and any([counted and each.times(turn) in (1, -1) for each, counted in pairs])
+        return self.is_plain and any(counted and each.times(turn) in (1, -1) for each, counted in pairs)
 
     def shift_from(self, other: Place, turn: str) -> int | None:
         """By how many turns it is ahead of another place, where that is the only difference; None if it is not so."""
@@ -97,16 +99,25 @@ class Places:
 
     def are_apart(self, one: Place, two: Place, turn: str) -> bool:
         """Whether two places are never one element, in whatever turns: an index that no turn changes is another one."""
-        return one.is_plain and two.is_plain and any([
-            at_one and at_two and mine.times(turn) == its.times(turn) == 0
-            and (self._is_more(mine.less(its)) or self._is_more(its.less(mine)))
-            for mine, its, at_one, at_two in zip(one.index, two.index, one.counted, two.counted, strict=False)
-        ])  # fmt: skip
+        pairs = zip(one.index, two.index, one.counted, two.counted, strict=False)
+        return (
+            one.is_plain
+            and two.is_plain
+            and any(
+                counted and also and mine.times(turn) == its.times(turn) == 0 and self._differ(mine, its)
+                for mine, its, counted, also in pairs
+            )
+        )
+
+    def _differ(self, one: Sum, two: Sum) -> bool:
+        return self._is_more(one.less(two)) or self._is_more(two.less(one))
 
     def _is_more(self, difference: Sum) -> bool:
         """Whether a difference is certainly more than 0, as the loops around say, which begin where others' variables are."""
         for _ in range(_MOST_STEPS):
-            known = [(text, times) for text, times in difference.terms if times > 0 and self.lowest.least(text) is not None]
+            known = [
+                (text, times) for text, times in difference.terms if times > 0 and self.lowest.least(text) is not None
+            ]
             if not known:
                 break
             text, times = min(known)
@@ -139,7 +150,7 @@ class Places:
         return resolved
 
     def _is_plain(self, e: ast.expr) -> bool:
-        """Whether an expression is made by sums, products and quotients of names that the loop gives no value to, and of extents."""
+        """Whether an expression is made of extents and of names that the loop gives no value to."""
         if isinstance(e, ast.Name):
             return e.id not in self.given
         if isinstance(e, ast.BinOp):

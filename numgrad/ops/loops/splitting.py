@@ -126,7 +126,11 @@ class _Splitter(ast.NodeTransformer):
         for statement, element, place in Places(node, self.lowest):
             array = element.value.id  # type: ignore[attr-defined]
             uses[array] = uses.get(array, 0) + 1
-            if isinstance(statement, ast.AugAssign) and statement.target is element and isinstance(statement.op, ast.Add):
+            if (
+                isinstance(statement, ast.AugAssign)
+                and statement.target is element
+                and isinstance(statement.op, ast.Add)
+            ):
                 additions.setdefault(array, []).append((statement, place))
         return [(array, each) for array, each in additions.items() if uses[array] == len(each)]
 
@@ -156,7 +160,9 @@ class _Splitter(ast.NodeTransformer):
             group = group_of.get(id(each))
             if group is None:
                 body += ast.unparse(each).split("\n")
-                values += [sub.id for sub in ast.walk(each) if isinstance(sub, ast.Name) and isinstance(sub.ctx, ast.Store)]
+                values += [
+                    sub.id for sub in ast.walk(each) if isinstance(sub, ast.Name) and isinstance(sub.ctx, ast.Store)
+                ]
                 continue
             assert isinstance(each, ast.AugAssign)
             text = ast.unparse(each.value)
@@ -183,16 +189,26 @@ class _Splitter(ast.NodeTransformer):
         else:
             span = [f"{low} = max({begin} - {_MOST_TURNS - 1}, ({stop}) + 1)", f"{high} = {begin} + 1"]
             head = f"for {turn} in range({high} - 1, {low} - 1, -1):"
-        inner = [*span, *self._asked_ahead(node, f"{high} - {low}"), head, *[f"    {line}" for line in body], *ends, *gathers]
+        inner = [
+            *span,
+            *self._asked_ahead(node, f"{high} - {low}"),
+            head,
+            *[f"    {line}" for line in body],
+            *ends,
+            *gathers,
+        ]
         text = [f"for {begin} in range({start}, {stop}, {step * _MOST_TURNS}):", *[f"    {line}" for line in inner]]
         return ast.parse("\n".join(text)).body
-
 
     def _asked_ahead(self, node: ast.For, turns: str) -> list[str]:
         """Loops that ask for what the next part takes from the tapes, while this one is at work."""
         taken: dict[str, int] = {}
         for each in node.body:
-            if isinstance(each, ast.AugAssign) and isinstance(each.op, ast.Sub) and isinstance(each.value, ast.Constant):
+            if (
+                isinstance(each, ast.AugAssign)
+                and isinstance(each.op, ast.Sub)
+                and isinstance(each.value, ast.Constant)
+            ):
                 mark = ast.unparse(each.target)
                 taken[mark] = taken.get(mark, 0) + each.value.value
         lines = []
@@ -212,9 +228,7 @@ def _is_element_of(node: ast.AST, array: str) -> bool:
     return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == array
 
 
-def _groups_of(
-    array: str, additions: list[tuple[ast.AugAssign, Place]], turn: str, places: Places
-) -> list[_Group]:
+def _groups_of(array: str, additions: list[tuple[ast.AugAssign, Place]], turn: str, places: Places) -> list[_Group]:
     """Additions to one array without those that may stay in the loop, because they are apart from each other."""
     groups: list[_Group] = []
     for statement, place in additions:
@@ -228,7 +242,9 @@ def _groups_of(
     stay: list[Place] = []
     for group in groups:  # of each row one: the one whose term needs a buffer of its own, if there is one
         terms = [ast.unparse(statement.value) for statement, _ in group.additions]
-        kept = next((each for each in group.additions if terms.count(ast.unparse(each[0].value)) == 1), group.additions[0])
+        kept = next(
+            (each for each in group.additions if terms.count(ast.unparse(each[0].value)) == 1), group.additions[0]
+        )
         place = next(place for statement, place in additions if statement is kept[0])
         if all(places.are_apart(place, other, turn) for other in stay):
             stay.append(place)
