@@ -145,6 +145,7 @@ def compare_plain(function: Callable[..., Any], t: Truth, watches: bool = True, 
     )
     GATHERED["loops"] += takes(run.sweeps.reverse)
     GATHERED["programs"] += takes(run.sweeps.reverse) > 0
+    GATHERED["sums"] += takes(run.sweeps.record)
     if said or not watches:
         return said
     again, watch = run.rewritten(_seeds(run, t))  # the text that is compiled
@@ -280,7 +281,8 @@ def main() -> int:
         for text in wrong:
             print(text, flush=True)
     print(
-        f"in gather form: {GATHERED['loops']} loops of {GATHERED['programs']} programs; independent: {GATHERED['independent']}"
+        f"in gather form: {GATHERED['loops']} loops of {GATHERED['programs']} programs; "
+        f"independent: {GATHERED['independent']}; sums taken apart: {GATHERED['sums']}"
     )
     print(f"{args.how}: {dict(tally)}, {time.process_time() - started:.0f} s of CPU time")
     for reason, count in reasons.most_common(20):

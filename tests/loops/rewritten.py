@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from numgrad.loops.sweeps import Sweep
-from numgrad.ops.loops import independent, splitting
+from numgrad.ops.loops import independent, splitting, sums
 
 
 @functools.lru_cache(1 << 8)
 def gathered(sweep: Sweep) -> Sweep:
     """The sweep as its kernel has it, in plain Python."""
-    scope = {**sweep.scope, "add_in_any_order": lambda total, term: total + term}
-    return dataclasses.replace(splitting.split(sweep), scope=scope)
+    scope = {**sweep.scope, "add_in_any_order": lambda total, term: total + term, "tape_ahead": lambda tape, at: None}
+    is_reverse = any(each.role == "grad_argument" for each in sweep.parameters)
+    return dataclasses.replace((splitting.split if is_reverse else sums.take_apart)(sweep), scope=scope)
 
 
 def takes(sweep: Sweep) -> int:

@@ -75,10 +75,12 @@ class Run:
         watch = Watch()
         grads = {name: np.array(g, float).reshape(self.results[name].shape) for name, g in grads.items()}
         results, self.results = self.results, {}
-        self._call(
-            watched(self.sweeps.record, watch),
-            {**{n: a.copy() for n, a in self.saved.items()}, "used": self.used.copy()},
-        )
+        saved = {name: self._fresh(block.size, block.dtype.str[1:]) for name, block in self.saved.items()}
+        self._call(watched(gathered(self.sweeps.record), watch), {**saved, "used": self.used.copy()})
+        for name, expected in (results | self.saved).items():
+            np.testing.assert_array_equal(
+                (self.results | saved)[name], expected, err_msg=f"{name} of the compiled text"
+            )
         self.results = results
         sweep = watched(gathered(self.sweeps.reverse), watch)
         return self._call(sweep, {**self.saved, "used": self.used, "grads": grads}, "grad_argument"), watch

@@ -23,7 +23,25 @@ def program(seed: int) -> str:
     lines = ["s = x * 0.5"]
     for _ in range(r.randint(1, 2)):
         lines += stencil(r, lambda letter: f"{letter}{next(count)}", leaf, "s")
+        lines += _sum(r, f"q{next(count)}", leaf)
     return "\n".join(["def f(x, y, a, m, n):", *[f"    {line}" for line in [*lines, "return s"]]]) + "\n"
+
+
+def _sum(r: random.Random, q: str, leaf: Callable[[], str]) -> list[str]:
+    """A sum of what costly functions give, whose turns keep their order."""
+    lines = [
+        f"for {q} in range({r.choice(['4', 'n', '1, 4', '3, -1, -1'])}):",
+        f"    d{q} = math.exp({leaf()} * 0.1 * {q}) + a[{q}]",
+    ]
+    if r.random() < 0.3:
+        lines.append(f"    a[{q}] = math.sin(d{q} * {leaf()})")
+    if r.random() < 0.3:
+        lines += [f"    if d{q} > {leaf()}:", f"        d{q} = d{q} * 0.5 + {leaf()}"]
+    lines.append(
+        "    " + r.choice([f"s += d{q} * {leaf()}", f"s = max(s, d{q})", f"s = 0.5 * s + math.sin(d{q} + {leaf()})",
+                          f"s += math.tanh(d{q}) * {q} + a[{q}]", f"s -= math.exp(0.1 * {leaf()}) - a[3 - {q}]"])
+    )  # fmt: skip
+    return [*lines, "s = math.tanh(s)"]
 
 
 def stencil(r: random.Random, name: Callable[[str], str], leaf: Callable[[], str], target: str) -> list[str]:

@@ -14,18 +14,14 @@ innermost loop only adds to is summed in lanes: reverse sweeps alone do so, sinc
 from __future__ import annotations
 
 import ast
-import dataclasses
 from dataclasses import dataclass
 
-from numgrad.loops.sweeps import Extent, Memory, Parameter, Sweep
+from numgrad.loops.sweeps import Sweep
+from numgrad.ops.loops.buffers import MOST_SHIFT, TERMS, Part, is_plain, step_of, with_buffers
 from numgrad.ops.loops.indices import Lowest
 from numgrad.ops.loops.places import Place, Places
 
-_MOST_TURNS = 1 << 12  # of a part of a loop
-_MOST_SHIFT = 16  # turns between the first and the last term of an element
-_ROOM = _MOST_TURNS + 2 * _MOST_SHIFT
 _AHEAD, _LINE = 512, 8  # elements of a tape: how far ahead they are asked for, and how many come together
-_TERMS = "terms__"
 
 
 def split(sweep: Sweep) -> Sweep:
@@ -35,20 +31,9 @@ def split(sweep: Sweep) -> Sweep:
     tapes = {each.name for each in sweep.parameters if each.role == "tape" and each.dtype != "b1"}
     splitter = _Splitter(function, tapes)
     splitter.visit(function)
-    if not splitter.buffers:
-        return _written(sweep, tree) if splitter.sums or splitter.added else sweep
-    function.args.args.append(ast.arg(_TERMS))
-    rooms = [f"{_TERMS}{k} = room1({_TERMS}, {k * _ROOM}, {_ROOM})" for k in range(splitter.buffers)]
-    function.body[:0] = ast.parse("\n".join(rooms)).body
-    room = splitter.buffers * _ROOM
-    return dataclasses.replace(
-        _written(sweep, tree), parameters=(*sweep.parameters, Parameter(_TERMS, "f8", 1, "work", _TERMS)),
-        memory=(*sweep.memory, Memory(_TERMS, "f8", Extent(str(room), lambda shapes, numbers: room))),
-    )  # fmt: skip
-
-
-def _written(sweep: Sweep, tree: ast.Module) -> Sweep:
-    return dataclasses.replace(sweep, text=ast.unparse(ast.fix_missing_locations(tree)) + "\n")
+    if not (splitter.buffers or splitter.sums or splitter.added):
+        return sweep
+    return with_buffers(sweep, tree, function, splitter.buffers)
 
 
 @dataclass
@@ -71,7 +56,7 @@ class _Group:
             return None
         shift = 0 if place == self.first else place.shift_from(self.first, turn)
         shifts = [each for _, each in self.additions]
-        fits = shift is not None and max(*shifts, shift) - min(*shifts, shift) <= _MOST_SHIFT
+        fits = shift is not None and max(*shifts, shift) - min(*shifts, shift) <= MOST_SHIFT
         return shift if fits else None
 
 
@@ -85,11 +70,11 @@ class _Splitter(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> ast.AST | list[ast.stmt]:
         """An innermost loop of plain statements is taken apart; any other is looked into."""
-        if not all(map(_is_plain, node.body)):
+        if not all(map(is_plain, node.body)):
             return self.generic_visit(node)
         self._sum(node)
         self._add_once(node)
-        step = _step(node)
+        step = step_of(node)
         groups = [] if step is None else self._groups(node)
         return self._taken_apart(node, step, groups) if step and any(each.width for each in groups) else node
 
@@ -144,11 +129,8 @@ class _Splitter(ast.NodeTransformer):
         return groups
 
     def _taken_apart(self, node: ast.For, step: int, groups: list[_Group]) -> list[ast.stmt]:
-        assert isinstance(node.target, ast.Name)
-        assert isinstance(node.iter, ast.Call)
-        bounds = [ast.unparse(each) for each in node.iter.args]
-        start, stop = ("0", bounds[0]) if len(bounds) == 1 else bounds[:2]
-        turn, begin, low, high = node.target.id, *[f"{name}_{self.loops}__" for name in ("begin", "low", "high")]
+        part = Part(node, step, self.loops)
+        turn, low, high = part.turn, part.low, part.high
         self.loops += 1
         buffers: dict[tuple[str, int], int] = {}  # of terms: an expression's text, and which of the name's values it is
         margins: list[int] = []
@@ -170,39 +152,25 @@ class _Splitter(ast.NodeTransformer):
             if key not in buffers:
                 buffers[key] = len(buffers)
                 margins.append(0)
-                body.append(f"{_TERMS}{buffers[key]}[np.uint64({turn} - {low} + {_MOST_SHIFT})] = {text}")
+                body.append(f"{TERMS}{buffers[key]}{part.place} = {text}")
             buffer_of[id(each)] = buffers[key]
             margins[buffers[key]] = max(margins[buffers[key]], group.width)
         self.buffers = max(self.buffers, len(buffers))
         ends = [
-            f"{_TERMS}{k}[np.uint64({at})] = 0.0"
+            f"{TERMS}{k}[np.uint64({at})] = 0.0"
             for k, margin in enumerate(margins)
             for m in range(margin)
-            for at in (_MOST_SHIFT - 1 - m, f"{high} - {low} + {_MOST_SHIFT + m}")
+            for at in (MOST_SHIFT - 1 - m, f"{high} - {low} + {MOST_SHIFT + m}")
         ]
         gathers: list[str] = []
         for group in groups:
             gathers += _gathered(group, buffer_of, turn, low, high)
-        if step > 0:
-            span = [f"{low} = {begin}", f"{high} = min({begin} + {_MOST_TURNS}, {stop})"]
-            head = f"for {turn} in range({low}, {high}):"
-        else:
-            span = [f"{low} = max({begin} - {_MOST_TURNS - 1}, ({stop}) + 1)", f"{high} = {begin} + 1"]
-            head = f"for {turn} in range({high} - 1, {low} - 1, -1):"
-        inner = [
-            *span,
-            *self._asked_ahead(node, f"{high} - {low}"),
-            head,
-            *[f"    {line}" for line in body],
-            *ends,
-            *gathers,
-        ]
-        text = [f"for {begin} in range({start}, {stop}, {step * _MOST_TURNS}):", *[f"    {line}" for line in inner]]
-        return ast.parse("\n".join(text)).body
+        return part.written(self._asked_ahead(node, f"{high} - {low}"), [body], [*ends, *gathers])
 
     def _asked_ahead(self, node: ast.For, turns: str) -> list[str]:
         """Loops that ask for what the next part takes from the tapes, while this one is at work."""
         taken: dict[str, int] = {}
+        inside = [each for statement in node.body for each in ast.walk(statement)]
         for each in node.body:
             if (
                 isinstance(each, ast.AugAssign)
@@ -210,11 +178,13 @@ class _Splitter(ast.NodeTransformer):
                 and isinstance(each.value, ast.Constant)
             ):
                 mark = ast.unparse(each.target)
-                taken[mark] = taken.get(mark, 0) + each.value.value
+                taken[mark] = taken.get(mark, 0) + int(ast.unparse(each.value))
         lines = []
         for tape in sorted(self.tapes):
-            reads = [each for statement in node.body for each in ast.walk(statement) if _is_element_of(each, tape)]
-            marks = {name.id for each in reads for name in ast.walk(each.slice) if isinstance(name, ast.Name)}
+            reads = [
+                each.slice for each in inside if isinstance(each, ast.Subscript) and ast.unparse(each.value) == tape
+            ]
+            marks = {name.id for each in reads for name in ast.walk(each) if isinstance(name, ast.Name)}
             for mark in sorted(marks & set(taken)):
                 last = f"{mark} - {_AHEAD}"
                 lines += [
@@ -222,10 +192,6 @@ class _Splitter(ast.NodeTransformer):
                     f"    tape_ahead({tape}, ahead__)",
                 ]
         return lines
-
-
-def _is_element_of(node: ast.AST, array: str) -> bool:
-    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == array
 
 
 def _groups_of(array: str, additions: list[tuple[ast.AugAssign, Place]], turn: str, places: Places) -> list[_Group]:
@@ -261,7 +227,7 @@ def _gathered(group: _Group, buffer_of: dict[int, int], turn: str, low: str, hig
         text = ast.unparse(_with(part, turn, at))
         parts.append(f"np.uint64({text})" if counted else text)
     terms = [
-        f"{_TERMS}{buffer_of[id(statement)]}[np.uint64({at} - {low} + {_MOST_SHIFT - shift})]"
+        f"{TERMS}{buffer_of[id(statement)]}[np.uint64({at} - {low} + {MOST_SHIFT - shift})]"
         for statement, shift in group.additions
     ]
     return [
@@ -277,21 +243,3 @@ def _with(e: ast.expr, name: str, other: str) -> ast.expr:
 
     renamed: ast.expr = Renamed().visit(ast.parse(ast.unparse(e), mode="eval").body)
     return renamed
-
-
-def _is_plain(statement: ast.stmt) -> bool:
-    """Whether a statement is an assignment, or branches that compute numbers from numbers, which vectors compute both."""
-    if not isinstance(statement, ast.If):
-        return isinstance(statement, (ast.Assign, ast.AugAssign))
-    return not any(isinstance(each, (ast.Subscript, ast.For, ast.While, ast.Return)) for each in ast.walk(statement))
-
-
-def _step(node: ast.For) -> int | None:
-    """The step of a loop over a range, if it is 1 or -1."""
-    if not (
-        isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range" and isinstance(node.target, ast.Name)
-    ):
-        return None
-    if len(node.iter.args) < 3:
-        return 1
-    return {"1": 1, "-1": -1}.get(ast.unparse(node.iter.args[2]).strip("()"))
