@@ -45,11 +45,11 @@ def _annotate(lines: list[str], begin: int, end: int, first: int, more: list[str
     blocks: dict[str, range] = {}
     label, start = "", begin + 1
     for number in range(begin + 1, end):
-        found = _LABEL.match(lines[number])
-        if found:
+        matched = _LABEL.match(lines[number])
+        if matched:
             if label:
                 blocks[label] = range(start, number)
-            label, start = found[1], number + 1
+            label, start = matched[1], number + 1
     blocks[label] = range(start, end)
     after = {name: [to for line in span for to in _TARGET.findall(lines[line])] for name, span in blocks.items()}
     bodies: dict[str, tuple[set[str], list[str]]] = {}
@@ -57,7 +57,7 @@ def _annotate(lines: list[str], begin: int, end: int, first: int, more: list[str
         body, latches = bodies.setdefault(head, ({head}, []))
         latches.append(latch)
         body |= _reaching(latch, body, after)
-    local = {found[1] for number in range(begin, end) if (found := _LOCAL.match(lines[number]))}
+    local = {matched[1] for number in range(begin, end) if (matched := _LOCAL.match(lines[number]))}
     for number in marked:
         [block] = [name for name, span in blocks.items() if number in span]
         body, latches = min((each for each in bodies.values() if block in each[0]), key=lambda each: len(each[0]))
@@ -101,13 +101,13 @@ def _reaching(latch: str, body: set[str], after: dict[str, list[str]]) -> set[st
     for name, targets in after.items():
         for to in targets:
             before.setdefault(to, []).append(name)
-    found, queue = {latch}, [latch]
+    matched, queue = {latch}, [latch]
     while queue:
         name = queue.pop()
         if name in body:
             continue
         for each in before.get(name, []):
-            if each not in found and each not in body:
-                found.add(each)
+            if each not in matched and each not in body:
+                matched.add(each)
                 queue.append(each)
-    return found
+    return matched

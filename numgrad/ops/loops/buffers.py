@@ -21,7 +21,7 @@ class Part:
     ----------
     turn, low, high
         Names in the text.
-    place
+    position
         The index of a turn in a buffer.
     """
 
@@ -32,7 +32,7 @@ class Part:
         self.start, self.stop = ("0", bounds[0]) if len(bounds) == 1 else bounds[:2]
         self.turn, self.step = node.target.id, step
         self.begin, self.low, self.high = (f"{name}_{number}__" for name in ("begin", "low", "high"))
-        self.place = f"[np.uint64({self.turn} - {self.low} + {MOST_SHIFT})]"
+        self.position = f"[np.uint64({self.turn} - {self.low} + {MOST_SHIFT})]"
 
     def written(self, before: list[str], bodies: list[list[str]], after: list[str]) -> list[ast.stmt]:
         """The loop over the parts: lines before, a loop over the turns for each body, lines after."""

@@ -31,12 +31,12 @@ def _is_independent(loop: ast.For, tapes: set[str], lowest: Lowest) -> bool:
     touched: dict[str, set[Place]] = {}
     written: dict[str, set[Place]] = {}
     places = Places(loop, lowest)
-    for _, element, place in places:
+    for _, element, position in places:
         array = element.value.id  # type: ignore[attr-defined]
         if array not in tapes:
-            touched.setdefault(array, set()).add(place)
+            touched.setdefault(array, set()).add(position)
             if isinstance(element.ctx, ast.Store):
-                written.setdefault(array, set()).add(place)
+                written.setdefault(array, set()).add(position)
     turn = loop.target.id
     return bool(written) and all(
         one.moves(turn) if one == two else places.are_apart(one, two, turn)

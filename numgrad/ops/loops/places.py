@@ -62,7 +62,7 @@ class Place:
         return self.is_plain and any(counted and each.times(turn) in (1, -1) for each, counted in pairs)
 
     def shift_from(self, other: Place, turn: str) -> int | None:
-        """By how many turns it is ahead of another place, where that is the only difference; None if it is not so."""
+        """By how many turns it is ahead of another position, where that is the only difference; None if it is not so."""
         shift = 0
         for mine, its, one, two in zip(self.index, other.index, self.counted, other.counted, strict=True):
             if mine == its:
@@ -86,12 +86,12 @@ class Places:
         self._known: dict[str, ast.expr] = {}
 
     def __iter__(self) -> Iterator[tuple[ast.stmt, ast.Subscript, Place]]:
-        """Each statement of the loop with each element of an array in it, and its place."""
+        """Each statement of the loop with each element of an array in it, and its position."""
         self._known = {}
         for statement in self.loop.body:
             for each in ast.walk(statement):
                 if isinstance(each, ast.Subscript) and isinstance(each.value, ast.Name):
-                    yield statement, each, self._place(each.slice)
+                    yield statement, each, self._position(each.slice)
             if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
                 name, value = statement.targets[0].id, self._resolved(statement.value)
                 if self.given.count(name) == 1 and self._is_plain(value):
@@ -129,7 +129,7 @@ class Places:
                 difference = difference.less(Sum(frozenset({(text, 1)}), 0).less(sum_of(least)))
         return not difference.terms and difference.constant > 0
 
-    def _place(self, index: ast.expr) -> Place:
+    def _position(self, index: ast.expr) -> Place:
         sums, counted, parts = [], [], []
         for part in index.elts if isinstance(index, ast.Tuple) else [index]:
             unsigned = isinstance(part, ast.Call) and ast.unparse(part.func) == "np.uint64"

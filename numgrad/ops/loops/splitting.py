@@ -50,11 +50,11 @@ class _Group:
         shifts = [each for _, each in self.additions]
         return max(shifts) - min(shifts)
 
-    def takes(self, place: Place, turn: str) -> int | None:
+    def takes(self, position: Place, turn: str) -> int | None:
         """The shift of a place that belongs to the group."""
-        if not place.is_plain or len(place.index) != len(self.first.index):
+        if not position.is_plain or len(position.index) != len(self.first.index):
             return None
-        shift = 0 if place == self.first else place.shift_from(self.first, turn)
+        shift = 0 if position == self.first else position.shift_from(self.first, turn)
         shifts = [each for _, each in self.additions]
         fits = shift is not None and max(*shifts, shift) - min(*shifts, shift) <= MOST_SHIFT
         return shift if fits else None
@@ -93,9 +93,9 @@ class _Splitter(ast.NodeTransformer):
         """What is added to one element by several statements of a turn is summed before: a load of what was just stored waits."""
         for _, additions in self._only_added_to(node):
             by_place: dict[Place, list[ast.AugAssign]] = {}
-            for statement, place in additions:
-                if place.is_plain:
-                    by_place.setdefault(place, []).append(statement)
+            for statement, position in additions:
+                if position.is_plain:
+                    by_place.setdefault(position, []).append(statement)
             for several in [each for each in by_place.values() if len(each) > 1]:
                 name = f"sum_{self.added}__"
                 self.added += 1
@@ -108,7 +108,7 @@ class _Splitter(ast.NodeTransformer):
         """Arrays with which a loop does nothing but add to elements: the statements, and the places."""
         uses: dict[str, int] = {}
         additions: dict[str, list[tuple[ast.AugAssign, Place]]] = {}
-        for statement, element, place in Places(node, self.lowest):
+        for statement, element, position in Places(node, self.lowest):
             array = element.value.id  # type: ignore[attr-defined]
             uses[array] = uses.get(array, 0) + 1
             if (
@@ -116,7 +116,7 @@ class _Splitter(ast.NodeTransformer):
                 and statement.target is element
                 and isinstance(statement.op, ast.Add)
             ):
-                additions.setdefault(array, []).append((statement, place))
+                additions.setdefault(array, []).append((statement, position))
         return [(array, each) for array, each in additions.items() if uses[array] == len(each)]
 
     def _groups(self, node: ast.For) -> list[_Group]:
@@ -124,7 +124,7 @@ class _Splitter(ast.NodeTransformer):
         assert isinstance(node.target, ast.Name)
         turn, groups = node.target.id, []
         for array, additions in self._only_added_to(node):
-            if len(additions) > 1 and all(place.moves(turn) for _, place in additions):
+            if len(additions) > 1 and all(position.moves(turn) for _, position in additions):
                 groups += _groups_of(array, additions, turn, Places(node, self.lowest))
         return groups
 
@@ -152,7 +152,7 @@ class _Splitter(ast.NodeTransformer):
             if key not in buffers:
                 buffers[key] = len(buffers)
                 margins.append(0)
-                body.append(f"{TERMS}{buffers[key]}{part.place} = {text}")
+                body.append(f"{TERMS}{buffers[key]}{part.position} = {text}")
             buffer_of[id(each)] = buffers[key]
             margins[buffers[key]] = max(margins[buffers[key]], group.width)
         self.buffers = max(self.buffers, len(buffers))
@@ -197,23 +197,23 @@ class _Splitter(ast.NodeTransformer):
 def _groups_of(array: str, additions: list[tuple[ast.AugAssign, Place]], turn: str, places: Places) -> list[_Group]:
     """Additions to one array without those that may stay in the loop, because they are apart from each other."""
     groups: list[_Group] = []
-    for statement, place in additions:
+    for statement, position in additions:
         for group in groups:
-            shift = group.takes(place, turn)
+            shift = group.takes(position, turn)
             if shift is not None:
                 group.additions.append((statement, shift))
                 break
         else:
-            groups.append(_Group(place, array, [(statement, 0)]))
+            groups.append(_Group(position, array, [(statement, 0)]))
     stay: list[Place] = []
     for group in groups:  # of each row one: the one whose term needs a buffer of its own, if there is one
         terms = [ast.unparse(statement.value) for statement, _ in group.additions]
         kept = next(
             (each for each in group.additions if terms.count(ast.unparse(each[0].value)) == 1), group.additions[0]
         )
-        place = next(place for statement, place in additions if statement is kept[0])
-        if all(places.are_apart(place, other, turn) for other in stay):
-            stay.append(place)
+        position = next(position for statement, position in additions if statement is kept[0])
+        if all(places.are_apart(position, other, turn) for other in stay):
+            stay.append(position)
             group.additions.remove(kept)
     return [group for group in groups if group.additions]
 

@@ -170,8 +170,8 @@ class _Terms(ast.NodeTransformer):
         key = self._statement, text
         if key not in self.buffers:
             self.buffers[key] = len(self.buffers)
-            self._taken.append(f"{TERMS}{self.buffers[key]}{self.part.place} = {text}")
-        return ast.parse(f"{TERMS}{self.buffers[key]}{self.part.place}", mode="eval").body
+            self._taken.append(f"{TERMS}{self.buffers[key]}{self.part.position} = {text}")
+        return ast.parse(f"{TERMS}{self.buffers[key]}{self.part.position}", mode="eval").body
 
     def _is_costly(self, e: ast.expr) -> bool:
         return any(isinstance(each, ast.Call) and ast.unparse(each.func) in EXPENSIVE for each in ast.walk(e))
