@@ -12,11 +12,11 @@ import pytest
 
 import numgrad as ng
 from numgrad.errors import DtypeError, GradError, TapeError
-from numgrad.ops.loops import sweep_op
+from numgrad.ops.loops import differentiable_op, sums, sweep_op
 from numgrad.ops.loops.splitting import split
 from numgrad.runtime import memory
 from tests.ops import loop_functions
-from tests.ops.loop_functions import by_tensors, decay, measured, picked, root, smooth, smoothed, spread
+from tests.ops.loop_functions import by_tensors, decay, measured, picked, root, smooth, smoothed, spread, summed
 
 
 def leaf(*shape: int, dtype: Any = ng.float64, low: float = 0.2) -> Any:
@@ -137,6 +137,18 @@ def test_loops_that_add_to_neighbours_are_taken_apart(count: int) -> None:
     (theirs,) = ng.autograd.grad(x[:-2] * x[1:-1] + x[2:].sin(), x, seed[1:-1])
     assert ng.allclose(ours, theirs)
     assert "terms__" in split(spread._bound((x,)).program.sweeps(("x",)).reverse).text
+
+
+@pytest.mark.parametrize("count", [0, 5, 5000])
+def test_sums_of_costly_terms_have_the_bits_of_one_loop(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = leaf(count)
+    ours = ng.differentiable(summed)
+    value = ours(x)
+    assert "terms__" in sums.take_apart(ours._bound((x,)).program.sweeps(("x",)).record).text
+    monkeypatch.setattr(differentiable_op, "take_apart", lambda sweep: sweep)
+    expected = ng.differentiable(summed)(x)
+    assert value.item() == expected.item() == ours(x.detach()).item()
+    assert ng.equal(ng.autograd.grad(value, x)[0], ng.autograd.grad(expected, x)[0])
 
 
 def test_without_gradients_nothing_is_recorded() -> None:

@@ -63,8 +63,9 @@ class SweepOp:
 
     def __init__(
         self, tensors: Sequence[str], numbers: Sequence[str], checked: bool, sweeps: Sweeps, sweep: Sweep,
-        counter: SweepOp | None = None, **options: Any,
+        counter: SweepOp | None = None, source: Sweep | None = None, **options: Any,
     ) -> None:  # fmt: skip
+        self.source = source or sweep  # as it was written: its lines are known
         self.sweeps, self.sweep, self.checked, self.counter = sweeps, sweep, checked, counter
         self.tensors, self.numbers = tuple(tensors), tuple(numbers)
         reads_saved = any(each.role == "grad_argument" for each in sweep.parameters)
@@ -158,7 +159,7 @@ class SweepOp:
         other = self._variants.get(written)
         if other is None:
             other = SweepOp(
-                self.tensors, self.numbers, True, self.sweeps, written(self.sweep), public=len(self.op.outputs)
+                self.tensors, self.numbers, True, self.sweeps, written(self.source), public=len(self.op.outputs)
             )
             other = self._variants.setdefault(written, other)
         return other
