@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numgrad.compile.capture import Again
     from numgrad.compile.captured import Captured
 
+_PATIENCE = 1 << 12
 _OF_TENSOR = ("_storage", "_spec", "_node", "_requires_grad", "_hooks", "_grad", "_accumulator")
 _MODES = ("grad_enabled", "inference", "capture", "saved_hooks", "forward")  # `inference` is off, see `is_possible`
 
@@ -218,6 +219,11 @@ def is_possible(captured: Captured) -> bool:
         and all(map(_is_known, captured.results.described))
         and getattr(sys, "_is_gil_enabled", lambda: True)()
     )
+
+
+def is_worth_it(replays: int) -> bool:
+    """Whether the machine code is stored; compiling it takes a second, which pays after many replays in Python."""
+    return replays >= _PATIENCE or at_once.run_at_once.job().is_stored()
 
 
 def _unchanged(step: Again) -> list[Guard]:

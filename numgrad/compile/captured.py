@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.compile import arena, passes
-from numgrad.compile.at_once import AtOnce, Kept, is_possible
+from numgrad.compile.at_once import AtOnce, Kept, is_possible, is_worth_it
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.memory import lives_of
@@ -29,6 +29,7 @@ from numgrad.runtime.replay import BoundCalls, Failure, Operand, Slot
 replay.connect(lambda: tensor_over(dispatch.tensor_class, None, None, None))  # type: ignore[arg-type]
 
 
+_LOOK = 64  # replays in Python from one look for the machine code to the next
 _REPLAYS_BEFORE = 3  # in Python, before a replay at once is prepared: gradients are kept by then
 _GRAD, _NONE = repeat("_grad"), repeat(None)
 
@@ -324,7 +325,7 @@ class Captured:
         """Let the next calls with arguments like these, which fit, be replayed at once, if that can be."""
         if self.at_once is not None:
             self.at_once.renew_guards()
-        elif self.replays == _REPLAYS_BEFORE and is_possible(self):
+        elif self.replays % _LOOK == _REPLAYS_BEFORE and is_possible(self) and is_worth_it(self.replays):
             self.at_once = AtOnce(self, arguments)
             self.at_once.keep(self._kept)
 

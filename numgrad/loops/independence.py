@@ -140,7 +140,7 @@ class _Proof:
         if any(isinstance(each, Permute) for each in self.inside):
             raise _SerialError("arrays change their names in it")
         extents = [e for n in self._accesses() for e in self.unit.arrays[n].shape]
-        if not self.unit.found.isdisjoint(set().union(*map(scalars, [s.start, s.stop, *extents]))):
+        if not self.unit.late_extents.isdisjoint(set().union(*map(scalars, [s.start, s.stop, *extents]))):
             raise _SerialError("only a run can tell the extents of its arrays")
         if s.var in self.own or s.var in self.later:
             raise _SerialError(f"{_shown(s.var)} is changed in it, or read after it")

@@ -55,7 +55,7 @@ class Bounds:
         if isinstance(e, Var) and e.name in self.v.where:
             return self._is_fixed(self.v.where[e.name][1].value)
         if isinstance(e, Var):
-            return e.name not in self.v.changing | self.v.unit.found and e.name not in self.v.turns
+            return e.name not in self.v.changing | self.v.unit.late_extents and e.name not in self.v.turns
         return isinstance(e, (Const, Dim)) or (isinstance(e, Op) and all(map(self._is_fixed, e.args)))
 
     def _variable(self, e: Var, up: bool) -> Expr | None:

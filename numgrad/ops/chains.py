@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from numgrad.dtypes import dtype as Dtype
 from numgrad.kernels.elementwise import Formula, plan_formula
 from numgrad.kernels.folded import plan_folded
+from numgrad.kernels.quick import Quick
 from numgrad.kernels.source import NUMPY_TYPE, free_name, function_from
 from numgrad.layout import Spec
 from numgrad.registry import Op
@@ -88,20 +89,36 @@ def _function_of(name: str, links: Sequence[Link], inputs: int, results: Sequenc
     """One scalar function; each value is rounded to the dtype in which its own op would have stored it."""
     values = [f"x{k}" for k in range(inputs)]
     names: dict[str, Any] = {}
-    lines = []
+    lines: list[str] = []
+    quick_lines: list[str] = []
+    conditions: list[str] = []
     for number, (_, each, reads, makes) in enumerate(links):
-        names[f"f{number}"] = each.function
-        call = f"f{number}({', '.join([values[k] for k in reads])})"
-        if each.items != (None,):
-            lines.append(f"    r{number} = {call}")
+        arguments = ", ".join([values[k] for k in reads])
+        names[f"f{number}"] = names[f"q{number}"] = each.function
+        if each.quick is not None:
+            names[f"q{number}"], names[f"h{number}"] = each.quick
+            conditions.append(f"h{number}({arguments})")
+        several = each.items != (None,)
+        if several:
+            lines.append(f"    r{number} = f{number}({arguments})")
+            quick_lines.append(f"    r{number} = q{number}({arguments})")
         for item, dtype in zip(each.items, makes, strict=True):
             names[f"to_{dtype.code}"] = NUMPY_TYPE[dtype.code]
-            value = call if item is None else f"r{number}[{item}]"
             values.append(f"v{len(values)}")
-            lines.append(f"    {values[-1]} = to_{dtype.code}({value})")
+            for kind, into in (("f", lines), ("q", quick_lines)):
+                value = f"r{number}[{item}]" if several else f"{kind}{number}({arguments})"
+                into.append(f"    {values[-1]} = to_{dtype.code}({value})")
+
+    def function(suffix: str, body: list[str], result: str) -> Device:
+        own_name = free_name(f"chain_{name}{suffix}", ())
+        head = f"def {own_name}({', '.join(values[:inputs])}):"
+        return Device(function_from("\n".join([head, *body, f"    return {result}\n"]), own_name, dict(names)))
+
     written = ", ".join([values[k] for k in results])
-    own_name = free_name(f"chain_{name}", ())
-    head = f"def {own_name}({', '.join(values[:inputs])}):"
-    function = function_from("\n".join([head, *lines, f"    return {written}\n"]), own_name, names)
+    quick = None
+    if conditions:
+        # Beyond the domain of one quick form the values after it mean nothing, and are not taken.
+        holds = function("_holds", quick_lines, " & ".join(conditions))
+        quick = Quick(function("_quick", quick_lines, written), holds)
     items = (None,) if len(results) == 1 else tuple(range(len(results)))
-    return Formula(Device(function), items, sum(each.formula.cost for each in links))
+    return Formula(function("", lines, written), items, sum(each.formula.cost for each in links), quick)

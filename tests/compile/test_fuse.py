@@ -326,3 +326,18 @@ def test_without_contraction_random_programs_have_the_same_bits() -> None:
     )
     assert "150 programs" in done.stdout
     assert " 0 differ" in done.stdout
+
+
+def test_a_chain_of_words_with_quick_forms_has_one() -> None:
+    """Some stretches have an angle outside of the quick form's domain; the bits are those of the ops, one by one."""
+    x = ng.linspace(-9, 9, 2000)
+    x[500] = 1e30
+
+    def step(x: Any) -> Any:
+        return ng.cos(2 * ng.sin(x)) % 0.75
+
+    fused = ng.jit(step, fuse=True)
+    results = [fused(x) for _ in range(3)]
+    assert ng.jit.stats(fused).passes["fuse"]["chains"] == 1
+    for result in results:
+        assert ng.equal(result, step(x))

@@ -15,9 +15,11 @@ import numgrad as ng
 from numgrad import nn
 from numgrad.engine.tape import modes
 from numgrad.errors import CaptureError
+from numgrad.runtime.at_once import run_at_once
 from tests.compile.steps import bits
 from tests.compile.test_jit import batches, perceptron, trained
 
+run_at_once.address()  # it is stored from now on
 WARM = 8  # calls until a replay is one call of machine code
 
 
