@@ -65,6 +65,7 @@ class Run:
         self.numbers = {name: int(a) for name, a in self.args.items() if isinstance(a, int | np.integer)}
         self.saved: dict[str, np.ndarray] = {}
         self.used = np.zeros(len(_TAPES), np.int64)
+        self.rooms: dict[str, int] = {}
         self.results: dict[str, np.ndarray] = {}
 
     def plain(self) -> dict[str, np.ndarray]:
@@ -81,8 +82,8 @@ class Run:
         open_rooms = {b.name: int(used[tapes[b.name]]) if b.name in tapes else _LATE for b in self.sweeps.saved}
         rooms = [open_rooms[b.name] if b.room is None else self._room(b) for b in self.sweeps.saved]
         self.saved = {b.name: self._fresh(n, b.dtype) for b, n in zip(self.sweeps.saved, rooms, strict=True)}
-        found = dict(zip(self.sweeps.rooms, used[len(_TAPES) :].tolist(), strict=True))
-        self._call(self.sweeps.record, {**self.saved, **found, "used": used})
+        self.rooms = dict(zip(self.sweeps.rooms, used[len(_TAPES) :].tolist(), strict=True))
+        self._call(self.sweeps.record, {**self.saved, **self.rooms, "used": used})
         assert all(used[k] <= self.saved[name].size for name, k in tapes.items()), "written past a tape"
         self.used = used
         return self.results
@@ -98,7 +99,8 @@ class Run:
         grads = {name: np.array(g, float).reshape(self.results[name].shape) for name, g in grads.items()}
         results, self.results = self.results, {}
         saved = {name: self._fresh(block.size, block.dtype.str[1:]) for name, block in self.saved.items()}
-        self._call(watched(gathered(self.sweeps.record), watch), {**saved, "used": self.used.copy()})
+        given = {**saved, **self.rooms, "used": self.used.copy()}
+        self._call(watched(gathered(self.sweeps.record), watch), given)
         for name, expected in (results | self.saved).items():
             np.testing.assert_array_equal(
                 (self.results | saved)[name], expected, err_msg=f"{name} of the compiled text"
