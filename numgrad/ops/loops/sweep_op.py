@@ -122,13 +122,13 @@ class SweepOp:
                 if known:
                     more = tuple(map(max, more, room))  # for these values and for those before
                 if more == room:  # the largest tape of the one, and the largest parts of the other
-                    more = tuple([2 * each for each in room])
+                    more = tuple([each * (1 + (n in self.blocks)) for n, each in zip(self.unknown, room, strict=True)])
                 self._rooms[key] = more
 
     def _more_room(self, room: tuple[int, ...], inputs: tuple[Any, ...], case: Case) -> tuple[int, ...]:
-        """Twice the room; where a tape is long, what a run that counts finds to be enough for it and its parts."""
-        is_long = self.counter is not None and max(room) >= _LONG_ROOM
-        used = self.counter.counts(inputs, case) if self.counter is not None and is_long else {}
+        """Twice the room; where a tape is long or has parts, what a run that counts finds to be enough for it and its parts."""
+        is_counted = max(room) >= _LONG_ROOM or len(self.sweeps.rooms) > 0
+        used = self.counter.counts(inputs, case) if self.counter is not None and is_counted else {}
         return tuple([
             used[name] + (used[name] >> 3) if name in used else 2 * before
             for name, before in zip(self.unknown, room, strict=True)
