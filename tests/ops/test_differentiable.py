@@ -397,6 +397,19 @@ def test_a_tape_that_is_too_long_in_parts_keeps_as_few_states_as_fit(monkeypatch
         few(x, 0.5, 101)
 
 
+def test_second_derivatives_record_all_turns() -> None:
+    """The text of the gradient has no tape in parts, and needs room for a whole one: in the backward and in forward mode."""
+    x = leaf(4)
+    found = []
+    for op in (decay, ng.differentiable(decay.py_func, checkpoint={"t": 2})):
+        [grad] = ng.autograd.grad(op(x, 0.5, 11)[0].square().sum(), x, create_graph=True)
+        [second] = ng.autograd.grad(grad.square().sum(), x)
+        _, along = ng.func.jvp(lambda x: op(x, 0.5, 11)[0], (x,), (ng.ones(4, dtype=ng.float64),))  # noqa: B023
+        found.append((second, ng.autograd.grad(along.square().sum(), x)[0]))
+    for one, other in zip(*found, strict=True):
+        assert ng.equal(one, other)
+
+
 def test_says_which_checkpoints_there_may_be() -> None:
     for given, error, message in [
         ({"t": 0}, ValueError, "expected 1 to 1048576 snapshots of the loop over t"),

@@ -152,7 +152,13 @@ class DifferentiableOp:
         return run
 
     def gradients(self, arguments: Tensors, seeds: Tensors, rooms: Sequence[int], case: Case) -> tuple[Any, ...]:
-        """The gradients of `sweeps.needs` by the program of the gradient's text, which is recorded itself."""
+        """The gradients of `sweeps.needs` by the program of the gradient's text, which is recorded itself.
+
+        The text records all turns: for a program with tapes in parts, which need less room, it is that of the program without.
+        """
+        if self.program.checkpoint:
+            whole = self.program.whole().op(self.needs)
+            return whole.gradients(arguments, seeds, whole.rooms(arguments, case), case)
         program = self.program.gradient(self.needs)
         inputs = (*arguments, *seeds)
         more = case.extended(len(inputs))._replace(numbers=(*case.numbers, *[room + 1 for room in rooms]))
@@ -244,6 +250,8 @@ class DifferentiableOp:
         """
         if not self.sweeps.needs:
             return (None,) * len(self.results)
+        if self.program.checkpoint:
+            return self.program.whole().op(self.needs).push_by_gradients(inputs, tangents, case)
         program = self.program.gradient(self.needs)
         named = program.tensors[len(self.program.tensors) :]
         transposed = program.op(named)
