@@ -325,7 +325,7 @@ class Captured:
         """Let the next calls with arguments like these, which fit, be replayed at once, if that can be."""
         if self.at_once is not None:
             self.at_once.renew_guards()
-        elif self.replays % _LOOK == _REPLAYS_BEFORE and is_possible(self) and is_worth_it(self.replays):
+        elif self.replays % _LOOK == _REPLAYS_BEFORE and is_possible(self, arguments) and is_worth_it(self.replays):
             self.at_once = AtOnce(self, arguments)
             self.at_once.keep(self._kept)
 
