@@ -241,3 +241,32 @@ def test_a_shared_step_refuses_what_has_a_graph_outside() -> None:
     with pytest.raises(CaptureError, match="has a graph from outside"):
         replayed(ng.ones(3, requires_grad=True) * 1)
     assert replayed(ng.ones(3)).tolist() == [2] * 3
+
+
+@pytest.mark.parametrize("kind", ["numbers", "tensors", "dict", "nested"])
+def test_the_items_of_an_argument_may_change_between_replays(kind: str) -> None:
+    """The container is the same object: its identity says nothing about what is in it."""
+    box: Any = {"numbers": [2.0], "tensors": [ng.full((3,), 2.0)], "dict": {0: 2.0}, "nested": ([2.0],)}[kind]
+    replayed = ng.jit(lambda x, box: x * (box[0][0] if kind == "nested" else box[0]))
+    for number in range(2 * WARM):
+        value = float(number // WARM + 2)
+        inner = box[0] if kind == "nested" else box
+        inner[0] = ng.full((3,), value) if kind == "tensors" else value
+        assert replayed(ng.ones(3), box).tolist() == [value] * 3
+    assert ng.jit.stats(replayed).replays >= WARM - 1
+
+
+def test_a_gradient_that_is_a_result_stays_what_it_was() -> None:
+    weight = ng.ones(3, requires_grad=True)
+
+    def step(x: ng.Tensor) -> tuple[ng.Tensor, Any]:
+        weight.grad = None
+        (weight * x).sum().backward()
+        return weight.detach() * x, weight.grad
+
+    replayed, held = ng.jit(step), []
+    for number in range(2 * WARM):
+        held.append(replayed(ng.full((3,), float(number))))
+        if number == WARM:
+            held[-1][1].mul_(2)
+    assert [each[1][0].item() for each in held] == [number * (1 + (number == WARM)) for number in range(2 * WARM)]
