@@ -101,7 +101,7 @@ class Step:
                 raise
             self._give_reason(str(error))
             key = None
-        if key is None or key in self._given_up:
+        if key is None:
             self._eager += 1
             return self.function(*args, **kwargs)
         programs = self._programs.get(key, ())
@@ -112,7 +112,7 @@ class Step:
                 if not kwargs:
                     captured.prepare_at_once(args)
                 return captured.replay(tensors)
-        if any(captured.is_in_use() for captured in programs):  # its memory is needed
+        if key in self._given_up or any(captured.is_in_use() for captured in programs):  # or its memory is needed
             self._eager += 1
             return self.function(*args, **kwargs)
         reason = programs[-1].difference(tensors) if programs else "no capture has its signature"
