@@ -280,8 +280,8 @@ class Captured:
             kept = None  # its memory is used again
             mine, changes = self._new_gradients(leaves, arguments)
             bumped = self.bumped
-        storages = mine + list(map(memory.allocate, self.result_sizes))
-        slots += [each.address for each in storages]
+        fresh = list(map(memory.allocate, self.result_sizes))
+        slots += [each.address for each in chain(mine, fresh)]
         if inplace or self.bumped_arguments:
             bumped = bumped + [arguments[number]._storage for number in self.bumped_arguments]
             bumped += [tensor._storage for tensor in inplace]
@@ -298,11 +298,10 @@ class Captured:
         if failure is not None:
             self._drop(leaves)
             raise self._error(failure)
-        result = self.results.of_replay(arguments, storages, self.is_inference)
-        if kept is None and self.keeps > 0:
-            del storages, ending
+        if kept is None and self.keeps > 0:  # before the results are made, which may be gradients
+            del ending
             self._keep(Kept(changes, mine, self.dropped))
-        return result
+        return self.results.of_replay(arguments, mine + fresh, self.is_inference)
 
     def run_at_once(self, arguments: tuple[Any, ...]) -> Sequence[TensorBase] | None:
         """The tensors of the result for a call's arguments; None if `fits` has to be asked, and `replay` be called.
@@ -325,7 +324,7 @@ class Captured:
         """Let the next calls with arguments like these, which fit, be replayed at once, if that can be."""
         if self.at_once is not None:
             self.at_once.renew_guards()
-        elif self.replays % _LOOK == _REPLAYS_BEFORE and is_possible(self) and is_worth_it(self.replays):
+        elif self.replays % _LOOK == _REPLAYS_BEFORE and is_possible(self, arguments) and is_worth_it(self.replays):
             self.at_once = AtOnce(self, arguments)
             self.at_once.keep(self._kept)
 
