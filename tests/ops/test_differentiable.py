@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import pickle
 import warnings
 from typing import Any
@@ -149,6 +150,23 @@ def test_sums_of_costly_terms_have_the_bits_of_one_loop(count: int, monkeypatch:
     expected = ng.differentiable(summed)(x)
     assert value.item() == expected.item() == ours(x.detach()).item()
     assert ng.equal(ng.autograd.grad(value, x)[0], ng.autograd.grad(expected, x)[0])
+
+
+def beyond(x: Any, k: int) -> Any:
+    """Two sums that are taken apart."""
+    total = 0.0
+    for i in range(x.shape[0]):
+        total += math.exp(x[i]) * i
+    for i in range(x.shape[0]):
+        total += math.exp(x[i + k])
+    return total
+
+
+def test_a_sum_that_is_taken_apart_fails_at_its_line() -> None:
+    x = leaf(5)
+    assert "terms__" in sums.take_apart(ng.differentiable(beyond)._bound((x, 1)).program.sweeps(("x",)).record).text
+    with pytest.raises(IndexError, match=r"total \+= math.exp\(x\[i \+ k\]\)"):
+        ng.differentiable(beyond)(x, 1)
 
 
 def test_without_gradients_nothing_is_recorded() -> None:
