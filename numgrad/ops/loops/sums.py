@@ -1,8 +1,8 @@
 """Forward loops that sum what costly functions give, taken apart: first all terms, in vectors, then the sum in its own order.
 
 ``s += exp(x[j])`` adds number by number, since another order would be another result, and so LLVM computes one exponential
-after the other as well. Terms go to a buffer in one loop, whose turns do not need each other, and a second loop adds them up:
-the bits are the same.
+after the other as well. Terms go to a buffer in one loop, whose turns do not need each other, and a second loop adds them up
+in their order. A term is rounded before it is added, as in Python, where one loop may fuse a product with the addition.
 """
 
 from __future__ import annotations
