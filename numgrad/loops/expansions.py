@@ -1,14 +1,16 @@
-"""Functions of numbers that are written in others when a program is read, so that no later pass has to know them."""
+"""Functions of numbers that are written in others when a program or a formula is read: no later pass has to know them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-
-import numpy as np
+from typing import Any
 
 from numgrad.loops.language import Const, Dim, Expr, Op, op
 
-Do = Callable[..., Expr]  # the operation of that name on numbers, as the program itself would have written it
+Do = Callable[
+    ..., Any
+]  # ``do(operation, *operands)``: what the program itself would have written; operands may be constants
 
 
 def extreme(name: str, a: Expr, b: Expr) -> Expr:
@@ -33,19 +35,21 @@ def extreme_of(e: Expr) -> tuple[str, Expr, Expr] | None:
     return None
 
 
-def _logaddexp(do: Do, a: Expr, b: Expr) -> Expr:
+def _logaddexp(do: Do, a: Any, b: Any) -> Any:
     """log(exp(a) + exp(b)), by the larger one and how far below it the other one is. Equal ones have half of the slope each."""
-    a, b = do("float", a), do("float", b)
-    top, low = do("max", a, b), do("min", b, a)  # of equal ones, one is the larger and the other one the smaller
+    top, low = (
+        do("maximum", a, b),
+        do("minimum", b, a),
+    )  # of equal ones, one is the larger and the other one the smaller
     both = do("and", do("==", top, low), do("isinf", top))
-    return do("+", top, do("log1p", do("exp", Op("select", (both, Const(0.0), do("-", low, top))))))
+    return do("+", top, do("log1p", do("exp", do("where", both, 0.0, do("-", low, top)))))
 
 
 PLAIN = {"maximum": "max", "minimum": "min", "fmax": "max", "fmin": "min"}  # what they are for integers
-EXPANSIONS: dict[str, Callable[..., Expr]] = {
-    "radians": lambda do, a: do("*", a, Const(np.pi / 180)),
-    "degrees": lambda do, a: do("*", a, Const(180 / np.pi)),
-    "reciprocal": lambda do, a: do("/", Const(1.0), a),
+EXPANSIONS: dict[str, Callable[..., Any]] = {
+    "radians": lambda do, a: do("*", a, math.pi / 180),
+    "degrees": lambda do, a: do("*", a, 180 / math.pi),
+    "reciprocal": lambda do, a: do("/", 1.0, a),
     "clip": lambda do, a, low, high: do("minimum", do("maximum", a, low), high),
     "logaddexp": _logaddexp,
 }

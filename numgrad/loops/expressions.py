@@ -342,7 +342,7 @@ class Expressions(Elementwise):
         if name in PLAIN:
             return extreme(name, *args)
         if name in EXPANSIONS:
-            return EXPANSIONS[name](lambda name, *args: self.apply(name, list(args), node, scope, out), *args)
+            return EXPANSIONS[name](lambda *given: self._expanded(*given, node=node, scope=scope, out=out), *args)
         if name == "float" and isinstance(args[0], Const):
             return Const(float(args[0].value))
         if name in ("int", "floor", "ceil", "trunc", "round") and self.kind(args[0]) == "i":
@@ -359,6 +359,10 @@ class Expressions(Elementwise):
         if name in FUNCTIONS:  # compiled words take floating-point numbers alone
             args = [self._as_float(a) for a in args]
         return self.kept(Op(name, tuple(args)) if name == "select" else op(name, *args), node, scope, out)
+
+    def _expanded(self, name: str, *given: Any, node: ast.expr, scope: Scope, out: list[Any]) -> Expr:
+        args = [e if isinstance(e, Expr) else Const(e) for e in given]
+        return self.apply("select" if name == "where" else name, args, node, scope, out)
 
     def _as_float(self, e: Expr) -> Expr:
         if isinstance(e, Const):
