@@ -208,10 +208,14 @@ class AtOnce:
         self._set(options=self._options.address, option_count=len(self._options))
 
 
-def is_possible(captured: Captured) -> bool:
-    """Whether a program can be replayed at once: one call, and neither arguments nor gradients that need a look by Python."""
+def is_possible(captured: Captured, arguments: Sequence[Any]) -> bool:
+    """Whether a program can be replayed at once: one call, and neither arguments nor gradients that need a look by Python.
+
+    A container among the arguments may have other items by the next call, which its identity does not show.
+    """
     return (
-        captured.calls.is_one_call
+        not any(isinstance(value, (tuple, list, dict)) for value in arguments)
+        and captured.calls.is_one_call
         and not (captured.with_gradient or captured.pinned or captured.is_inference or captured.inplace)
         and not (captured.begun or captured.visible.has_arrays)
         and all(step.function is renew for step in captured.before)

@@ -15,7 +15,6 @@ from numgrad.compile import arena, passes
 from numgrad.compile.at_once import AtOnce, Kept, is_possible, is_worth_it
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
-from numgrad.compile.passes.memory import lives_of
 from numgrad.compile.prepared import Prepared
 from numgrad.compile.recorded import Recorded
 from numgrad.compile.verifier import Spot, verify
@@ -50,7 +49,7 @@ class Captured:
             dict.fromkeys([*gradient_blocks, *[block for block in self.results.blocks if block.kind == "made"]])
         )
         slots = self._slots_of(fresh)  # type: ignore[arg-type]
-        self._bind(dict(slots), graph.homes)
+        self._bind(dict(slots), graph)
         self.held = {
             id(block.root): block.root for block in recorded.blocks if block.kind == "held" and block not in slots
         }
@@ -83,13 +82,13 @@ class Captured:
 
     # ---- making -------------------------------------------------------------------------------------------------
 
-    def _bind(self, slots: dict[Block, Slot], homes: dict[Block, Place]) -> None:
+    def _bind(self, slots: dict[Block, Slot], graph: Graph) -> None:
         """Lay out the memory, and bind every program to it."""
         kept = self.recorded.kept
-        every = lives_of(self.steps, kept)
+        every = graph.lives
         lives = {block: life for block, life in every.items() if block not in slots}
         later = {block: every[block] for block in slots if block.kind == "made" and block in every}
-        for block, (home, offset) in homes.items():
+        for block, (home, offset) in graph.homes.items():
             slots[block] = Slot(slots[home].number, offset)
             del lives[block]
         self.layout = arena.lay_out(list(lives.values()))
@@ -280,8 +279,8 @@ class Captured:
             kept = None  # its memory is used again
             mine, changes = self._new_gradients(leaves, arguments)
             bumped = self.bumped
-        storages = mine + list(map(memory.allocate, self.result_sizes))
-        slots += [each.address for each in storages]
+        fresh = list(map(memory.allocate, self.result_sizes))
+        slots += [each.address for each in chain(mine, fresh)]
         if inplace or self.bumped_arguments:
             bumped = bumped + [arguments[number]._storage for number in self.bumped_arguments]
             bumped += [tensor._storage for tensor in inplace]
@@ -298,11 +297,10 @@ class Captured:
         if failure is not None:
             self._drop(leaves)
             raise self._error(failure)
-        result = self.results.of_replay(arguments, storages, self.is_inference)
-        if kept is None and self.keeps > 0:
-            del storages, ending
+        if kept is None and self.keeps > 0:  # before the results are made, which may be gradients
+            del ending
             self._keep(Kept(changes, mine, self.dropped))
-        return result
+        return self.results.of_replay(arguments, mine + fresh, self.is_inference)
 
     def run_at_once(self, arguments: tuple[Any, ...]) -> Sequence[TensorBase] | None:
         """The tensors of the result for a call's arguments; None if `fits` has to be asked, and `replay` be called.
@@ -325,7 +323,7 @@ class Captured:
         """Let the next calls with arguments like these, which fit, be replayed at once, if that can be."""
         if self.at_once is not None:
             self.at_once.renew_guards()
-        elif self.replays % _LOOK == _REPLAYS_BEFORE and is_possible(self) and is_worth_it(self.replays):
+        elif self.replays % _LOOK == _REPLAYS_BEFORE and is_possible(self, arguments) and is_worth_it(self.replays):
             self.at_once = AtOnce(self, arguments)
             self.at_once.keep(self._kept)
 

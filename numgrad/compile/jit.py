@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from itertools import chain as chain_of
 from typing import Any, NamedTuple
@@ -13,6 +15,7 @@ import numpy as np
 
 from numgrad import config
 from numgrad.autograd import no_grad
+from numgrad.compile.arguments import PLAIN, check_surroundings, others, requires_grad, surroundings
 from numgrad.compile.callback import with_copies
 from numgrad.compile.capture import Capture
 from numgrad.compile.captured import Captured
@@ -30,7 +33,6 @@ from numgrad.runtime import kernel, locks, program, threads
 from numgrad.runtime.memory import Storage
 
 _log = logging.getLogger("numgrad.jit")
-_PLAIN = (bool, int, str, bytes, type(None))
 _MOST_UNSTABLE = 3  # captures in a row that cannot be kept
 
 
@@ -61,7 +63,7 @@ class Step:
         self._programs: dict[Any, list[Captured]] = {}
         self._unstable: dict[Any, int] = {}
         self._given_up: set[Any] = set()
-        self._keys: list[Any] = []  # objects whose ids stand in keys
+        self._keys: dict[int, Any] = {}  # objects whose ids stand in the keys of programs and refusals
         self._captures = self._replays = self._eager = 0
         self._reasons: list[str] = []
         self._last: Captured | None = None  # the program that was replayed last
@@ -73,6 +75,14 @@ class Step:
 
     def __deepcopy__(self, memo: Any) -> Step:
         return self  # as functions are
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        value: Any = sys.modules.get(getattr(self, "__module__", ""))
+        for name in (path := getattr(self, "__qualname__", "")).split("."):
+            value = getattr(value, name, None)
+        if value is self:  # a decorated function is found by its name
+            return path
+        return type(self), (self.function, self.fallback, self.limit, self.passes)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         last = self._last
@@ -89,9 +99,9 @@ class Step:
         except CaptureError as error:
             if self.fallback == "error":
                 raise
-            self._reasons.append(str(error))
+            self._give_reason(str(error))
             key = None
-        if key is None or key in self._given_up:
+        if key is None:
             self._eager += 1
             return self.function(*args, **kwargs)
         programs = self._programs.get(key, ())
@@ -102,7 +112,7 @@ class Step:
                 if not kwargs:
                     captured.prepare_at_once(args)
                 return captured.replay(tensors)
-        if any(captured.is_in_use() for captured in programs):  # its memory is needed
+        if key in self._given_up or any(captured.is_in_use() for captured in programs):  # or its memory is needed
             self._eager += 1
             return self.function(*args, **kwargs)
         reason = programs[-1].difference(tensors) if programs else "no capture has its signature"
@@ -113,6 +123,9 @@ class Step:
             self._eager += 1
             self._warn_of_limit(reason or "it was not the same before")
             return self.function(*args, **kwargs)
+        if len(self._given_up) >= self.limit:  # another signature would hardly fare better
+            self._eager += 1
+            return self.function(*args, **kwargs)
         _log.debug("%s is captured: %s", self, reason)
         with self._lock:
             return self._capture(key, tensors, args, kwargs)
@@ -120,13 +133,15 @@ class Step:
     def _capture(self, key: Any, tensors: list[TensorBase], args: Any, kwargs: Any) -> Any:
         visible = Visible()
         visible.look(self.function, getattr(self.function, "__name__", "step"))
-        visible.look(_others(args, kwargs), "an argument")
+        objects = others(args, kwargs)
+        visible.look(objects, "an argument")
         capture = Capture(tensors, visible, lenient=self.fallback == "eager")
-        before = _surroundings(args, kwargs)
+        before = surroundings(args, kwargs)
         with capture:
             result = self.function(*args, **kwargs)
+        self._keys |= {id(each): each for each in objects}
         try:
-            _check_surroundings(before, _surroundings(args, kwargs))
+            check_surroundings(before, surroundings(args, kwargs))
             captured = self._program_of(capture, result, args, kwargs)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
@@ -134,7 +149,8 @@ class Step:
         except UnstableError as error:
             self._eager += 1
             self._unstable[key] = self._unstable.get(key, 0) + 1
-            self._note(key, str(error), self._unstable[key] >= _MOST_UNSTABLE)
+            is_final = self._unstable[key] >= _MOST_UNSTABLE or len(self._unstable) > self.limit
+            self._note(key, str(error), is_final)
         except CaptureError as error:
             self._eager += 1
             self._note(key, str(error), True)
@@ -156,7 +172,13 @@ class Step:
         if final and self.fallback == "error":
             raise CaptureError(reason if reason.startswith("jit: ") else f"jit: {reason}")
         if final:
+            self._unstable.pop(key, None)
             self._given_up.add(key)
+            self._give_reason(reason)
+
+    def _give_reason(self, reason: str) -> None:
+        """Keep why calls run eagerly, each reason once, and as many as there may be captures."""
+        if reason not in self._reasons and len(self._reasons) < self.limit:
             self._reasons.append(reason)
 
     def _warn_of_limit(self, reason: str) -> None:
@@ -198,7 +220,7 @@ class Step:
                 )
             tensors.append(value)
             key += (value.__class__, value._spec, value._requires_grad, value._grad is None, value._hooks is None)
-        elif isinstance(value, _PLAIN):
+        elif isinstance(value, PLAIN):
             key += (value.__class__, value)
         elif isinstance(value, (float, complex)):
             key += (value.__class__, repr(value))  # zeros have a sign
@@ -216,8 +238,7 @@ class Step:
                 f"jit: an argument is an array of NumPy ({type(value).__name__}), whose values would be frozen; pass a tensor"
             )
         else:
-            self._keys = [each for each in self._keys if each is not value] + [value]
-            key.append(id(value))
+            key.append(id(value))  # `_capture` keeps it alive
 
     def programs(self) -> list[Captured]:
         """All captured programs."""
@@ -255,19 +276,14 @@ def _total(notes: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, floa
 class ModelStep(Step):
     """A module, in whose eval mode nothing is recorded: its results have no graph, unless an argument requires a gradient."""
 
+    def __deepcopy__(self, memo: Any) -> Step:  # of the copied module
+        return type(self)(copy.deepcopy(self.function, memo), self.fallback, self.limit, self.passes)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if modes.grad_enabled and not self.function.training and not _requires_grad((args, kwargs)):  # type: ignore[attr-defined]
+        if modes.grad_enabled and not self.function.training and not requires_grad((args, kwargs)):  # type: ignore[attr-defined]
             with no_grad():
                 return super().__call__(*args, **kwargs)
         return super().__call__(*args, **kwargs)
-
-
-def _requires_grad(value: Any) -> bool:
-    """Whether a tensor among arguments requires a gradient."""
-    if isinstance(value, TensorBase):
-        return value._requires_grad or value._node is not None
-    values = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()
-    return any(map(_requires_grad, values))
 
 
 def _bound_step(step: Step, instance: Any) -> Any:
@@ -284,51 +300,6 @@ def listens_to_nobody() -> bool:
         return True
     thread = locks.threading.get_ident()
     return all(observed != thread for observed, _ in program.observers)
-
-
-def _surroundings(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """What a step may not leave changed: a name, a value, and what the value's id belongs to."""
-    state: list[tuple[str, Any, Any]] = [
-        ("the grad mode", modes.grad_enabled, None),
-        ("the inference mode", modes.inference, None),
-        ("the default dtype", get_default_dtype(), None),
-        ("the number of threads", threads.get_num_threads(), None),
-    ]
-    stack: list[Any] = [args, kwargs]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, TensorBase):
-            state.append(("an argument's memory or layout", (id(value), value._address, value._spec), value))
-            state.append(("requires_grad of an argument", value._requires_grad, value))
-        elif isinstance(value, (tuple, list, dict)):
-            items = list(value.values()) if isinstance(value, dict) else value
-            state.append(("the items of an argument", (id(value), *map(id, items)), tuple(items)))
-            stack += items
-    return state
-
-
-def _check_surroundings(before: list[tuple[str, Any, Any]], after: list[tuple[str, Any, Any]]) -> None:
-    """Refuse a step that changed them."""
-    for (name, value, _), (_, now, _) in zip(before, after, strict=False):
-        if value != now:
-            raise CaptureError(
-                f"jit: the step changes {name}, and a replay would not; change it outside, or within a copy"
-            )
-
-
-def _others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    """The arguments that are no tensors, numbers or containers."""
-    others: list[Any] = []
-    stack: list[Any] = [*args, *kwargs.values()]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, (tuple, list)):
-            stack += value
-        elif isinstance(value, dict):
-            stack += value.values()
-        elif not isinstance(value, (TensorBase, float, complex, *_PLAIN)):
-            others.append(value)
-    return others
 
 
 # ---- the public function ----------------------------------------------------------------------------------------

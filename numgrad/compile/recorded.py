@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import types
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
@@ -11,7 +12,8 @@ from numgrad.compile.capture import Again, Applied, Block, Capture
 from numgrad.compile.passes.memory import eager_peak
 from numgrad.compile.results import Number, Results, results_of
 from numgrad.compile.visible import Visible
-from numgrad.engine.tape import TensorBase, modes
+from numgrad.engine.backward import _below as below
+from numgrad.engine.tape import AccumulateGrad, Edge, TensorBase, modes
 from numgrad.errors import CaptureError
 from numgrad.layout import Spec
 from numgrad.runtime.memory import Storage
@@ -105,7 +107,8 @@ def recorded_by(capture: Capture, result: Any, args: tuple[Any, ...] = (), kwarg
     gradients = list(chain.from_iterable(map(_Gradients(capture).of, capture.leaves.values())))
     results = results_of(result, capture)
     kept = {*results.blocks, *[each.block for each in gradients if each.block is not None]}
-    _let_go(capture, kept)
+    _let_go(capture, kept, results.graphs)
+    results.graphs = []
     arguments = capture.arguments
     blocks = [block for block in capture.blocks if block.kind == "argument"]
     recorded = Recorded(
@@ -145,16 +148,20 @@ def _numbered(value: Any, numbers: Iterator[int]) -> Any:
     return value
 
 
-def _let_go(capture: Capture, kept: set[Block]) -> None:
-    """Refuse tensors that outlive the step elsewhere than in its results: a replay would not renew them."""
+def _let_go(capture: Capture, kept: set[Block], graphs: Sequence[Edge]) -> None:
+    """Refuse tensors that outlive the step elsewhere than in its results: a replay would not renew them.
+
+    ``graphs`` are those that the results had, which results of replays have not.
+    """
     capture.gradients.clear()
     capture.leaves.clear()
     host = [(id(root), block) for root in capture.host_made() if (block := capture.by_root.get(id(root)))]
     suspects = [block for block in capture.blocks if block.kind == "made" and block not in kept]
     if any(block.weak() is not None for block in suspects):
         gc.collect()
+    of_graphs = _held_by_graphs(graphs, suspects)
     for block in suspects:
-        if block.weak() is not None:
+        if (root := block.weak()) is not None and id(root) not in of_graphs:
             raise UnstableError(
                 f"the tensor {block.spec} made at {block.maker} is kept elsewhere than in the results of the step; "
                 "return it, or copy it with copy_() into a tensor that was there before"
@@ -165,6 +172,25 @@ def _let_go(capture: Capture, kept: set[Block]) -> None:
             if id(root) in begun_inside:
                 raise UnstableError("a tensor that Python made within the step is kept, and changed in place")
             block.kind, block.root, block.initial = "held", root, None
+
+
+def _held_by_graphs(graphs: Sequence[Edge], suspects: Sequence[Block]) -> set[int]:
+    """Ids of the storages of suspects that live only as leaves of graphs, or as their gradients; none if anything else has any."""
+    roots = {id(block.weak()) for block in suspects if block.weak() is not None}
+    if not roots or not graphs:
+        return set()
+    ends = [node for node in below(graphs) if isinstance(node, AccumulateGrad)]
+    things: dict[int, Any] = {id(end): end for end in ends}
+    leaves = [end.variable for end in ends if id(end.variable._storage.root) in roots]
+    for tensor in (*leaves, *[leaf._grad for leaf in leaves if leaf._grad is not None]):
+        things |= {id(each): each for each in (tensor, tensor._storage, tensor._storage.root)}
+    nodes = {id(node) for node in below(graphs)}
+    known = {id(things), id(ends), id(leaves), *things, *nodes}
+    for thing in things.values():
+        others = [] if id(thing) in nodes else gc.get_referrers(thing)
+        if any(id(each) not in known and not isinstance(each, types.FrameType) for each in others):
+            return set()
+    return roots & things.keys()
 
 
 def _check(capture: Capture) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from numgrad.compile.capture import Block, Capture
 from numgrad.engine.backward import _below
-from numgrad.engine.tape import Node, Record, TensorBase
+from numgrad.engine.tape import Edge, Node, Record, TensorBase
 from numgrad.errors import CaptureError, GradError
 from numgrad.layout import Spec
 from numgrad.runtime import memory
@@ -78,6 +78,7 @@ class Results:
         self.blocks: list[Block] = []
         self.described: list[Described] = []
         self.template: Any = None
+        self.graphs: list[Edge] = []  # of the capture's results; a replay's have none
         self._makers: list[_Maker] = []
         self._capture = capture
 
@@ -133,6 +134,7 @@ class Results:
         block, spec = capture.by_root.get(id(root)), tensor._spec
         if tensor._node is not None:
             _refuse_graph(tensor)
+            self.graphs.append((tensor._node, tensor._output_nr))
         if id(tensor) in capture.visible.tensors or (id(tensor) in capture.leaves and not capture.is_filled(root)):
             return Described("tensor", tensor)
         facts = spec, tensor._address - root.address, tensor._requires_grad, tensor._node is not None

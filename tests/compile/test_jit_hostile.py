@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import _thread
+import copy
 import os
+import pickle
 import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import numgrad as ng
@@ -241,3 +246,110 @@ def test_a_shared_step_refuses_what_has_a_graph_outside() -> None:
     with pytest.raises(CaptureError, match="has a graph from outside"):
         replayed(ng.ones(3, requires_grad=True) * 1)
     assert replayed(ng.ones(3)).tolist() == [2] * 3
+
+
+@pytest.mark.parametrize("kind", ["numbers", "tensors", "dict", "nested"])
+def test_the_items_of_an_argument_may_change_between_replays(kind: str) -> None:
+    """The container is the same object: its identity says nothing about what is in it."""
+    box: Any = {"numbers": [2.0], "tensors": [ng.full((3,), 2.0)], "dict": {0: 2.0}, "nested": ([2.0],)}[kind]
+    replayed = ng.jit(lambda x, box: x * (box[0][0] if kind == "nested" else box[0]))
+    for number in range(2 * WARM):
+        value = float(number // WARM + 2)
+        inner = box[0] if kind == "nested" else box
+        inner[0] = ng.full((3,), value) if kind == "tensors" else value
+        assert replayed(ng.ones(3), box).tolist() == [value] * 3
+    assert ng.jit.stats(replayed).replays >= WARM - 1
+
+
+def test_a_gradient_that_is_a_result_stays_what_it_was() -> None:
+    weight = ng.ones(3, requires_grad=True)
+
+    def step(x: ng.Tensor) -> tuple[ng.Tensor, Any]:
+        weight.grad = None
+        (weight * x).sum().backward()
+        return weight.detach() * x, weight.grad
+
+    replayed, held = ng.jit(step), []
+    for number in range(2 * WARM):
+        held.append(replayed(ng.full((3,), float(number))))
+        if number == WARM:
+            held[-1][1].mul_(2)
+    assert [each[1][0].item() for each in held] == [number * (1 + (number == WARM)) for number in range(2 * WARM)]
+
+
+def test_what_cannot_be_kept_does_not_grow() -> None:
+    """Fresh objects, numbers and arrays among the arguments: no call leaves anything for good."""
+
+    class Option:
+        pass
+
+    alive: weakref.WeakSet[Option] = weakref.WeakSet()
+    plain = ng.jit(lambda x, option: x * 2, fallback="eager", limit=2)
+    reads = ng.jit(lambda x, number: x * x.sum().item() * number, fallback="eager", limit=2)
+    array = ng.jit(lambda x: ng.tensor(x) * 2, fallback="eager", limit=2)
+
+    def call(number: int) -> None:
+        alive.add(option := Option())
+        plain(ng.ones(2), option)
+        assert reads(ng.ones(2), float(number)).tolist() == [2.0 * number] * 2
+        array(np.ones(2))
+
+    with pytest.warns(UserWarning, match="its limit"):
+        deque(map(call, range(20)), maxlen=0)
+    assert len(alive) <= 2
+    assert [len(ng.jit.stats(step).reasons) for step in (plain, reads, array)] == [0, 1, 1]
+    assert len(reads._given_up) == 2
+
+
+COUNTED = [0]
+
+
+@ng.jit
+def decorated(x: ng.Tensor) -> ng.Tensor:
+    return 2 * x
+
+
+def test_a_step_that_changes_what_it_sees_for_each_signature_is_refused() -> None:
+    @ng.jit
+    def step(x: ng.Tensor, number: int) -> ng.Tensor:
+        COUNTED[0] += 1
+        return x * number
+
+    with pytest.raises(CaptureError, match="COUNTED"):
+        deque((step(ng.ones(2), number) for number in range(20)), maxlen=0)
+
+
+def test_a_module_under_jit_is_copied_and_pickled_with_its_weights() -> None:
+    ng.manual_seed(1)
+    holder = nn.ModuleDict({"inner": nn.Linear(2, 1)}).eval()
+    holder.run = ng.jit(holder["inner"])  # type: ignore[assignment]
+    x = ng.ones(3, 2)
+    before, *_ = [bits(holder.run(x)) for _ in range(4)]  # type: ignore[operator]
+    copies = [copy.deepcopy(holder), pickle.loads(pickle.dumps(holder))]
+    for each in copies:
+        assert each.run.function is each["inner"]
+        assert bits(each.run(x)) == before
+        nn.init.zeros_(each["inner"].weight)
+        assert bits(each.run(x)) != before
+    assert bits(holder.run(x)) == before  # type: ignore[operator]
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
+
+
+def test_a_leaf_that_only_the_graph_of_a_result_holds_is_no_secret() -> None:
+    """A penalty of a gradient: the returned loss keeps the leaf that the step made."""
+    weight = ng.ones(3, requires_grad=True)
+
+    def step(x: ng.Tensor) -> ng.Tensor:
+        weight.grad = None
+        leaf = x.clone().requires_grad_()
+        (grad,) = ng.autograd.grad((weight * leaf).square().sum(), leaf, create_graph=True)
+        loss = grad.square().sum()
+        loss.backward()
+        return loss
+
+    replayed = ng.jit(step)
+    for number in range(4):
+        x = ng.full((3,), float(number))
+        expected = bits([step(x), weight.grad])
+        assert bits([replayed(x), weight.grad]) == expected
+    assert ng.jit.stats(replayed).replays == 3
