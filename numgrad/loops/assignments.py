@@ -202,7 +202,7 @@ class Assignments(Calls):
                     return
                 if scope.bound.get(name, 0) < 2 and (line.file, line.number, name) not in self.given_apart:
                     scope.names[name] = self.settled(value, line, out)
-                    self.namings.append((value.array, self.loops(), line, self._read_before(name, s, scope)))
+                    self.namings.append((name, value.array, self.loops(), line, self._read_before(name, s, scope)))
                     self.shared.append((name, value.array, scope, s))
                     return
             scope.names[name] = mine = self.stored(value, name, node, scope, out)
@@ -255,6 +255,17 @@ class Assignments(Calls):
                 end = (t.end_lineno or t.lineno, t.end_col_offset or 0)
                 if other == array and where is scope and t.lineno >= s.lineno and any(r >= end for r in reads):
                     line = self.line(s, scope)
+                    return line.file, line.number, name
+        return None
+
+    def remade(self) -> tuple[str, int, str] | None:
+        """The place and the name of an array that is made anew in loops where this name is not bound again, or is swapped."""
+        for name, array, nest, line, early in self.namings:
+            if array in self.swaps:
+                return line.file, line.number, name
+            for other, spot, _ in self.makings:
+                often = sum(o == array for o, _, _ in self.makings) > 1 or spot
+                if other == array and often and (nest[: len(spot)] != spot or early):
                     return line.file, line.number, name
         return None
 

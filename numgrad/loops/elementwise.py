@@ -68,6 +68,10 @@ class Elementwise(Names):
             "absolute",
             "max",
             "min",
+            "maximum",
+            "minimum",
+            "fmax",
+            "fmin",
             "square",
             "**",
             "select",
@@ -91,7 +95,7 @@ class Elementwise(Names):
             else "i8"
             if kind == "i"
             else "b1"
-            if name in ("max", "min", "select", "where")
+            if name in ("max", "min", "maximum", "minimum", "fmax", "fmin", "select", "where")
             else "i8"
         )
 

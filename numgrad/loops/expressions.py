@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.loops.elementwise import Elementwise
+from numgrad.loops.expansions import EXPANSIONS, PLAIN, extreme
 from numgrad.loops.language import (
     ONE,
     ZERO,
@@ -333,14 +334,15 @@ class Expressions(Elementwise):
             return op("or", *args)
         if name in ("&", "|", "^", "<<", ">>", "invert") and any(self.kind(a) == "f" for a in args):
             raise self.fail(node, scope, f"{name} takes integers")
-        if name == "radians":
-            return op("*", args[0], Const(np.pi / 180))
-        if name == "degrees":
-            return op("*", args[0], Const(180 / np.pi))
-        if name == "reciprocal":
-            return op("/", Const(1.0), args[0])
-        if name == "clip":
-            return op("min", op("max", args[0], args[1]), args[2])
+        if name in PLAIN and all(self.kind(a) != "f" for a in args):
+            name = PLAIN[name]
+        if (name in PLAIN or name in EXPANSIONS) and not self.lazy:  # operands are read more than once
+            line = self.line(node, scope)
+            args = [a if isinstance(a, Var) else self.named(a, "v", line, out) for a in args]
+        if name in PLAIN:
+            return extreme(name, *args)
+        if name in EXPANSIONS:
+            return EXPANSIONS[name](lambda *given: self._expanded(*given, node=node, scope=scope, out=out), *args)
         if name == "float" and isinstance(args[0], Const):
             return Const(float(args[0].value))
         if name in ("int", "floor", "ceil", "trunc", "round") and self.kind(args[0]) == "i":
@@ -357,6 +359,10 @@ class Expressions(Elementwise):
         if name in FUNCTIONS:  # compiled words take floating-point numbers alone
             args = [self._as_float(a) for a in args]
         return self.kept(Op(name, tuple(args)) if name == "select" else op(name, *args), node, scope, out)
+
+    def _expanded(self, name: str, *given: Any, node: ast.expr, scope: Scope, out: list[Any]) -> Expr:
+        args = [e if isinstance(e, Expr) else Const(e) for e in given]
+        return self.apply("select" if name == "where" else name, args, node, scope, out)
 
     def _as_float(self, e: Expr) -> Expr:
         if isinstance(e, Const):

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from numgrad.loops.expansions import PLAIN, extreme, extreme_of
 from numgrad.loops.kinds import kinds
 from numgrad.loops.language import (
     ONE,
@@ -165,14 +166,17 @@ class _Proof:
         for each in self.inside:
             if isinstance(each, Assign) and each.name == name:
                 value = each.value
-                if not isinstance(value, Op) or value.op not in _GROUP or len(value.args) != 2:
+                if (found := extreme_of(value)) is not None:
+                    group, one, two = found
+                elif isinstance(value, Op) and value.op in _GROUP and len(value.args) == 2:
+                    group, (one, two) = _GROUP[value.op], value.args
+                else:
                     return None
-                one, two = value.args
-                if two == Var(name) and value.op in ("+", "*"):
+                if two == Var(name) and group not in ("max", "min"):  # Python's differ if one is a NaN
                     one, two = two, one
                 if one != Var(name) or name in scalars(two):
                     return None
-                groups.add(_GROUP[value.op])
+                groups.add(group)
                 updates += 1
             elif any(name in scalars(e) for e in expressions(each)) or (isinstance(each, For) and each.var == name):
                 return None
@@ -350,7 +354,8 @@ class _Proof:
             if isinstance(each, Assign) and each.name == name:
                 each.name, each.value = mine, rename(each.value, {name: mine})
         ends.append(Store(line, array, (Var(part),), Var(mine)))
-        joins.append(Assign(line, name, Op(group, (Var(name), Load(array, (Var(part),))))))
+        joined = (Var(name), Load(array, (Var(part),)))
+        joins.append(Assign(line, name, extreme(group, *joined) if group in PLAIN else Op(group, joined)))
 
     def _prefixed(self, body: list[Any], part: str) -> None:
         """Arrays that are made anew in each turn have their place in each part."""

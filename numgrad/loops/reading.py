@@ -296,7 +296,7 @@ class Reader(Assignments):
         unit = self.unit
         for fresh, name in self.changed.items():
             unit.results.append(("changed", fresh, name))
-        outlived = self.outlived()
+        outlived = self.outlived() or self.remade()
         if outlived is not None:
             raise RewriteError("apart", outlived)
         last = {r[1] for r in unit.results if r[0] != "scalar"} | {n for n, kind in unit.params if kind.ndim}
@@ -310,13 +310,6 @@ class Reader(Assignments):
                 )  # fmt: skip
             what = f"{name} is another name for an array that is changed"
             raise self.fail(s, scope, what, "copy it, or swap names by `a, b = b, a`")
-        for array, nest, line, early in self.namings:
-            for other, spot, _ in self.makings:
-                remade = sum(o == array for o, _, _ in self.makings) > 1 or spot
-                if other == array and remade and (nest[: len(spot)] != spot or early):
-                    raise self._refused(line, "a name for a part of an array that is made anew", "copy it")
-            if array in self.swaps:
-                raise self._refused(line, "another name for an array that is swapped", "copy it")
         for e, kind, node, scope in self.expected:
             if self.kind(e) != kind:
                 raise self.fail(

@@ -144,7 +144,7 @@ class Names:
         self.depth = 0  # of calls that are read in place
         self.lazy = 0  # more than 0 where an expression may not be evaluated
         self.makings: list[tuple[str, tuple[Any, ...], Line]] = []  # arrays, and the loops they are made in
-        self.namings: list[tuple[str, tuple[Any, ...], Line, bool]] = []  # views with names; whether read before
+        self.namings: list[tuple[str, str, tuple[Any, ...], Line, bool]] = []  # views with names; whether read before
         self.assignments: dict[str, list[Expr]] = {}
         self.expected: list[tuple[Expr, str, Any, Scope]] = []
         self.before: set[str] = set()  # arrays that there were before the statement that is read

@@ -65,7 +65,8 @@ def advice(node: Any) -> str:
 # One number from numbers. Names that end in _f give reals, as NumPy's functions do.
 KNOWN: dict[Any, str] = {
     abs: "absolute", math.fabs: "absolute", np.abs: "absolute", np.fabs: "absolute", max: "max", min: "min",
-    np.maximum: "max", np.minimum: "min", np.fmax: "max", np.fmin: "min", int: "int", float: "float", bool: "bool", pow: "**",
+    np.maximum: "maximum", np.minimum: "minimum", np.fmax: "fmax", np.fmin: "fmin",
+    np.logaddexp: "logaddexp", int: "int", float: "float", bool: "bool", pow: "**",
     math.pow: "**", np.power: "**", np.float_power: "**", np.sign: "sign", np.square: "square", round: "round", np.rint: "round_f",
     math.floor: "floor", math.ceil: "ceil", math.trunc: "trunc", np.floor: "floor_f", np.ceil: "ceil_f", np.trunc: "trunc_f",
     np.where: "where", np.float64: "float", np.float32: "float32", np.int64: "int", np.int32: "int", np.bool_: "bool",
@@ -92,7 +93,7 @@ for _name, _in_numpy in FUNCTIONS.items():
             KNOWN[getattr(_module, _attribute)] = _name
 KNOWN |= {WORDS[n]: n for n in FUNCTIONS if n in WORDS} | {WORDS["sigmoid"]: "sigmoid", WORDS["where"]: "where"}
 ARGUMENTS = {"where": 3, "clip": 3} | dict.fromkeys(
-    "** hypot atan2 fmod copysign + - * / // % and or < <= > >= == !=".split(), 2
+    "** hypot atan2 fmod copysign maximum minimum fmax fmin logaddexp + - * / // % and or < <= > >= == !=".split(), 2
 )  # fmt: skip
 EXPENSIVE = frozenset(FUNCTIONS) - {"sqrt", "copysign", "fmod"} | {"sigmoid", "tanh_slope"}
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from numgrad.errors import KernelError
 from numgrad.kernels.source import definition, location_of
+from numgrad.loops.expansions import EXPANSIONS
 from numgrad.loops.scope import outer, shown_text
 from numgrad.loops.vocabulary import ARGUMENTS, KNOWN, OPERATORS
 from numgrad.ops.derive import WORDS, Atom, Program, Symbol
@@ -46,7 +47,7 @@ _KNOWN: dict[Any, str] = {
     **{word: "//" if name == "floor_divide" else name for name, word in WORDS.items()},
     max: "first max", min: "first min", np.round: "round", sum: "sum", divmod: "divmod",
 }  # fmt: skip
-_ARGUMENTS = ARGUMENTS | {"power": 2, "max": 2, "min": 2, "divmod": 2}
+_ARGUMENTS = ARGUMENTS | {"power": 2, "divmod": 2}
 # Functions that Python may evaluate beforehand: they have no state and no effects.
 _PURE = {
     abs, max, min, round, float, int, bool, pow, len, sum, divmod, range, enumerate, zip, reversed, np.where, np.clip, np.round,
@@ -416,24 +417,20 @@ class _Reader:
             return do("*", x, x)
         if name == "divmod":
             return do("//", x, y), do("%", x, y)
-        if name == "clip":
-            return self._extreme("min", self._extreme("max", x, y), atoms[2])
-        if name in ("max", "min"):
+        if name in EXPANSIONS:
+            return EXPANSIONS[name](lambda name, *args: self._word(node, name, list(args)), *atoms)
+        if name in ("maximum", "minimum"):
             return self._extreme(name, x, y)
         if name == "isinf":
             return do("==", do("absolute", x), math.inf)
         if name == "isfinite":
             return do("<", do("absolute", x), math.inf)
-        if name in ("radians", "degrees"):
-            return do("*", x, math.pi / 180 if name == "radians" else 180 / math.pi)
-        if name == "reciprocal":
-            return do("/", 1, x)
         return do("**" if name == "power" else name, *atoms)
 
     def _extreme(self, name: str, x: Atom, y: Atom) -> Atom:
         """NumPy's maximum and minimum, which pass NaN."""
         do = self.program.do
-        return do("where", do("or", do(">=" if name == "max" else "<=", x, y), do("isnan", x)), x, y)
+        return do("where", do("or", do(">=" if name == "maximum" else "<=", x, y), do("isnan", x)), x, y)
 
     def _counted(self, node: ast.Call, name: str, atoms: list[Atom]) -> list[Atom]:
         count = _ARGUMENTS.get(name, 1)

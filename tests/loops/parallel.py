@@ -54,6 +54,18 @@ def read_by_all(x):
     return out, total
 
 
+@taken(_X)
+def extremes_of_numpy(x):
+    """Reductions by functions that hand a NaN on, or pass it over."""
+    low, high, least, most = 0.3, -3.0, x[0], x[1]
+    for i in prange(x.shape[0]):
+        low = np.minimum(x[i] * 2.0, low)
+        high = np.maximum(high, math.sin(x[i]))
+        least = np.fmin(least, x[i])
+        most = np.fmax(x[i] * x[i], most)
+    return low * high, low, high, least, most
+
+
 @taken(_X, 3)
 def reductions(x, n):
     """A sum, a product, both ends and a count; one of them in a branch, one in an inner loop."""

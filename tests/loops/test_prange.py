@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,14 @@ def test_parts_that_see_nothing_of_each_other(
     assert "fork_parts(" in run.sweeps.tangent.text
     assert "prange runs in at most" in run.sweeps.report
     assert "serially" not in run.sweeps.report
+
+
+@pytest.mark.parametrize("where", [0, 17])
+def test_a_nan_in_one_part(where: int) -> None:
+    x = np.sin(np.arange(1.0, 71.0))
+    x[where] = math.nan
+    run = Run(parallel.extremes_of_numpy, (x,))
+    np.testing.assert_array_equal([*map(np.ravel, run.record().values())], [[v] for v in parallel.extremes_of_numpy(x)])
 
 
 @pytest.mark.parametrize(("function", "args", "reason"), parallel.SERIAL, ids=id_of)

@@ -258,6 +258,46 @@ def argument_changed_after_it_is_another(q):
     return writes_what_it_renamed(x) + x
 
 
+def one_name_before_a_loop_that_makes_another(q):
+    a = q.copy()
+    if q[0] > 0.0:
+        b = a
+        a = b * b
+    for _ in range(3):
+        a = a * q
+    return a
+
+
+def part_used_in_a_loop_that_makes_another(q):
+    a = q.copy()
+    b = a[1:]
+    s = b.sum()
+    for i in range(3):
+        a = a * q
+        s += b[0] * a[i]
+    return a * s
+
+
+def part_used_in_the_next_turn_of_an_inner_loop(q):
+    a = q.copy()
+    s = 0.0
+    for i in range(2):
+        v = a[1:]
+        for k in range(3):
+            s += v[i] * q[k]
+            a = a * (q + 0.5)
+    return a * s
+
+
+def one_of_two_that_are_swapped(q):
+    a, c = q * 1.0, q * q
+    v = a
+    for i in range(3):
+        a, c = c, a
+        c = c * q[i]
+    return v * a + c
+
+
 def filled(q):
     a = np.zeros(3)
     a.fill(q[1] * 3.0)

@@ -25,7 +25,8 @@ np.cos(x) np.tan(x) np.sinh(x) np.cosh(x) np.tanh(x) np.arcsin(x) np.arccos(x) n
 np.arctanh(x) np.sign(x-0.5) np.square(x) np.rint(x*3) np.floor(x*3) np.ceil(x*3) np.trunc(x*3) np.deg2rad(x) np.rad2deg(x)
 np.reciprocal(x) np.negative(x) np.add(x,s) np.subtract(x,s) np.multiply(x,s) np.divide(s,x) np.floor_divide(x,0.3)
 np.mod(x,0.3) np.power(x,s) np.float_power(s,2.0) np.maximum(x,s) np.minimum(x,s) np.fmax(x,s) np.fmin(x,s)
-np.where(x>s,x*x,s) np.clip(x,0.3,0.6) np.hypot(x,s) np.arctan2(x,s) np.fmod(x,0.3) np.copysign(x,s-1)
+np.where(x>s,x*x,s) np.clip(x,0.3,0.6) np.hypot(x,s) np.logaddexp(x,s) np.arctan2(x,s) np.fmod(x,0.3)
+np.copysign(x,s-1)
 np.where(np.isnan(x),s,x) np.where(np.isinf(x),s,x) np.where(np.isfinite(x),s*x,x) np.where(np.less(x,s),x*x,x)
 np.where(np.less_equal(x,s),x*x,x) np.where(np.greater(x,s),x*x,x) np.where(np.greater_equal(x,s),x*x,x)
 np.where(np.equal(x,s),s,x) np.where(np.not_equal(x,s),s*x,x) np.where(np.logical_and(x>s,x<0.8),x*x,x)
@@ -91,6 +92,34 @@ def test_word(expression: str) -> None:
     tangents = run.tangent(way)
     if run.sweeps.results[0].needs_grad:
         np.testing.assert_allclose(tangents["out_0"].reshape(-1), along, rtol=1e-7, atol=1e-8)
+
+
+def extremes(x, y):
+    """What numbers give one after the other, and what arrays give."""
+    each = np.empty((6, x.size))
+    for i in range(x.size):
+        each[0, i] = np.maximum(x[i], y[i])
+        each[1, i] = np.minimum(x[i], y[i])
+        each[2, i] = np.fmax(x[i], y[i])
+        each[3, i] = np.fmin(x[i], y[i])
+        each[4, i] = np.clip(x[i], -1.5, y[i])
+        each[5, i] = np.logaddexp(x[i], y[i])
+    return each, np.maximum(0.0, x), np.clip(x, y, 2.0), np.fmin(x, np.fmax(y, np.minimum(x, 0.5))), np.logaddexp(x, y)
+
+
+def test_extremes_of_nans_and_infinities() -> None:
+    ends = np.array([-np.inf, -2.0, -0.0, 0.0, 1.0, 800.0, np.inf, np.nan])
+    x, y = (a.reshape(-1) for a in np.meshgrid(ends, ends))
+    with np.errstate(invalid="ignore"):
+        wanted = extremes(x, y)
+    for found, want in zip(Run(extremes, [x, y]).record().values(), wanted, strict=True):
+        np.testing.assert_allclose(found, want, rtol=1e-15)
+
+
+def test_equal_numbers_share_the_slope_of_logaddexp() -> None:
+    run = Run(made("np.logaddexp(x,x[::-1]*1.0)"), [0.5, np.array([2.0, -np.inf, -np.inf, 2.0]), np.ones((1, 1)), 2])
+    run.record()
+    np.testing.assert_allclose(run.reverse({"out_0": np.ones(4)})["x"], [1.0, 1.0, 1.0, 1.0])
 
 
 def test_every_word_has_a_row() -> None:

@@ -310,6 +310,7 @@ SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.3, -0.1, 5.5, -7.0, 1e-20, 3e30, math.inf, -m
         (lambda x, y: np.minimum(x, y), np.minimum),
         (lambda x, y: max(x, y), np.vectorize(lambda x, y: max(x, y), otypes=[float])),
         (lambda x, y: min(x, y), np.vectorize(lambda x, y: min(x, y), otypes=[float])),
+        (lambda x, y: np.logaddexp(x, y), np.logaddexp),
         (lambda x, y: x * 0.0 + 0.0 * y, lambda x, y: x * 0.0 + 0.0 * y),
         (lambda x, y: 0 / x + y, lambda x, y: 0 / x + y),
         (lambda x, y: x**y, np.power),
