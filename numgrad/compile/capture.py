@@ -454,11 +454,11 @@ class Capture(Scope):
             block.columns.append([(b, offset, t._spec) for b, offset, t in zip(of, offsets, tensors, strict=True)])
             order = sorted([pair for pair in zip(tensors, of, strict=True) if pair[0]._spec.numel], key=_address_of)
             begins = np.array([tensor._address for tensor, _ in order], np.int64)
+            roots = np.array([tensor._storage.root.address for tensor, _ in order], np.int64)
             owners = np.searchsorted(begins, table.rows[:, column], "right") - 1
-            for row, owner in enumerate(owners.tolist()):
-                tensor, other = order[owner]
-                offset = int(table.rows[row, column]) - tensor._storage.root.address
-                block.words.append((row * width + column, other, offset))
+            inside = (table.rows[:, column] - roots[owners]).tolist()
+            indices = range(column, len(words), width)
+            block.words += zip(indices, [order[owner][1] for owner in owners.tolist()], inside, strict=True)
         return block
 
     # ---- the end ---------------------------------------------------------------------------------------------------
