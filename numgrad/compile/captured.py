@@ -13,10 +13,10 @@ import numpy as np
 
 from numgrad.compile import arena, passes
 from numgrad.compile.at_once import AtOnce, Kept, is_possible, is_worth_it
-from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.prepared import Prepared
 from numgrad.compile.recorded import Recorded
+from numgrad.compile.steps import Again, Applied, Block, Place
 from numgrad.compile.verifier import Spot, verify
 from numgrad.engine import dispatch
 from numgrad.engine.tape import TensorBase, tensor_over
@@ -146,7 +146,9 @@ class Captured:
         table = own.view(np.int64) if block.kind == "table" else None
         if table is not None:
             begins = {other: at((other, 0)) for other in block.inside()}
-            fixed = [(k, begin + offset) for k, other, offset in block.words if (begin := begins[other]).__class__ is int]
+            fixed = [
+                (k, begin + offset) for k, other, offset in block.words if (begin := begins[other]).__class__ is int
+            ]
             for index, other, offset in block.words if len(fixed) < len(block.words) else ():
                 if (slot := begins[other]).__class__ is Slot:
                     words.append((address + 8 * index, slot.number, slot.offset + offset))  # type: ignore[union-attr]

@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
-from numgrad.compile.capture import Again, Applied, Block
 from numgrad.compile.passes.graph import front_first, is_of_kernels
 from numgrad.compile.passes.memory import ALIGNMENT, Life, lives_of
+from numgrad.compile.steps import Again, Applied, Block
 from numgrad.errors import KernelError
 from numgrad.layout import Spec
 from numgrad.runtime.program import Program
@@ -70,7 +70,9 @@ def check_layout(placed: Sequence[tuple[Life, Spot]], regions: Mapping[Hashable,
         by_region.setdefault(region, []).append((first, last, begin, begin + nbytes))
     for region, several in by_region.items():
         several.sort()
-        live: list[tuple[int, int]] = []  # beginnings and ends of those that live at a step: disjoint, so in both orders
+        live: list[
+            tuple[int, int]
+        ] = []  # beginnings and ends of those that live at a step: disjoint, so in both orders
         ending: list[tuple[int, int, int]] = []  # a heap of them, by the last steps of their lives
         for first, last, begin, end in several:
             while ending and ending[0][0] < first:

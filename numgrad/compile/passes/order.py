@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import heapq
 
-from numgrad.compile.capture import Again, Applied, Block
 from numgrad.compile.passes.graph import Graph, front_first, has_effects, is_of_kernels
 from numgrad.compile.passes.memory import lives_of, peak_of, room
+from numgrad.compile.steps import Again, Applied, Block
 
 _SMALLEST_PEAK = 1 << 16  # bytes; below it, looking is not worth the time
 

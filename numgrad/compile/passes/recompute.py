@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph, is_of_kernels
 from numgrad.compile.passes.memory import peak_of, room, usage
+from numgrad.compile.steps import Again, Applied, Block, Place
 from numgrad.layout import Spec
 from numgrad.runtime.plan import Plan
 from numgrad.runtime.program import Array, Launch, Pair, Program

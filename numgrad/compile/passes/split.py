@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from numgrad.compile.capture import Again, Applied, Block
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.memory import peak_of, room
 from numgrad.compile.passes.order import ordered
+from numgrad.compile.steps import Again, Applied, Block
 from numgrad.dtypes import int64
 from numgrad.layout import spec_of
 from numgrad.ops.update import Update, grain_of
