@@ -128,9 +128,9 @@ def _needs(step: Applied) -> list[_Need]:
     needs = []
     for index, spec in enumerate(specs):
         own = 0 if spec is None else spec.nbytes
-        is_known = isinstance(program, Program) and index < len(program.touched)
-        touched = program.touched[index] if is_known else own
-        code = program.codes.get(index) if isinstance(program, Program) else None
+        touched, code = own, None
+        if isinstance(program, Program) and index < program.address_count:
+            touched, code = program.touched[index], program.codes.get(index)
         itemsize, is_right = (1, True) if spec is None else (spec.dtype.itemsize, code in (None, spec.dtype.code))
         needs.append(_Need(touched, max(touched, own), itemsize, spec, code, is_right))
     step.plan.needs = program, list(inputs), list(outputs), needs

@@ -171,7 +171,7 @@ class Template(NamedTuple):
     patches: list[tuple[int, int, int]]
     statuses: list[int]
     inside: list[tuple[int, int]]
-    heads: list[tuple[int, int, int, int, int, int]]
+    heads: list[tuple[int, ...]]
 
 
 class Program:

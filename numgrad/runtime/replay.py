@@ -156,7 +156,7 @@ class BoundCalls:
                     patches.append((base + 8 * (at + word), operand.number, operand.offset + offset))  # type: ignore[union-attr]
                 else:
                     written.append(at + word)
-                    values.append(operand + offset)  # type: ignore[arg-type]
+                    values.append(operand + offset)  # type: ignore[operator, arg-type]
             for word in template.statuses:
                 written.append(at + word)
                 values.append(status)

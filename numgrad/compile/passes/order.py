@@ -31,7 +31,7 @@ def reorder(graph: Graph) -> None:
 def ordered(graph: Graph) -> list[Applied | Again]:
     """The steps, each that frees memory as early as it can run."""
     steps = front_first(graph.steps)
-    lives = lives_of(steps, graph.kept)
+    lives = graph.lives if steps == graph.steps else lives_of(steps, graph.kept)
     needs, followers = _dependencies(steps)
     end = len(steps)
     touched = [step.own() if isinstance(step, Applied) else () for step in steps]

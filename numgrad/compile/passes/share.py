@@ -19,7 +19,8 @@ def find_homes(graph: Graph) -> None:
     later = {block: life for block, life in every.items() if block in graph.kept}
     homes = sorted(later, key=lambda home: later[home].nbytes)
     least = max(sum([life.nbytes for life in later.values()]) // _SMALLEST_SHARE, _SMALLEST)
-    begun, largest = max([life.first for life in later.values()], default=0), homes and later[homes[-1]].nbytes
+    begun = max([life.first for life in later.values()], default=0)
+    largest = later[homes[-1]].nbytes if homes else 0
     lives = {block: life for block, life in every.items() if block not in graph.kept}
     fitting = [block for block, life in lives.items() if life.last < begun and least <= life.nbytes <= largest]
     if not fitting:
