@@ -9,7 +9,7 @@ at the fullest moment, the best of a few.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,11 +37,17 @@ def lay_out(lives: Sequence[Life]) -> Layout:
     moments = usage(lives, int(last.max(initial=-1)) + 1)
     fullest = int(moments.max(initial=0))
     spans = last - first + 1
-    crowds = np.array([moments[life.first : life.last + 1].max() for life in lives], np.int64)
     best: tuple[np.ndarray, int] | None = None
     # From the largest to the smallest; by bytes times steps; those of the fullest moments first; in the order of their lives.
-    for keys in ((-sizes,), (-sizes * spans,), (-sizes, -crowds), (-sizes, first), (-last, -sizes)):
-        offsets = _placed(np.lexsort(keys), sizes, first, last)
+    orders: tuple[Callable[[], tuple[np.ndarray, ...]], ...] = (
+        lambda: (-sizes,),
+        lambda: (-sizes * spans,),
+        lambda: (-sizes, -_crowds(lives, moments)),
+        lambda: (-sizes, first),
+        lambda: (-last, -sizes),
+    )
+    for keys in orders:
+        offsets = _placed(np.lexsort(keys()), sizes, first, last)
         nbytes = int((offsets + sizes).max(initial=0))
         if best is None or nbytes < best[1]:
             best = offsets, nbytes
@@ -49,6 +55,12 @@ def lay_out(lives: Sequence[Life]) -> Layout:
             break
     assert best is not None
     return Layout(best[0].tolist(), best[1], fullest)
+
+
+def _crowds(lives: Sequence[Life], moments: np.ndarray) -> np.ndarray:
+    """The bytes in use at the fullest moment of each life."""
+    usage = moments.tolist()
+    return np.array([max(usage[life.first : life.last + 1]) for life in lives], np.int64)
 
 
 def _placed(order: np.ndarray, sizes: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:

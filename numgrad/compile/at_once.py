@@ -19,8 +19,8 @@ from numgrad.runtime.guards import BARE, ITEM, SIZE, Guard, Guards, Words, count
 from numgrad.runtime.memory import Storage
 
 if TYPE_CHECKING:
-    from numgrad.compile.capture import Again
     from numgrad.compile.captured import Captured
+    from numgrad.compile.steps import Again
 
 _PATIENCE = 1 << 12
 _OF_TENSOR = ("_storage", "_spec", "_node", "_requires_grad", "_hooks", "_grad", "_accumulator")

@@ -13,10 +13,10 @@ import numpy as np
 
 from numgrad.compile import arena, passes
 from numgrad.compile.at_once import AtOnce, Kept, is_possible, is_worth_it
-from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.prepared import Prepared
 from numgrad.compile.recorded import Recorded
+from numgrad.compile.steps import Again, Applied, Block, Place
 from numgrad.compile.verifier import Spot, verify
 from numgrad.engine import dispatch
 from numgrad.engine.tape import TensorBase, tensor_over
@@ -104,7 +104,7 @@ class Captured:
         addresses = {b: self._arena.address + o for b, o in zip(lives, self.layout.offsets, strict=True)}
         self.begun: list[tuple[int, bytes]] = []
         self._memory: list[Any] = []
-        words: list[tuple[int, Slot]] = []
+        words: list[tuple[int, int, int]] = []
 
         def at(where: Place | None) -> Operand:
             if where is None:
@@ -133,7 +133,7 @@ class Captured:
             self._of_call.append(step)
         self.calls = BoundCalls(calls, words)
 
-    def _address(self, block: Block, at: Callable[[Place], Operand], words: list[tuple[int, Slot]]) -> int:
+    def _address(self, block: Block, at: Callable[[Place], Operand], words: list[tuple[int, int, int]]) -> int:
         """The address of a block with memory of its own."""
         if block.kind in ("held", "argument"):
             assert block.root is not None
@@ -144,12 +144,15 @@ class Captured:
         if block.kind == "begun":
             self.begun.append((address, block.initial or b""))
         table = own.view(np.int64) if block.kind == "table" else None
-        for index, other, offset in block.words:
-            where = at((other, offset))
-            if isinstance(where, Slot):
-                words.append((address + 8 * index, where))
-            else:
-                table[index] = where  # type: ignore[index]
+        if table is not None:
+            begins = {other: at((other, 0)) for other in block.inside()}
+            fixed = [
+                (k, begin + offset) for k, other, offset in block.words if (begin := begins[other]).__class__ is int
+            ]
+            for index, other, offset in block.words if len(fixed) < len(block.words) else ():
+                if (slot := begins[other]).__class__ is Slot:
+                    words.append((address + 8 * index, slot.number, slot.offset + offset))  # type: ignore[union-attr]
+            table[[index for index, _ in fixed]] = [where for _, where in fixed]
         return address
 
     # ---- guards -------------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import gc
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain as chain_of
 from typing import Any, NamedTuple
 
@@ -131,18 +132,20 @@ class Step:
             return self._capture(key, tensors, args, kwargs)
 
     def _capture(self, key: Any, tensors: list[TensorBase], args: Any, kwargs: Any) -> Any:
-        visible = Visible()
-        visible.look(self.function, getattr(self.function, "__name__", "step"))
-        objects = others(args, kwargs)
-        visible.look(objects, "an argument")
-        capture = Capture(tensors, visible, lenient=self.fallback == "eager")
-        before = surroundings(args, kwargs)
+        with _not_collected():
+            visible = Visible()
+            visible.look(self.function, getattr(self.function, "__name__", "step"))
+            objects = others(args, kwargs)
+            visible.look(objects, "an argument")
+            capture = Capture(tensors, visible, lenient=self.fallback == "eager")
+            before = surroundings(args, kwargs)
         with capture:
             result = self.function(*args, **kwargs)
         self._keys |= {id(each): each for each in objects}
         try:
             check_surroundings(before, surroundings(args, kwargs))
-            captured = self._program_of(capture, result, args, kwargs)
+            with _not_collected():
+                captured = self._program_of(capture, result, args, kwargs)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
             self._unstable.pop(key, None)
@@ -155,16 +158,6 @@ class Step:
             self._eager += 1
             self._note(key, str(error), True)
         return result
-
-    def _program_of(self, capture: Capture, result: Any, args: Any, kwargs: Any) -> Captured:
-        """The program of a capture. All objects that it makes stay, so the garbage collector would look at them in vain."""
-        collects = gc.isenabled()
-        try:
-            gc.disable()
-            return Captured(recorded_by(capture, result, args, kwargs), self.passes)
-        finally:
-            if collects:
-                gc.enable()
 
     def _note(self, key: Any, reason: str, final: bool) -> None:
         """Keep why a capture could not be kept; raise it if another one would not be kept either."""
@@ -262,6 +255,18 @@ class Step:
     def __repr__(self) -> str:
         name = getattr(self.function, "__qualname__", None) or type(self.function).__name__
         return f"<jit of {name}>"
+
+
+@contextlib.contextmanager
+def _not_collected() -> Iterator[None]:
+    """A context without the garbage collector, which would look in vain at all that a capture makes: it stays."""
+    collects = gc.isenabled()
+    try:
+        gc.disable()
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _total(notes: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from numgrad.compile import arena
-from numgrad.compile.capture import Applied
 from numgrad.compile.passes.memory import lives_of
+from numgrad.compile.steps import Applied
 from numgrad.compile.verifier import verify
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import KernelError

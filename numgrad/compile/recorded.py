@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
-from numgrad.compile.capture import Again, Applied, Block, Capture
+from numgrad.compile.capture import Capture
 from numgrad.compile.passes.memory import eager_peak
 from numgrad.compile.results import Number, Results, results_of
+from numgrad.compile.steps import Again, Applied, Block
 from numgrad.compile.visible import Visible
 from numgrad.engine.backward import _below as below
 from numgrad.engine.tape import AccumulateGrad, Edge, TensorBase, modes

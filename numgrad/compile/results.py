@@ -7,7 +7,8 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from numgrad.compile.capture import Block, Capture
+from numgrad.compile.capture import Capture
+from numgrad.compile.steps import Block
 from numgrad.engine.backward import _below
 from numgrad.engine.tape import Edge, Node, Record, TensorBase
 from numgrad.errors import CaptureError, GradError

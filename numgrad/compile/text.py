@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from numgrad.compile.capture import Again, Block
 from numgrad.compile.captured import Captured
+from numgrad.compile.steps import Again, Block
 from numgrad.layout import Spec
 from numgrad.ops.chains import Chain
 

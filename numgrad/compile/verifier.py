@@ -11,13 +11,17 @@ A program is refused if
 
 from __future__ import annotations
 
+import bisect
+import heapq
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple
 
-from numgrad.compile.capture import Again, Applied, Block
 from numgrad.compile.passes.graph import front_first, is_of_kernels
 from numgrad.compile.passes.memory import ALIGNMENT, Life, lives_of
+from numgrad.compile.steps import Again, Applied, Block
 from numgrad.errors import KernelError
+from numgrad.layout import Spec
 from numgrad.runtime.program import Program
 
 Spot = tuple[Hashable, int]  # the name of a region of memory, and bytes from its beginning
@@ -57,23 +61,30 @@ def check_layout(placed: Sequence[tuple[Life, Spot]], regions: Mapping[Hashable,
     KernelError
         The plan is wrong.
     """
-    by_region: dict[Hashable, list[tuple[int, Life]]] = {}
-    for life, (region, begin) in placed:
-        if begin % ALIGNMENT or begin < 0 or begin + life.nbytes > regions[region]:
+    by_region: dict[Hashable, list[tuple[int, int, int, int]]] = {}
+    for (nbytes, first, last), (region, begin) in placed:
+        if begin % ALIGNMENT or begin < 0 or begin + nbytes > regions[region]:
             raise KernelError(
-                f"memory plan: a block lies at {begin} to {begin + life.nbytes} of {regions[region]} bytes of {region}"
+                f"memory plan: a block lies at {begin} to {begin + nbytes} of {regions[region]} bytes of {region}"
             )
-        by_region.setdefault(region, []).append((begin, life))
+        by_region.setdefault(region, []).append((first, last, begin, begin + nbytes))
     for region, several in by_region.items():
-        several.sort(key=lambda each: each[0])
-        for position, (begin, life) in enumerate(several):
-            for other_begin, other in several[position + 1 :]:
-                if other_begin >= begin + life.nbytes:
-                    break
-                if other.first <= life.last and life.first <= other.last:
+        several.sort()
+        live: list[
+            tuple[int, int]
+        ] = []  # beginnings and ends of those that live at a step: disjoint, so in both orders
+        ending: list[tuple[int, int, int]] = []  # a heap of them, by the last steps of their lives
+        for first, last, begin, end in several:
+            while ending and ending[0][0] < first:
+                del live[bisect.bisect_left(live, heapq.heappop(ending)[1:])]
+            position = bisect.bisect_left(live, (begin, end))
+            for other_begin, other_end in live[max(position - 1, 0) : position + 1]:
+                if other_begin < end and begin < other_end:
                     raise KernelError(
                         f"memory plan: two blocks at {begin} and {other_begin} of {region} live at the same time in the same memory"
                     )
+            live.insert(position, (begin, end))
+            heapq.heappush(ending, (last, begin, end))
 
 
 def _check_order(steps: _Steps) -> None:
@@ -83,31 +94,58 @@ def _check_order(steps: _Steps) -> None:
         if isinstance(step, Again):
             continue
         for block in (*step.reads, *step.changes):
-            if block.kind == "made" and block not in written:
+            if block not in written and block.kind == "made":
                 raise KernelError(f"program: step {number}, {step.op.name}, reads {_name(block)} before it is written")
         for block in step.makes:
             if block in written:
                 raise KernelError(f"program: step {number}, {step.op.name}, makes {_name(block)} again")
             written.add(block)
-        known = {*step.reads, *step.makes, *step.changes}
-        for block in step.blocks():
-            if block.kind == "made" and block not in known and block not in written:
+        for block in step.own():
+            if block not in written:
                 raise KernelError(f"program: step {number}, {step.op.name}, touches {_name(block)}, which nobody made")
+
+
+class _Need(NamedTuple):
+    """What the launches of a plan need of an operand: bytes that they touch, bytes that it has, and its itemsize."""
+
+    touched: int
+    nbytes: int
+    itemsize: int
+    spec: Spec | None
+    code: str | None  # as what dtype kernels take it
+    is_right: bool
+
+
+def _needs(step: Applied) -> list[_Need]:
+    """What a step needs of each operand, which follows from its plan and the specs."""
+    inputs, outputs = step.specs
+    known = step.plan.needs
+    program = step.program
+    if known is not None and known[0] is program and known[1] == inputs and known[2] == outputs:
+        return known[3]  # type: ignore[no-any-return]
+    results = iter(outputs)
+    specs = [*inputs, *[next(results, None) if nbytes is None else None for nbytes in step.plan.allocations]]
+    needs = []
+    for index, spec in enumerate(specs):
+        own = 0 if spec is None else spec.nbytes
+        touched, code = own, None
+        if isinstance(program, Program) and index < program.address_count:
+            touched, code = program.touched[index], program.codes.get(index)
+        itemsize, is_right = (1, True) if spec is None else (spec.dtype.itemsize, code in (None, spec.dtype.code))
+        needs.append(_Need(touched, max(touched, own), itemsize, spec, code, is_right))
+    step.plan.needs = program, list(inputs), list(outputs), needs
+    return needs
 
 
 def _check_operands(number: int, step: Applied) -> None:
     """What the launches touch lies inside of the blocks, and is of the operands' dtypes."""
-    inputs, outputs = step.specs
-    specs = [*inputs]
-    results = iter(outputs)
-    specs += [next(results, None) if nbytes is None else None for nbytes in step.plan.allocations]
-    if len(specs) != len(step.places):
+    needs = _needs(step)
+    if len(needs) != len(step.places):
         raise KernelError(
-            f"program: step {number}, {step.op.name}, has {len(step.places)} operands, expected {len(specs)}"
+            f"program: step {number}, {step.op.name}, has {len(step.places)} operands, expected {len(needs)}"
         )
-    program = step.program
-    for index, (where, spec) in enumerate(zip(step.places, specs, strict=True)):
-        touched = program.touched[index] if isinstance(program, Program) else 0 if spec is None else spec.nbytes
+    for index, (where, need) in enumerate(zip(step.places, needs, strict=True)):
+        touched, nbytes, itemsize, spec, code, is_right = need
         if where is None:
             if touched:
                 raise KernelError(
@@ -115,14 +153,12 @@ def _check_operands(number: int, step: Applied) -> None:
                 )
             continue
         block, offset = where
-        end = offset + max(touched, 0 if spec is None else spec.extent * spec.dtype.itemsize)
-        if offset < 0 or end > block.nbytes:
+        if offset < 0 or offset + nbytes > block.nbytes:
             raise KernelError(
-                f"program: step {number}, {step.op.name}, touches bytes {offset} to {end} of {_name(block)}, which has "
-                f"{block.nbytes}"
+                f"program: step {number}, {step.op.name}, touches bytes {offset} to {offset + nbytes} of {_name(block)}, which "
+                f"has {block.nbytes}"
             )
-        code = program.codes.get(index) if isinstance(program, Program) else None
-        if spec is not None and (offset % spec.dtype.itemsize or code not in (None, spec.dtype.code)):
+        if offset % itemsize or not is_right:
             raise KernelError(f"program: step {number}, {step.op.name}, takes operand {index}, {spec}, for {code}")
 
 

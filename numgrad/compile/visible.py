@@ -44,6 +44,11 @@ _MOST_OBJECTS = 20_000
 _MOST_BYTES = 1 << 16  # of an array whose values are compared
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _SEQUENCES = (list, tuple, set, frozenset, deque)
+_CONTAINERS = (dict, *_SEQUENCES)
+_PLAIN_CLASSES = frozenset(_PLAIN)
+# The way to an object, of which a text is made when a message needs it: a text, or the way to what holds the object, the key or the
+# name of the attribute, and whether it is an item.
+_Path = str | tuple[Any, Any, bool]
 _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
 # Methods that run when an object is made, and no later.
 _MAKING = frozenset(
@@ -99,13 +104,13 @@ class Visible:
     def __init__(self) -> None:
         self.tensors: dict[int, TensorBase] = {}
         self.named: list[tuple[Any, str]] = []  # modules and optimizers, with their paths
-        self._memory: list[tuple[TensorBase, int, Spec, bool, Any, str]] = []  # of the tensors
+        self._memory: list[tuple[TensorBase, int, Spec, bool, Any, _Path]] = []  # of the tensors
         self._seen: dict[int, Any] = {}
         self._attributes: set[str] = set()
         self._named: dict[int, set[str]] = {}  # by the id of an object, those that were looked up
         self._waiting: list[tuple[Any, str]] = []  # objects of the user's classes, for more names of attributes
         self._containers: list[Any] = []
-        self._paths: list[str] = []
+        self._paths: list[_Path] = []
         self._lengths: list[int] = []
         self._items: list[tuple[Any, ...]] = []
         self._keys: list[tuple[Any, ...]] = []
@@ -118,31 +123,34 @@ class Visible:
 
     def look(self, value: Any, path: str) -> None:
         """Add all that can be seen from an object; ``path`` is its name in messages."""
-        stack = [(value, path)]
+        stack: list[tuple[Any, _Path]] = [(value, path)]
         while True:
             while stack:
-                value, path = stack.pop()
-                stack += self._into(value, path)
+                value, where = stack.pop()
+                if value.__class__ not in _PLAIN_CLASSES and id(value) not in self._seen:
+                    stack += self._into(value, where)
             before, waiting, self._waiting = len(self._attributes), self._waiting, []
             for value, path in waiting:
                 stack += self._attributes_of(value, path)
             if not stack and before == len(self._attributes):
                 return
 
-    def _into(self, value: Any, path: str) -> Iterable[tuple[Any, str]]:
-        """Note an object; what is to be looked at next."""
-        if isinstance(value, _PLAIN) or id(value) in self._seen or len(self._seen) > _MOST_OBJECTS:
+    def _into(self, value: Any, way: _Path) -> Iterable[tuple[Any, _Path]]:
+        """Note an object that was not seen; what is to be looked at next."""
+        if isinstance(value, _PLAIN) or len(self._seen) > _MOST_OBJECTS:
             return ()
         self._seen[id(value)] = value
         if isinstance(value, TensorBase):
             self.tensors[id(value)] = value
-            self._memory.append((value, value._address, value._spec, value._requires_grad, value._hooks, path))
-            self._hooks_of(value, path)
+            self._memory.append((value, value._address, value._spec, value._requires_grad, value._hooks, way))
+            if value._hooks is not None:
+                self._hooks_of(value, _text(way))
             if getattr(value, "__dict__", None):
-                self._waiting.append((value, path))
+                self._waiting.append((value, _text(way)))
             return ()
-        if isinstance(value, (dict, *_SEQUENCES)):
-            return self._container(value, path)
+        if isinstance(value, _CONTAINERS):
+            return self._container(value, way)
+        path = _text(way)
         if isinstance(value, types.FunctionType):
             is_opaque = not is_foreign(value) or "_replay_opaque" in vars(value)
             return () if is_opaque else self._function(value, path)
@@ -159,16 +167,16 @@ class Visible:
             return [(value.func, path), (value.args, path), (value.keywords, path)]
         return self._object(value, path)
 
-    def _container(self, value: Any, path: str) -> Iterable[tuple[Any, str]]:
+    def _container(self, value: Any, path: _Path) -> Iterable[tuple[Any, _Path]]:
         if not isinstance(value, (tuple, frozenset)):
             self._watch(value, path)
         if len(value) > _MOST_ITEMS:
             return ()
         if isinstance(value, dict):
-            return [(each, f"{path}[{key!r}]" if isinstance(key, _PLAIN) else path) for key, each in value.items()]
-        return [(each, f"{path}[{index}]") for index, each in enumerate(value)]
+            return [(each, (path, key, True)) for key, each in value.items()]
+        return [(each, (path, index, True)) for index, each in enumerate(value)]
 
-    def _watch(self, container: Any, path: str) -> None:
+    def _watch(self, container: Any, path: _Path) -> None:
         self._containers.append(container)
         self._lengths.append(len(container))
         self._paths.append(path)
@@ -183,15 +191,12 @@ class Visible:
     def paths(self) -> Iterable[tuple[TensorBase, str]]:
         """The tensors with their names: of those that a function names itself this name, of others the path to them."""
         named = {id(value): path.removeprefix("the global ") for (*_, value), path in self._singles}
-        return [(tensor, min(path, named.get(id(tensor), path), key=len)) for tensor, *_, path in self._memory]
+        paths = [(tensor, _text(way)) for tensor, *_, way in self._memory]
+        return [(tensor, min(path, named.get(id(tensor), path), key=len)) for tensor, path in paths]
 
     def _hooks_of(self, tensor: TensorBase, path: str) -> None:
         hooks = tensor._hooks
-        for table in (
-            ()
-            if hooks is None
-            else (*hooks.tensor.values(), hooks.tensor, hooks.before, hooks.after, hooks.accumulated)
-        ):
+        for table in (*hooks.tensor.values(), hooks.tensor, hooks.before, hooks.after, hooks.accumulated):
             self.count(table, f"the hooks of {path}")
 
     def _single(self, kind: int, thing: Any, key: Any, path: str) -> Any:
@@ -235,7 +240,7 @@ class Visible:
             return ()
         return [(value, name)]
 
-    def _object(self, value: Any, path: str) -> Iterable[tuple[Any, str]]:
+    def _object(self, value: Any, path: str) -> Iterable[tuple[Any, _Path]]:
         cls = type(value)
         if getattr(cls, "_replay_opaque", False) or isinstance(value, types.ModuleType):
             return ()
@@ -254,23 +259,24 @@ class Visible:
             self._waiting.append((value, path))
         return [(value.__wrapped__, path)] if attributes and "__wrapped__" in attributes else ()
 
-    def _module(self, module: Any, path: str) -> Iterable[tuple[Any, str]]:
+    def _module(self, module: Any, path: str) -> Iterable[tuple[Any, _Path]]:
         """A module: its tables, its numbers, and what else the code names."""
-        attributes, inside = module.__dict__, []
+        attributes = module.__dict__
+        inside: list[tuple[Any, _Path]] = []
         for table in type(module)._replay_tables:
             if id(table) not in self._seen:
                 self._seen[id(table)] = table
                 self.count(table, "the hooks of all modules")
         if not is_foreign(type(module)):
-            self._watch(attributes, f"{path}.")
+            self._watch(attributes, (path, "", False))
             skipped = type(module)._replay_skips
-            return [(each, _joined(path, name)) for name, each in attributes.items() if name not in skipped]
+            return [(each, (path, name, False)) for name, each in attributes.items() if name not in skipped]
         for name, each in list(attributes.items()):
             if name in type(module)._replay_skips:
                 continue
             if name.startswith("_") or isinstance(each, (*_PLAIN, TensorBase)):
                 self._item(attributes, name, f"{path}.{name}")
-                inside.append((each, _joined(path, name)))
+                inside.append((each, (path, name, False)))
         self._waiting.append((module, path))
         return inside
 
@@ -371,10 +377,12 @@ class Visible:
         """The first thing that is not what it was, and how; None if everything is."""
         for guard, path in self._singles:
             now, value = guard.now(), guard.value
-            if not same(now, value):
+            if now is not value and not same(now, value):
                 return f"{path} was {_short(value)} and is {_short(now)}"
-        for container, path, items, keys in zip(self._containers, self._paths, self._items, self._keys, strict=True):
-            now = tuple(container.values()) if isinstance(container, dict) else tuple(container)
+        for container, way, items, keys in zip(self._containers, self._paths, self._items, self._keys, strict=True):
+            if _is_made_of(container, keys, items):
+                continue
+            now, path = tuple(container.values() if isinstance(container, dict) else container), _text(way)
             if len(now) != len(items):
                 return f"{path.rstrip('.')} had {len(items)} items and has {len(now)}"
             for one, other in zip(keys, container if keys else (), strict=True):
@@ -388,13 +396,13 @@ class Visible:
         for container, length, path in self._counted:
             if len(container) != length:
                 return f"{path} were {length} and are {len(container)}"
-        for tensor, address, spec, requires_grad, hooks, path in self._memory:
+        for tensor, address, spec, requires_grad, hooks, way in self._memory:
             if tensor._address != address or tensor._spec is not spec:
-                return f"{path} has other memory or another layout"
+                return f"{_text(way)} has other memory or another layout"
             if tensor._requires_grad is not requires_grad:
-                return f"requires_grad of {path} was {requires_grad}"
+                return f"requires_grad of {_text(way)} was {requires_grad}"
             if tensor._hooks is not hooks:
-                return f"hooks of {path} have changed"
+                return f"hooks of {_text(way)} have changed"
         return self.array_difference()
 
 
@@ -425,8 +433,14 @@ def _state_of(generator: Any) -> str:
     return repr(generator.getstate() if isinstance(generator, random.Random) else generator.get_state())
 
 
-def _joined(path: str, name: str) -> str:
-    return path if name in ("_parameters", "_buffers", "_modules") else f"{path}.{name}"
+def _text(way: _Path) -> str:
+    """A way to an object as messages have it."""
+    if isinstance(way, str):
+        return way
+    path, key, is_item = _text(way[0]), way[1], way[2]
+    if is_item:
+        return f"{path}[{key!r}]" if isinstance(key, _PLAIN) else path
+    return path if key in ("_parameters", "_buffers", "_modules") else f"{path}.{key}"
 
 
 def _short(value: Any) -> str:

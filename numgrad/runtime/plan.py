@@ -304,6 +304,8 @@ class Plan:
         The launches, or the call of the host; None for an op that only makes views.
     records
         The engine's records for this signature: what nodes share, by the pattern of needed gradients, as bits.
+    needs
+        What the verifier of programs found its launches to need of each operand, if it was asked.
     moves
         Of a view that may begin elsewhere, for each dimension how many beginnings there are, and their stride.
     weight
@@ -320,6 +322,7 @@ class Plan:
         "changed",
         "fast",
         "moves",
+        "needs",
         "outputs",
         "program",
         "records",
@@ -343,6 +346,7 @@ class Plan:
         self.changed = tuple(builder.changed)
         self.moves = builder.moves
         self.records: dict[int, Any] = {}
+        self.needs: Any = None
         self.fast: int | None = None
         self._fast_words: Any = None
 

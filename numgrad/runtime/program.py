@@ -20,12 +20,13 @@ behind the pair's own.
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import struct
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -159,6 +160,20 @@ def _scalar_word(name: str, type_name: str, value: Any) -> int:
     return word
 
 
+class Template(NamedTuple):
+    """A program's frame, with room for a table of its addresses if it needs one, and the words of it that a copy has written.
+
+    ``patches`` are word, number of an address, and bytes to add; ``statuses`` hold the address of the status; ``inside`` are
+    word, and the word of the frame whose address it holds; ``heads`` are entry, first word, work, grain, workers, is the last.
+    """
+
+    frame: np.ndarray
+    patches: list[tuple[int, int, int]]
+    statuses: list[int]
+    inside: list[tuple[int, int]]
+    heads: list[tuple[int, ...]]
+
+
 class Program:
     """Launches laid out for compiled code (see the module's text); made once per signature, run many times."""
 
@@ -198,8 +213,9 @@ class Program:
             launch.work > launch.grain or any(part.kernel.forks for part in launch.parts) for launch in launches
         )
         self.has_table = address_count > _MOST_ADDRESSES
-        release = sum(launch.cost for launch in launches) > GIL_COST
-        header = [len(self.launches), len(patches) // PATCH_WORDS, len(frame), int(release), first_patch, first_frame]
+        self.cost: int = sum(launch.cost for launch in launches)
+        release = int(self.cost > GIL_COST)
+        header = [len(self.launches), len(patches) // PATCH_WORDS, len(frame), release, first_patch, first_frame]
         self.words = np.array(header + heads + patches + frame, np.int64)
         self.address: int = self.words.ctypes.data
         if self.stepped:
@@ -237,44 +253,46 @@ class Program:
         """Names of the kernels, one text for each launch; a pair has both in one."""
         return ["+".join(part.kernel.name for part in launch.parts) for launch in self.launches]
 
-    def bound_launches(
-        self, addresses: Sequence[int], status: int, places: list[tuple[int, int, int]] | None = None
-    ) -> list[tuple[int, np.ndarray, int, int, int]]:
+    @functools.cached_property
+    def template(self) -> Template:
+        """How a copy of the frame is bound for a replay."""
+        if self.stepped:  # a replay is machine code
+            return Program(self.launches, self.address_count, stepped=False).template
+        count, patch_count, frame_words, _, first_patch, first_frame = self.words[:HEADER_WORDS].tolist()
+        frame = self.words[first_frame : first_frame + frame_words]
+        heads = self.words[HEADER_WORDS:first_patch].reshape(count, LAUNCH_WORDS).tolist()
+        patches = self.words[first_patch:first_frame].reshape(patch_count, PATCH_WORDS).tolist()
+        to_table = [word for word, index, _ in patches if index == TABLE_ADDRESS]
+        bound = [(word, index, offset) for word, index, offset in patches if index >= 0]
+        if to_table:
+            frame = np.concatenate((frame, np.zeros(self.address_count, np.int64)))
+            bound += [(frame_words + index, index, 0) for index in range(self.address_count)]
+        return Template(
+            frame,
+            bound,
+            [head[1] for head in heads] + [word for word, index, _ in patches if index == STATUS_ADDRESS],
+            [(word, frame_words) for word in to_table],
+            [(*head, int(number == count - 1)) for number, head in enumerate(heads)],
+        )
+
+    def bound_launches(self, addresses: Sequence[int], status: int) -> list[tuple[int, np.ndarray, int, int, int]]:
         """(entry, slots, work, grain, workers) of each launch, with the addresses written into its slots, for a replay.
 
-        They are valid as long as the program, which holds the constants. Where an address was written is appended to ``places``:
-        the word's own address, the number of the address, the bytes that were added.
+        They are valid as long as the program, which holds the constants.
         """
-        if self.stepped:  # a replay is machine code
-            return Program(self.launches, self.address_count, stepped=False).bound_launches(addresses, status, places)
-        count, patch_count, frame_words, _, first_patch, first_frame = self.words[:HEADER_WORDS].tolist()
-        frame = self.words[first_frame : first_frame + frame_words].copy()
-        tables: list[int] = []  # words that hold the address of the table, which lies behind the launch's slots
-        patched: list[tuple[int, int, int]] = []
-        for patch in range(first_patch, first_patch + PATCH_WORDS * patch_count, PATCH_WORDS):
-            word, index, offset = self.words[patch : patch + PATCH_WORDS].tolist()
-            if index == TABLE_ADDRESS:
-                tables.append(word)
-            elif index == STATUS_ADDRESS:
-                frame[word] = status
-            else:
-                frame[word] = addresses[index] + offset
-                patched.append((word, index, offset))
-        heads = self.words[HEADER_WORDS:first_patch].reshape(count, LAUNCH_WORDS).tolist()
-        for head in heads:
-            frame[head[1]] = status
-        ends = [head[1] for head in heads[1:]] + [frame_words]
-        bound = []
-        for (entry, begin, work, grain, workers), end in zip(heads, ends, strict=True):
-            inside = [word - begin for word in tables if begin <= word < end]
-            slots = np.concatenate((frame[begin:end], np.array(addresses if inside else (), np.int64)))
-            first: int = slots.ctypes.data
-            slots[inside] = first + 8 * (end - begin)
-            bound.append((entry, slots, work, grain, workers))
-            if places is not None:
-                places += [(first + 8 * (w - begin), index, add) for w, index, add in patched if begin <= w < end]
-                places += [(first + 8 * (end - begin + k), k, 0) for k in range(len(addresses) if inside else 0)]
-        return bound
+        template = self.template
+        memory = template.frame.copy()
+        base: int = memory.ctypes.data
+        memory[template.statuses] = status
+        for word, goal in template.inside:
+            memory[word] = base + 8 * goal
+        for word, index, offset in template.patches:
+            memory[word] = addresses[index] + offset
+        ends = [*[begin for _, begin, *_ in template.heads[1:]], len(memory)]
+        return [
+            (entry, memory[begin:end], work, grain, workers)
+            for (entry, begin, work, grain, workers, _), end in zip(template.heads, ends, strict=True)
+        ]
 
 
 @native(4)

@@ -112,38 +112,62 @@ class BoundCalls:
     def __init__(
         self,
         calls: Sequence[tuple[Program | HostCall | Callable[[], Any], Sequence[Operand]]],
-        words: Sequence[tuple[int, Slot]] = (),
+        words: Sequence[tuple[int, int, int]] = (),
     ) -> None:
         self._alive: list[Any] = [calls]
         self._words = np.zeros(4, np.int64)
         self.address: int = self._words.ctypes.data
-        rows: list[tuple[int, ...]] = []
-        patches = [(word, *slot) for word, slot in words]
         self._call_of_row: list[int] = []
         # Between the rows: (number of the call, the first row after it, the call and its operands).
         self._between: list[tuple[int, int, Any, Sequence[Operand]]] = []
         self.splits = False
         self.cost = 0  # of all launches, in elementary operations
+        programs: list[tuple[int, Program, Sequence[Operand]]] = []
         for number, (call, operands) in enumerate(calls):
             if not isinstance(call, Program):
-                self._between.append((number, len(rows), call, operands))
+                self._between.append((number, len(self._call_of_row), call, operands))
                 continue
             self.splits |= call.splits
-            self.cost += sum(launch.cost for launch in call.launches)
-            places: list[tuple[int, int, int]] = []
-            fixed = [0 if isinstance(operand, Slot) else operand for operand in operands]
-            bound = call.bound_launches(fixed, self.address + 8 * STATUS, places)
-            for position, (entry, slots, *others) in enumerate(bound):
-                rows.append((entry, slots.ctypes.data, *others, int(position == len(bound) - 1)))
-                self._alive.append(slots)
-                self._call_of_row.append(number)
-            for word, index, offset in places:
-                operand = operands[index]
-                if isinstance(operand, Slot):
-                    patches.append((word, operand.number, operand.offset + offset))
-        self._rows = np.array(rows, np.int64).reshape(-1, ROW_WORDS)
+            self.cost += call.cost
+            programs.append((number, call, operands))
+            self._call_of_row += [number] * len(call.launches)
+        patches = list(words)
+        self._rows = self._bound(programs, patches)
         self._patches = np.array(patches, np.int64).reshape(-1, PATCH_WORDS)
         self._words[:] = self._rows.ctypes.data, self._patches.ctypes.data, len(patches), 0
+
+    def _bound(
+        self, programs: Sequence[tuple[int, Program, Sequence[Operand]]], patches: list[tuple[int, int, int]]
+    ) -> np.ndarray:
+        """The rows of programs, whose frames are laid into one array; words that hold addresses of slots become patches."""
+        frames = [program.template.frame for _, program, _ in programs]
+        memory = np.concatenate([*frames, np.zeros(0, np.int64)])
+        self._alive.append(memory)
+        base: int = memory.ctypes.data
+        rows: list[tuple[int, ...]] = []
+        written: list[int] = []
+        values: list[int] = []
+        status, at = self.address + 8 * STATUS, 0
+        for (_, program, operands), frame in zip(programs, frames, strict=True):
+            template = program.template
+            for word, index, offset in template.patches:
+                operand = operands[index]
+                if operand.__class__ is Slot:
+                    patches.append((base + 8 * (at + word), operand.number, operand.offset + offset))  # type: ignore[union-attr]
+                else:
+                    written.append(at + word)
+                    values.append(operand + offset)  # type: ignore[operator, arg-type]
+            for word in template.statuses:
+                written.append(at + word)
+                values.append(status)
+            for word, goal in template.inside:
+                written.append(at + word)
+                values.append(base + 8 * (at + goal))
+            for entry, begin, work, grain, workers, ends in template.heads:
+                rows.append((entry, base + 8 * (at + begin), work, grain, workers, ends))
+            at += len(frame)
+        memory[written] = values
+        return np.array(rows, np.int64).reshape(-1, ROW_WORDS)
 
     def __len__(self) -> int:
         """The number of launches."""

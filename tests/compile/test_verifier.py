@@ -10,8 +10,8 @@ import pytest
 
 import numgrad as ng
 from numgrad.compile import arena, verifier
-from numgrad.compile.capture import Again, Applied, Block
 from numgrad.compile.passes.memory import lives_of
+from numgrad.compile.steps import Again, Applied, Block
 from numgrad.errors import KernelError
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from numgrad.compile.capture import Again, Applied
 from numgrad.compile.passes.graph import Graph
+from numgrad.compile.steps import Again, Applied
 from numgrad.runtime.program import Program
 
 

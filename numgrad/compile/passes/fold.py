@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from numgrad.compile.capture import Applied, Block, Place
 from numgrad.compile.passes.graph import Graph, is_whole
+from numgrad.compile.steps import Applied, Block, Place
 from numgrad.engine.constants import constant
 from numgrad.errors import CaptureError
 from numgrad.layout import Spec, spec_of

@@ -11,8 +11,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from numgrad.compile.capture import Applied, Block, Place
 from numgrad.compile.passes.graph import Graph, has_effects
+from numgrad.compile.steps import Applied, Block, Place
 from numgrad.ops.update import Update
 from numgrad.runtime import memory
 from numgrad.runtime.program import Array, Launch, Pair, Program

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.compiling import Compiling
 from numgrad.compile.passes.graph import Graph, has_effects
+from numgrad.compile.steps import Again, Applied, Block, Place
 from numgrad.layout import Spec
 from numgrad.ops.chains import Link, chain
 from numgrad.registry import Op

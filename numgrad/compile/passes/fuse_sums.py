@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numgrad.compile.capture import Applied
 from numgrad.compile.passes.compiling import Compiling
 from numgrad.compile.passes.fuse import applied_to, dtypes_of, formula_of, inputs_of, results_of
 from numgrad.compile.passes.graph import Graph, has_effects
+from numgrad.compile.steps import Applied
 from numgrad.ops.chains import Chain, Fold, Link, chain
 
 ENOUGH = 1 << 12  # elements; a sum of fewer takes no time

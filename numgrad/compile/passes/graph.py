@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.memory import Life, floor_of, lives_of, peak
+from numgrad.compile.steps import Again, Applied, Block, Place
 from numgrad.layout import Spec
 from numgrad.registry import Op
 from numgrad.runtime.plan import Plan

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numgrad.compile.capture import Again, Applied, Block
+from numgrad.compile.steps import Again, Applied, Block
 
 ALIGNMENT = 64
 

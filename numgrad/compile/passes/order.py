@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import heapq
 
-from numgrad.compile.capture import Again, Applied, Block
 from numgrad.compile.passes.graph import Graph, front_first, has_effects, is_of_kernels
 from numgrad.compile.passes.memory import lives_of, peak_of, room
+from numgrad.compile.steps import Again, Applied, Block
 
 _SMALLEST_PEAK = 1 << 16  # bytes; below it, looking is not worth the time
 
@@ -31,7 +31,7 @@ def reorder(graph: Graph) -> None:
 def ordered(graph: Graph) -> list[Applied | Again]:
     """The steps, each that frees memory as early as it can run."""
     steps = front_first(graph.steps)
-    lives = lives_of(steps, graph.kept)
+    lives = graph.lives if steps == graph.steps else lives_of(steps, graph.kept)
     needs, followers = _dependencies(steps)
     end = len(steps)
     touched = [step.own() if isinstance(step, Applied) else () for step in steps]

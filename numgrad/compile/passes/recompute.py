@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph, is_of_kernels
 from numgrad.compile.passes.memory import peak_of, room, usage
+from numgrad.compile.steps import Again, Applied, Block, Place
 from numgrad.layout import Spec
 from numgrad.runtime.plan import Plan
 from numgrad.runtime.program import Array, Launch, Pair, Program
@@ -39,6 +39,8 @@ def make_again(graph: Graph) -> None:
     before = peak = graph.peak()
     if before < _SMALLEST_PEAK or graph.floor() >= before - before * _SMALLEST_SHARE:
         return
+    if not _may_gain(graph):
+        return
     work = _Work(graph)
     while (plan := work.best()) is not None:
         steps = work.with_plan(plan)
@@ -51,6 +53,20 @@ def make_again(graph: Graph) -> None:
     if peak < before - before * _SMALLEST_SHARE:
         graph.note("recompute", ops=len(work.steps) - len(graph.steps), bytes=before - peak)
         graph.steps = work.steps
+
+
+def _may_gain(graph: Graph) -> bool:
+    """Whether an op that may run again has results worth it that only wait at the fullest moment: what `_Work.best` needs."""
+    lives = graph.lives
+    moments = usage(lives.values(), len(graph.steps))
+    moment = int(moments.argmax())
+    least = int(moments[moment] * _SMALLEST_SHARE)
+    for step in graph.steps[:moment]:
+        if isinstance(step, Applied) and step.op.cheap_launches is not None:
+            waiting = [room(each.nbytes) for each in step.makes if each in lives and lives[each].last > moment]
+            if waiting and sum(waiting) >= least and launches_again(step) is not None:
+                return True
+    return False
 
 
 class _Work:

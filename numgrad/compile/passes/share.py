@@ -6,9 +6,9 @@ gradient may lie in its memory. This runs after all passes that change steps.
 
 from __future__ import annotations
 
-from numgrad.compile.capture import Block
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.memory import Life, room, usage
+from numgrad.compile.steps import Block
 
 _SMALLEST, _SMALLEST_SHARE = 1 << 12, 1 << 10  # bytes, and share of the gradients, that are worth an address to write
 
@@ -19,11 +19,10 @@ def find_homes(graph: Graph) -> None:
     later = {block: life for block, life in every.items() if block in graph.kept}
     homes = sorted(later, key=lambda home: later[home].nbytes)
     least = max(sum([life.nbytes for life in later.values()]) // _SMALLEST_SHARE, _SMALLEST)
-    begun, largest = max([life.first for life in later.values()], default=0), homes and later[homes[-1]].nbytes
+    begun = max([life.first for life in later.values()], default=0)
+    largest = later[homes[-1]].nbytes if homes else 0
     lives = {block: life for block, life in every.items() if block not in graph.kept}
-    fitting = [
-        block for block, life in lives.items() if life.last < begun and least <= life.nbytes <= largest
-    ]
+    fitting = [block for block, life in lives.items() if life.last < begun and least <= life.nbytes <= largest]
     if not fitting:
         return
     placed: dict[Block, list[tuple[int, int, Life]]] = {home: [] for home in homes}

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from numgrad.compile.capture import Again, Applied, Block
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.passes.memory import peak_of, room
 from numgrad.compile.passes.order import ordered
+from numgrad.compile.steps import Again, Applied, Block
 from numgrad.dtypes import int64
 from numgrad.layout import spec_of
 from numgrad.ops.update import Update, grain_of
@@ -23,12 +23,12 @@ _PARTS = 16
 
 def split_updates(graph: Graph) -> None:
     """Split steps of optimizers over gradients that nobody keeps, if that lowers the bytes in use at the fullest moment."""
-    if not any(map(_may_split, graph.steps)):
+    if not any(_may_split(graph, step) for step in graph.steps):
         return
     writers = graph.writers()
     steps: list[Applied | Again] = []
     for number, step in enumerate(graph.steps):
-        groups = _groups(graph, step, number, writers) if _may_split(step) else []
+        groups = _groups(graph, step, number, writers) if _may_split(graph, step) else []
         if len(groups) > 1:
             steps += [_part(graph, step, rows) for rows in groups]  # type: ignore[arg-type]
         else:
@@ -42,10 +42,10 @@ def split_updates(graph: Graph) -> None:
         graph.steps = steps
 
 
-def _may_split(step: Applied | Again) -> bool:
+def _may_split(graph: Graph, step: Applied | Again) -> bool:
     if not (isinstance(step, Applied) and isinstance(step.op, Update)):
         return False
-    if sum([room(block.nbytes) for block in step.own()]) < _SMALLEST:
+    if sum([room(block.nbytes) for block in step.own() if block not in graph.kept]) < _SMALLEST:
         return False
     tables = [where[0] for where in step.places[:2] if where is not None]
     return all(block.kind == "table" for block in tables)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numgrad.compile.capture import Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
 from numgrad.compile.recorded import Gradient, Recorded
 from numgrad.compile.results import Described, Listed, Mapped, Number, Results
@@ -28,6 +27,7 @@ from numgrad.compile.saved.values import (
     size,
     truth,
 )
+from numgrad.compile.steps import Applied, Block, Place
 from numgrad.engine.tape import TensorBase, tensor_over
 from numgrad.errors import KernelError, ProofError
 from numgrad.layout import Spec, spec_of

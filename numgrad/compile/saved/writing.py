@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.compile.capture import Again, Applied, Block, Place, renew
+from numgrad.compile.capture import renew
 from numgrad.compile.captured import Captured
 from numgrad.compile.recorded import Gradient, Recorded
 from numgrad.compile.results import Described, Listed, Mapped, Number
 from numgrad.compile.saved.values import UnsavableError, encoded, encoded_spec, name_of
+from numgrad.compile.steps import Again, Applied, Block, Place
 from numgrad.engine.tape import TensorBase, tensor_over
 from numgrad.layout import Spec, spec_of
 from numgrad.ops.update import Update
