@@ -353,3 +353,27 @@ def test_a_leaf_that_only_the_graph_of_a_result_holds_is_no_secret() -> None:
         expected = bits([step(x), weight.grad])
         assert bits([replayed(x), weight.grad]) == expected
     assert ng.jit.stats(replayed).replays == 3
+
+
+@pytest.mark.parametrize("drops", [True, False])
+def test_a_gradient_that_is_given_to_a_frozen_parameter_is_seen(drops: bool) -> None:
+    def run(wrap: Callable[..., Any]) -> list[Any]:
+        free, frozen = ng.ones(3, requires_grad=True), ng.ones(3)
+        optimizer = ng.optim.SGD([free, frozen], lr=0.5)
+
+        def step(x: ng.Tensor) -> None:
+            if drops:
+                optimizer.zero_grad()
+            (free * frozen * x).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        wrapped, seen = wrap(step), []
+        for number in range(2 * WARM):
+            if number in (WARM, WARM + 2):
+                frozen.grad = ng.full((3,), 2.0)
+            wrapped(ng.ones(3))
+            seen.append([bits(free), bits(frozen), frozen.grad is None])
+        return seen
+
+    assert run(ng.jit) == run(lambda step: step)
