@@ -303,6 +303,18 @@ def test_what_no_code_names_may_change() -> None:
         assert step(ng.ones(2)).tolist() == [2.0, 2.0]
     assert ng.jit.stats(step)[:2] == (1, 4)
 
+    class Layer(nn.Module):
+        def forward(self, x: ng.Tensor) -> ng.Tensor:
+            return x * 2
+
+    layer: Any = Layer().eval()
+    layer.history, replayed = [], ng.jit(layer)
+    for number in range(5):
+        layer.history = [*layer.history, number]
+        layer.history.append(number)
+        assert replayed(ng.ones(2)).tolist() == [2.0, 2.0]
+    assert ng.jit.stats(replayed)[:2] == (1, 4)
+
 
 def doubles(*_: Any) -> None:
     """A hook of the user's."""
