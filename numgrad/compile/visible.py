@@ -183,6 +183,8 @@ class Visible:
     def _container(self, value: Any, path: str) -> Iterable[tuple[Any, str]]:
         if not isinstance(value, (tuple, frozenset)):
             self._watch(value, path)
+        if getattr(value, "__dict__", None):
+            self._waiting.append((value, path))
         if len(value) > _MOST_ITEMS:
             return ()
         if isinstance(value, dict):
