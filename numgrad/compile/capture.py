@@ -83,7 +83,7 @@ class Applied:
     The places are those of the inputs, then those of what the plan allocates, as ``plan.allocations`` lists it.
     """
 
-    __slots__ = ("changes", "line", "makes", "op", "params", "places", "plan", "reads", "specs")
+    __slots__ = ("_blocks", "_own", "_places", "changes", "line", "makes", "op", "params", "plan", "reads", "specs")
 
     def __init__(self, op: Op, params: Any, plan: Plan, places: list[Place | None], line: str) -> None:
         self.op, self.params, self.plan, self.places, self.line = op, params, plan, places, line
@@ -98,13 +98,34 @@ class Applied:
         assert self.plan.program is not None
         return self.plan.program
 
-    def blocks(self) -> Iterable[Block]:
-        """All blocks whose memory the launches touch."""
-        for where in self.places:
-            if where is not None:
-                yield where[0]
-                if where[0].words:
-                    yield from where[0].inside()
+    @property
+    def places(self) -> list[Place | None]:
+        """Where each operand lies; the list is not changed any more once `blocks` or `own` was asked for."""
+        return self._places
+
+    @places.setter
+    def places(self, places: list[Place | None]) -> None:
+        self._places = places
+        self._blocks: tuple[Block, ...] | None = None
+        self._own: tuple[Block, ...] | None = None
+
+    def blocks(self) -> tuple[Block, ...]:
+        """All blocks whose memory the launches touch, each once."""
+        if self._blocks is None:
+            blocks: dict[Block, None] = {}
+            for where in self._places:
+                if where is not None:
+                    blocks[where[0]] = None
+                    if where[0].words:
+                        blocks.update(dict.fromkeys(where[0].inside()))
+            self._blocks = tuple(blocks)
+        return self._blocks
+
+    def own(self) -> tuple[Block, ...]:
+        """Those of `blocks` that the step's own ops make."""
+        if self._own is None:
+            self._own = tuple([block for block in self.blocks() if block.kind == "made"])
+        return self._own
 
 
 class Again:

@@ -15,7 +15,6 @@ from numgrad.compile import arena, passes
 from numgrad.compile.at_once import AtOnce, Kept, is_possible, is_worth_it
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph
-from numgrad.compile.passes.memory import lives_of
 from numgrad.compile.prepared import Prepared
 from numgrad.compile.recorded import Recorded
 from numgrad.compile.verifier import Spot, verify
@@ -50,7 +49,7 @@ class Captured:
             dict.fromkeys([*gradient_blocks, *[block for block in self.results.blocks if block.kind == "made"]])
         )
         slots = self._slots_of(fresh)  # type: ignore[arg-type]
-        self._bind(dict(slots), graph.homes)
+        self._bind(dict(slots), graph)
         self.held = {
             id(block.root): block.root for block in recorded.blocks if block.kind == "held" and block not in slots
         }
@@ -83,13 +82,13 @@ class Captured:
 
     # ---- making -------------------------------------------------------------------------------------------------
 
-    def _bind(self, slots: dict[Block, Slot], homes: dict[Block, Place]) -> None:
+    def _bind(self, slots: dict[Block, Slot], graph: Graph) -> None:
         """Lay out the memory, and bind every program to it."""
         kept = self.recorded.kept
-        every = lives_of(self.steps, kept)
+        every = graph.lives
         lives = {block: life for block, life in every.items() if block not in slots}
         later = {block: every[block] for block in slots if block.kind == "made" and block in every}
-        for block, (home, offset) in homes.items():
+        for block, (home, offset) in graph.homes.items():
             slots[block] = Slot(slots[home].number, offset)
             del lives[block]
         self.layout = arena.lay_out(list(lives.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from numgrad.runtime.independent import MARK
 from numgrad.runtime.kernel import Intrinsic, intrinsic
 
 MOST_DIMENSIONS = 6
@@ -62,6 +63,30 @@ ROOMS = {f"room{ndim}": _room(ndim) for ndim in range(1, MOST_DIMENSIONS + 1)}
 
 
 @intrinsic
+def tape_ahead(typing_context, tape, index):
+    """Ask for the memory round an element of a tape that will be read soon: too many streams lie between for the CPU to see it."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        prefetch = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        memory = context.make_array(signature.args[0])(context, builder, args[0]).data
+        address = builder.bitcast(builder.gep(memory, [args[1]]), byte)
+        builder.call(prefetch, [address, *[ir.Constant(number, each) for each in (0, 2, 1)]])  # read, to L2, data
+        return context.get_dummy_value()
+
+    return types.none(tape, types.int64), emit
+
+
+@tape_ahead.in_python
+def _(tape, index):
+    pass
+
+
+@intrinsic
 def add_in_any_order(typing_context, total, term):
     """A sum that a loop makes by itself; LLVM may take it apart into sums of its own, one for each lane of a vector."""
     from numba import types
@@ -77,4 +102,28 @@ def _(total, term):
     return total + term
 
 
-ROOMS["add_in_any_order"] = add_in_any_order
+@intrinsic
+def independent_turns(typing_context):
+    """Stands in a loop of which no turn reads or writes an element that another one writes (`runtime.independent`)."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        mark = builder.module.globals.get(MARK)
+        builder.call(mark or ir.Function(builder.module, ir.FunctionType(ir.VoidType(), []), MARK), [])
+        return context.get_dummy_value()
+
+    return types.none(), emit
+
+
+@independent_turns.in_python
+def _():
+    pass
+
+
+ROOMS |= {
+    "independent_turns": independent_turns,
+    "tape_ahead": tape_ahead,
+    "add_in_any_order": add_in_any_order,
+}

@@ -21,6 +21,7 @@ from numgrad.loops.code import Code
 from numgrad.loops.forward import SHORT, TAPES, ZEROS, Forward
 from numgrad.loops.language import ZERO, Const, Expr, For, assigned, bare, op, product, text, walk
 from numgrad.loops.rooms import Bounds, Rooms, rooms_of_block
+from numgrad.loops.vocabulary import RESERVED
 
 FORK = "fork_parts"
 
@@ -111,9 +112,8 @@ class Fork:
             first.append(f"{s.var} = 2 * {pair} + {odd}")
         first.append(f"{status} = room1({statuses}, {s.var}, 1)")
         lines = [*first, *body]
-        known = set(forward.scope) - self.unit.used
-        counter = pair if by_twos else s.var
-        given = free(lines, {counter}, known, set(self.unit.used))
+        counter, used = pair if by_twos else s.var, self.unit.used - RESERVED
+        given = free(lines, {counter}, set(forward.scope) - used, used)
         given = [statuses, *[n for n in given if n != statuses]]
         name = self.unit.fresh("turns")
         forward.functions.append((name, [counter, *given], lines))

@@ -188,8 +188,9 @@ class _Translation:
         return sorted(self.versions.canonical - set(self.kinds))
 
     def _groups(self) -> list[str]:
-        """Local arrays, those first that change their names."""
-        return [*sorted(self.swapped), *[n for n in self.unit.locals if n not in self.swapped]]
+        """Local arrays, those first that change their names, and those together that change with each other."""
+        swapped = sorted(self.swapped, key=lambda n: (min(self._swapped_with(n)), n))
+        return [*swapped, *[n for n in self.unit.locals if n not in self.swapped]]
 
     def _is_kept(self, name: str) -> bool:
         """Whether the reverse needs what an array holds at the end; arrays that swap names are kept together."""

@@ -98,7 +98,7 @@ EXPENSIVE = frozenset(FUNCTIONS) - {"sqrt", "copysign", "fmod"} | {"sigmoid", "t
 
 # What the texts of sweeps call: no name of the user's may hide it.
 RESERVED = frozenset(WORDS) | frozenset(FUNCTIONS) | frozenset(
-    "math np abs bool float int len max min range round tape_get tape_put add_in_any_order".split()
+    "math np abs bool float int len max min range round fork_parts add_in_any_order independent_turns tape_ahead".split()
     + [f"room{ndim}" for ndim in range(1, 7)]
 )  # fmt: skip
 

@@ -32,7 +32,7 @@ from numba.np.arrayobj import populate_array
 
 from numgrad import config
 from numgrad.errors import KernelError
-from numgrad.runtime import numba_ir, target
+from numgrad.runtime import independent, numba_ir, target
 from numgrad.runtime.kernel import (
     BAD_INDEX,
     OUT_OF_BOUNDS,
@@ -250,7 +250,10 @@ def _read(context: Any, builder: ir.IRBuilder, slots: Any, first: int, parameter
 def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str, descends: bool = False) -> bytes:
     machine = target.target_machine()
     module = llvm.parse_assembly(str(entry))
-    module.link_in(numba_ir.module_of(compiled), preserve=True)
+    compiled_module = numba_ir.module_of(compiled)
+    if any(function.name == independent.MARK for function in compiled_module.functions):
+        compiled_module = llvm.parse_assembly(independent.annotated(str(compiled_module)))
+    module.link_in(compiled_module, preserve=True)
     module.name = name
     # Numba's are the same, unless the target is another kind of machine.
     module.triple, module.data_layout = target.triple(), str(machine.target_data)

@@ -11,6 +11,7 @@ import random
 
 from tests.loops import parallel_statements
 from tests.loops.expressions import HELPERS, Expressions, Table
+from tests.loops.stencils import stencil
 
 CORE = frozenset({"helpers"})
 ALL = CORE | {
@@ -28,6 +29,7 @@ ALL = CORE | {
     "cubes",
     "chained",
     "found",
+    "stencils",
 }
 _DEEPEST = 3  # loops in one another
 _MOST_TURNS = 40  # of the loops around, together
@@ -436,6 +438,16 @@ def _found(g: Generator, depth: int, room: int) -> None:
     g.emit(depth + 1, f"{new}[{i} // 2] += {g.leaf()} * {new}[{i}]")
     g.indices.remove(i)
     g.emit(depth, f"{total} = math.tanh({new}[{k}] * {g.leaf()} + {new}.sum())")
+    return None
+
+
+@statement(1.5, "stencils")
+def _stencil(g: Generator, depth: int, room: int) -> None:
+    """Neighbours, borders, and buffers that are swapped."""
+    if not g.may_loop(room) or g.parallel or g.loops > 1:
+        return _assign(g, depth, room)
+    for line in stencil(g.r, g.name, g.leaf, g.r.choice(g.targets)):
+        g.emit(depth, line)
     return None
 
 

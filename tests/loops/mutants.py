@@ -25,8 +25,13 @@ from numgrad.loops.parts import Parts
 from numgrad.loops.recording import Recording
 from numgrad.loops.reverse import Reverse
 from numgrad.loops.slopes import SLOPES
+from numgrad.loops.translation import _Translation
+from numgrad.ops.loops.indices import Lowest
+from numgrad.ops.loops.places import Place, Places
+from tests.loops import stencils
 from tests.loops.random_programs import check, check_source
 
+GATHERED, DEPENDENT, FROM_THE_END, TWO_PAIRS = 2, 3, 10, 7  # seeds of stencils that notice
 Patch = pytest.MonkeyPatch
 
 
@@ -359,6 +364,30 @@ def _(patch: Patch) -> None:
         return original(self, *rest)
 
     _around(patch, WorkMemory, "begun", begun)
+
+
+# ---- the text that is compiled ----------------------------------------------------------------------------------
+
+
+@mutant("fetches from the neighbours on the other side", 0, stencils.program(GATHERED))
+def _(patch: Patch) -> None:
+    original = Place.shift_from
+    patch.setattr(Place, "shift_from", lambda *args: None if (shift := original(*args)) is None else -shift)
+
+
+@mutant("takes all elements for others", 0, stencils.program(DEPENDENT))
+def _(patch: Patch) -> None:
+    patch.setattr(Places, "are_apart", lambda *args: True)
+
+
+@mutant("takes an index that counts from the end for one that does not", 0, stencils.program(FROM_THE_END))
+def _(patch: Patch) -> None:
+    patch.setattr(Lowest, "of", lambda *args: 0)
+
+
+@mutant("mixes up two pairs of buffers", 0, stencils.program(TWO_PAIRS))
+def _(patch: Patch) -> None:
+    _around(patch, _Translation, "_groups", lambda original, self: sorted(original(self)))
 
 
 # ---- who notices ------------------------------------------------------------------------------------------------

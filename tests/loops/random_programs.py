@@ -32,12 +32,18 @@ from numgrad.loops import independence
 from numgrad.loops.structure import outermost
 from tests.loops import duals
 from tests.loops.generator import ALL, Generator, arguments
+from tests.loops.rewritten import takes
 from tests.loops.running import Run
 
 NAMES = ("x", "y", "a", "m")  # the real arguments, by which programs are differentiated
 CHANGED = ("a", "m")
 PLAIN: dict[str, Any] = {"math": math, "np": np, "prange": prange}
 _LARGEST = 1e8  # derivatives beyond it have lost their digits
+
+
+GATHERED: Counter[str] = (
+    Counter()
+)  # reverse loops in gather form and their programs; runs of loops that are independent
 
 
 class Truth(NamedTuple):
@@ -120,7 +126,7 @@ def _with_unchanged(run: Run, t: Truth, grads: dict[str, np.ndarray]) -> dict[st
     return full
 
 
-def compare_plain(function: Callable[..., Any], t: Truth, **options: Any) -> str:
+def compare_plain(function: Callable[..., Any], t: Truth, watches: bool = True, **options: Any) -> str:
     """The texts of the sweeps, run as plain Python."""
     run = Run(function, t.args, **options)
     plain = {name: a.copy() for name, a in run.plain().items()}
@@ -137,9 +143,18 @@ def compare_plain(function: Callable[..., Any], t: Truth, **options: Any) -> str
     for name in NAMES:
         said = said or _differs(f"gradient by {name}", full[name], t.grads[name])
     again = run.reverse(_seeds(run, t))
-    return said or next(
+    said = said or next(
         (f"the second reverse differs in {n}" for n in grads if not np.array_equal(grads[n], again[n])), ""
     )
+    GATHERED["loops"] += takes(run.sweeps.reverse)
+    GATHERED["programs"] += takes(run.sweeps.reverse) > 0
+    GATHERED["sums"] += takes(run.sweeps.record)
+    if said or not watches:
+        return said
+    again, watch = run.rewritten(_seeds(run, t))  # the text that is compiled
+    GATHERED["independent"] += watch.loops
+    said = next(filter(None, [_differs(f"rewritten, gradient by {n}", again[n], grads[n]) for n in grads]), "")
+    return said or (f"not independent: {watch.found[0]}" if watch.found else "")
 
 
 def compare_second(function: Callable[..., Any], t: Truth) -> str:
@@ -281,6 +296,10 @@ def main() -> int:
             reasons[check(seed, args.how, args.size).rpartition(":")[2][:100]] += 1
         for text in wrong:
             print(text, flush=True)
+    print(
+        f"in gather form: {GATHERED['loops']} loops of {GATHERED['programs']} programs; "
+        f"independent: {GATHERED['independent']}; sums taken apart: {GATHERED['sums']}"
+    )
     print(f"{args.how}: {dict(tally)}, {time.process_time() - started:.0f} s of CPU time")
     for reason, count in reasons.most_common(20):
         print(f"  refused {count}: {reason}")

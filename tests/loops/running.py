@@ -11,6 +11,7 @@ import numpy as np
 from numgrad.loops.forks import FORK
 from numgrad.loops.sweeps import SHORT, Kind, Memory, Parameter, Sweep, Sweeps
 from numgrad.loops.translation import translate
+from tests.loops.rewritten import Watch, gathered, unwatched, watched
 
 _TAPES = ("f8", "i8", "b1")  # in the order of `used`
 _LATE = 1 << 12  # elements of local arrays whose extents a program computes, in tests
@@ -26,7 +27,7 @@ def kind_of(value: Any) -> Kind:
 
 def apart(function: Callable[..., None], parts: int, given: tuple[Any, ...]) -> None:
     """`fork_parts` as if all parts ran at the same time: each sees what there was before, and no two may change one element."""
-    arrays = [a for a in given if isinstance(a, np.ndarray)]
+    arrays = [a for a in map(unwatched, given) if isinstance(a, np.ndarray)]
     before = [a.copy() for a in arrays]
     after = [a.copy() for a in arrays]
     changed = [np.zeros(a.shape, bool) for a in arrays]
@@ -64,6 +65,7 @@ class Run:
         self.numbers = {name: int(a) for name, a in self.args.items() if isinstance(a, int | np.integer)}
         self.saved: dict[str, np.ndarray] = {}
         self.used = np.zeros(len(_TAPES), np.int64)
+        self.rooms: dict[str, int] = {}
         self.results: dict[str, np.ndarray] = {}
 
     def plain(self) -> dict[str, np.ndarray]:
@@ -80,8 +82,8 @@ class Run:
         open_rooms = {b.name: int(used[tapes[b.name]]) if b.name in tapes else _LATE for b in self.sweeps.saved}
         rooms = [open_rooms[b.name] if b.room is None else self._room(b) for b in self.sweeps.saved]
         self.saved = {b.name: self._fresh(n, b.dtype) for b, n in zip(self.sweeps.saved, rooms, strict=True)}
-        found = dict(zip(self.sweeps.rooms, used[len(_TAPES) :].tolist(), strict=True))
-        self._call(self.sweeps.record, {**self.saved, **found, "used": used})
+        self.rooms = dict(zip(self.sweeps.rooms, used[len(_TAPES) :].tolist(), strict=True))
+        self._call(self.sweeps.record, {**self.saved, **self.rooms, "used": used})
         assert all(used[k] <= self.saved[name].size for name, k in tapes.items()), "written past a tape"
         self.used = used
         return self.results
@@ -90,6 +92,22 @@ class Run:
         """Gradients of the arguments from those of the results, by name."""
         grads = {name: np.array(g, float).reshape(self.results[name].shape) for name, g in grads.items()}
         return self._call(self.sweeps.reverse, {**self.saved, "used": self.used, "grads": grads}, "grad_argument")
+
+    def rewritten(self, grads: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], Watch]:
+        """The same by the text that is compiled, and what was seen of loops that are said to be independent, of all sweeps."""
+        watch = Watch()
+        grads = {name: np.array(g, float).reshape(self.results[name].shape) for name, g in grads.items()}
+        results, self.results = self.results, {}
+        saved = {name: self._fresh(block.size, block.dtype.str[1:]) for name, block in self.saved.items()}
+        given = {**saved, **self.rooms, "used": self.used.copy()}
+        self._call(watched(gathered(self.sweeps.record), watch), given)
+        for name, expected in (results | self.saved).items():
+            np.testing.assert_array_equal(
+                (self.results | saved)[name], expected, err_msg=f"{name} of the compiled text"
+            )
+        self.results = results
+        sweep = watched(gathered(self.sweeps.reverse), watch)
+        return self._call(sweep, {**self.saved, "used": self.used, "grads": grads}, "grad_argument"), watch
 
     def tangent(self, tangents: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Tangents of the results from those of the arguments."""

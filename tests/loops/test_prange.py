@@ -11,6 +11,7 @@ import pytest
 from numgrad.loops import independence
 from numgrad.loops.forks import FORK
 from tests.loops import parallel
+from tests.loops.rewritten import gathered
 from tests.loops.running import Run
 from tests.loops.test_translate import agree
 
@@ -33,6 +34,11 @@ def test_parts_that_see_nothing_of_each_other(
     monkeypatch.setattr(independence, "MOST_PARTS", most)
     run = Run(function, args)
     agree(run, np.random.default_rng(0), results(function, args))
+    weights = {name: np.cos(np.arange(a.size)) for name, a in run.results.items()}
+    again, watch = run.rewritten(weights)  # the text that is compiled
+    for name, grad in run.reverse(weights).items():
+        np.testing.assert_allclose(again[name], grad, rtol=1e-12, atol=1e-12)
+    assert not watch.found
     assert "fork_parts(" in run.sweeps.plain.text
     assert "fork_parts(" in run.sweeps.record.text
     assert "fork_parts(" in run.sweeps.reverse.text
@@ -49,6 +55,16 @@ def test_what_is_not_independent_runs_serially_and_the_report_says_why(function:
     [said] = [each for each in run.sweeps.report.splitlines() if "prange runs serially" in each]
     assert reason in said
     assert line < int(said.split()[1].rstrip(":")) < line + 10
+
+
+def test_loops_of_a_part_are_rewritten() -> None:
+    """A stencil's reverse in gather form, a sum of costly terms taken apart, each part with its region of the buffers."""
+    stencil = Run(parallel.stencil_in_time, (np.sin(np.arange(1.0, 71.0)), 6)).sweeps.reverse
+    terms = Run(parallel.read_by_all, (np.sin(np.arange(1.0, 6.0)),)).sweeps.record
+    for sweep in (stencil, terms):
+        main, turns = gathered(sweep).text.split("def turns_")
+        assert "for begin_0__" not in main
+        assert "for begin_0__" in turns
 
 
 def test_a_checkpointed_loop_round_it_has_the_same_bits() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.loops import random_programs
+from tests.loops import random_programs, stencils
 from tests.loops.generator import ALL, Generator
 from tests.loops.mutants import MUTANTS, Mutant, noticed
 
@@ -31,6 +31,32 @@ def test_second_derivatives(part: int) -> None:
 @pytest.mark.parametrize("part", [0, *[pytest.param(part, marks=pytest.mark.soak) for part in range(1, 4)]])
 def test_compiled(part: int) -> None:
     right("compiled", 6, part)
+
+
+@pytest.mark.parametrize("how", ["plain", "parts", "second"])
+@pytest.mark.parametrize("part", [0, *[pytest.param(part, marks=pytest.mark.soak) for part in range(1, 10)]])
+def test_stencils(how: str, part: int) -> None:
+    """Their compiled form, run in plain Python, gives the same, and turns that are said to be independent are."""
+    count = 20 if how == "second" else 40
+    before = random_programs.GATHERED.copy()
+    wrong = [
+        (seed, said) for seed in range(count * part, count * (part + 1)) if (said := _stencil(seed, how)) != "right"
+    ]
+    assert not wrong
+    found = random_programs.GATHERED - before
+    if how == "plain":
+        assert found["programs"] >= count / 5
+        assert found["independent"] >= 10 * count
+
+
+@pytest.mark.parametrize("seed", [2, 3, *[pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 30)]])
+def test_stencils_compiled(seed: int) -> None:
+    assert _stencil(seed, "compiled") == "right"
+
+
+def _stencil(seed: int, how: str) -> str:
+    said = random_programs.check_source(stencils.program(seed), seed, how)
+    return "right" if said == "skipped" else said
 
 
 def test_every_kind_of_statement_and_expression_is_made() -> None:

@@ -78,6 +78,14 @@ def spread(x: Any) -> Any:
     return out
 
 
+def summed(x: Any) -> Any:
+    """A sum of costly terms, in order: [N] -> []."""
+    total = 0.0
+    for i in range(x.shape[0]):
+        total += math.exp(x[i]) * (1.0 + math.sin(i * x[i]))
+    return total
+
+
 def by_tensors(x: Any, rate: Any, steps: int) -> tuple[Any, Any]:
     """`decay` in ops of tensors."""
     means = []

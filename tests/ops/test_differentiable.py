@@ -12,11 +12,11 @@ import pytest
 
 import numgrad as ng
 from numgrad.errors import DtypeError, GradError, TapeError
-from numgrad.ops.loops import sweep_op
+from numgrad.ops.loops import differentiable_op, sums, sweep_op
 from numgrad.ops.loops.splitting import split
 from numgrad.runtime import memory
 from tests.ops import loop_functions
-from tests.ops.loop_functions import by_tensors, decay, measured, picked, root, smooth, smoothed, spread
+from tests.ops.loop_functions import by_tensors, decay, measured, picked, root, smooth, smoothed, spread, summed
 
 
 def leaf(*shape: int, dtype: Any = ng.float64, low: float = 0.2) -> Any:
@@ -137,6 +137,18 @@ def test_loops_that_add_to_neighbours_are_taken_apart(count: int) -> None:
     (theirs,) = ng.autograd.grad(x[:-2] * x[1:-1] + x[2:].sin(), x, seed[1:-1])
     assert ng.allclose(ours, theirs)
     assert "terms__" in split(spread._bound((x,)).program.sweeps(("x",)).reverse).text
+
+
+@pytest.mark.parametrize("count", [0, 5, 5000])
+def test_sums_of_costly_terms_have_the_bits_of_one_loop(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = leaf(count)
+    ours = ng.differentiable(summed)
+    value = ours(x)
+    assert "terms__" in sums.take_apart(ours._bound((x,)).program.sweeps(("x",)).record).text
+    monkeypatch.setattr(differentiable_op, "take_apart", lambda sweep: sweep)
+    expected = ng.differentiable(summed)(x)
+    assert value.item() == expected.item() == ours(x.detach()).item()
+    assert ng.equal(ng.autograd.grad(value, x)[0], ng.autograd.grad(expected, x)[0])
 
 
 def test_without_gradients_nothing_is_recorded() -> None:
@@ -383,6 +395,19 @@ def test_a_tape_that_is_too_long_in_parts_keeps_as_few_states_as_fit(monkeypatch
     monkeypatch.setenv("NUMGRAD_TAPE_MB", "0")
     with pytest.raises(TapeError, match="small number of snapshots"):
         few(x, 0.5, 101)
+
+
+def test_second_derivatives_record_all_turns() -> None:
+    """The text of the gradient has no tape in parts, and needs room for a whole one: in the backward and in forward mode."""
+    x = leaf(4)
+    found = []
+    for op in (decay, ng.differentiable(decay.py_func, checkpoint={"t": 2})):
+        [grad] = ng.autograd.grad(op(x, 0.5, 11)[0].square().sum(), x, create_graph=True)
+        [second] = ng.autograd.grad(grad.square().sum(), x)
+        _, along = ng.func.jvp(lambda x: op(x, 0.5, 11)[0], (x,), (ng.ones(4, dtype=ng.float64),))  # noqa: B023
+        found.append((second, ng.autograd.grad(along.square().sum(), x)[0]))
+    for one, other in zip(*found, strict=True):
+        assert ng.equal(one, other)
 
 
 def test_says_which_checkpoints_there_may_be() -> None:

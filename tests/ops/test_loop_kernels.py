@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import numgrad as ng
-from numgrad.ops.loops.indices import without_negative
+from numgrad.ops.loops.indices import Lowest, lowest_of, without_negative
 
 LOOPS = """
 def f(a, rows, n, p, tape):
@@ -29,7 +29,7 @@ def is_unsigned(index: str, over: str) -> bool:
     tree = ast.parse(LOOPS.format(index=index, range=over))
     [function] = tree.body
     assert isinstance(function, ast.FunctionDef)
-    without_negative(function, {"tape"})
+    without_negative(function, Lowest(function), {"tape"})
     return f"a[np.uint64({index})] = 0.0" in ast.unparse(tree)
 
 
@@ -49,6 +49,22 @@ def test_indices_that_are_never_negative_are_unsigned(index, over):
 )  # fmt: skip
 def test_other_indices_stay_as_they_are(index, over):
     assert not is_unsigned(index, over)
+
+
+def test_parts_know_what_the_sweep_gives_them_unless_they_change_it():
+    text = """
+def turns(part, n, first, changed, p):
+    changed -= 1
+
+def f(n, p):
+    first = 2
+    changed = 2
+    fork_parts(turns, n, (n, first, changed, p))
+"""
+    (turns, lowest), _ = lowest_of(ast.parse(text), "f")
+    assert turns.name == "turns"
+    assert [lowest.of(ast.Name(name)) for name in ("part", "first")] == [0, 2]
+    assert all(lowest.of(ast.Name(name)) < 0 for name in ("changed", "p", "n"))
 
 
 def around(x, k):

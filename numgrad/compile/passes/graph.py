@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from numgrad.compile.capture import Again, Applied, Block, Place
+from numgrad.compile.passes.memory import Life, floor_of, lives_of, peak
 from numgrad.layout import Spec
 from numgrad.registry import Op
 from numgrad.runtime.plan import Plan
@@ -41,12 +42,28 @@ class Graph:
         self.notes: dict[str, dict[str, float]] = {}
         self.homes: dict[Block, Place] = {}
         self.prepared: list[Applied] = []
+        self._lives: tuple[list[Applied | Again], dict[Block, Life]] | None = None  # of these steps
 
     # ---- questions --------------------------------------------------------------------------------------------
 
     def is_temporary(self, block: Block) -> bool:
         """Whether nobody sees this block's contents after the step."""
         return block.kind == "made" and block not in self.kept
+
+    @property
+    def lives(self) -> dict[Block, Life]:
+        """The lives of the blocks that the steps make, in the order in which they begin."""
+        if self._lives is None or self._lives[0] is not self.steps:
+            self._lives = self.steps, lives_of(self.steps, self.kept)
+        return self._lives[1]
+
+    def peak(self) -> int:
+        """The bytes in use at the fullest moment."""
+        return peak(self.lives.values(), len(self.steps))
+
+    def floor(self) -> int:
+        """The least that `peak` may become by order, or by making results again."""
+        return floor_of(self.steps, self.kept)
 
     def readers(self) -> dict[Block, list[int]]:
         """For each block the numbers of the steps that read it; one that changes a block counts as a reader too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -27,13 +28,16 @@ def room(nbytes: int) -> int:
 
 def lives_of(steps: Sequence[Applied | Again], kept: frozenset[Block]) -> dict[Block, Life]:
     """The lives of the blocks that the steps make; one that is kept lives to the end."""
-    spans: dict[Block, list[int]] = {}
+    first: dict[Block, int] = {}
+    last: dict[Block, int] = {}
     for number, step in enumerate(steps):
-        for block in step.blocks() if isinstance(step, Applied) else ():
-            if block.kind == "made":
-                spans.setdefault(block, [number, number])[1] = number
-    end = len(steps)
-    return {block: Life(block.nbytes, a, end if block in kept else b) for block, (a, b) in spans.items()}
+        for block in step.own() if isinstance(step, Applied) else ():
+            if block not in last:
+                first[block] = number
+            last[block] = number
+    for block in kept & last.keys():
+        last[block] = len(steps)
+    return {block: Life(block.nbytes, begin, last[block]) for block, begin in first.items()}
 
 
 def usage(lives: Iterable[Life], count: int) -> np.ndarray:
@@ -42,17 +46,32 @@ def usage(lives: Iterable[Life], count: int) -> np.ndarray:
     >>> usage([Life(64, 0, 1), Life(100, 1, 2)], 3).tolist()
     [64, 192, 128, 0]
     """
-    spans = np.array([(room(life.nbytes), life.first, life.last) for life in lives], np.int64).reshape(-1, 3)
-    moments = np.zeros(count + 2, np.int64)
-    np.add.at(moments, spans[:, 1], spans[:, 0])
-    np.add.at(moments, spans[:, 2] + 1, -spans[:, 0])
-    result: np.ndarray = np.cumsum(moments)[:-1]
-    return result
+    return np.array(_usage(lives, count), np.int64)
+
+
+def _usage(lives: Iterable[Life], count: int) -> list[int]:
+    changes = [0] * (count + 2)
+    for nbytes, first, last in lives:
+        size = room(nbytes)
+        changes[first] += size
+        changes[last + 1] -= size
+    return list(accumulate(changes))[:-1]
+
+
+def peak(lives: Iterable[Life], count: int) -> int:
+    """The bytes in use at the fullest moment of ``count`` steps."""
+    return max(_usage(lives, count))
+
+
+def floor_of(steps: Iterable[Applied | Again], kept: frozenset[Block]) -> int:
+    """The bytes that are in use at the fullest moment in whatever order the steps run, and if results are made again."""
+    least = [sum([room(block.nbytes) for block in step.own()]) for step in steps if isinstance(step, Applied)]
+    return max(sum([room(block.nbytes) for block in kept if block.kind == "made"]), *least, 0)
 
 
 def peak_of(steps: Sequence[Applied | Again], kept: frozenset[Block]) -> int:
     """The bytes in use at the fullest moment."""
-    return int(usage(lives_of(steps, kept).values(), len(steps)).max(initial=0))
+    return peak(lives_of(steps, kept).values(), len(steps))
 
 
 def eager_peak(blocks: Iterable[Block], count: int) -> int:
@@ -62,4 +81,4 @@ def eager_peak(blocks: Iterable[Block], count: int) -> int:
         if block.kind == "made":
             last = block.died - 1 if block.died >= 0 else count
             lives.append(Life(block.nbytes, block.born, max(block.born, last)))
-    return int(usage(lives, count).max(initial=0))
+    return peak(lives, count)

@@ -17,8 +17,8 @@ _SMALLEST_PEAK = 1 << 16  # bytes; below it, looking is not worth the time
 
 def reorder(graph: Graph) -> None:
     """Run steps that free memory early, if that lowers the bytes in use at the fullest moment."""
-    before = peak_of(graph.steps, graph.kept)
-    if before < _SMALLEST_PEAK:
+    before = graph.peak()
+    if before < _SMALLEST_PEAK or before <= graph.floor():
         return
     steps = ordered(graph)
     after = peak_of(steps, graph.kept)
@@ -34,47 +34,48 @@ def ordered(graph: Graph) -> list[Applied | Again]:
     lives = lives_of(steps, graph.kept)
     needs, followers = _dependencies(steps)
     end = len(steps)
+    touched = [step.own() if isinstance(step, Applied) else () for step in steps]
     left: dict[Block, int] = {}  # steps that are still to touch a block
-    touched = [_own_blocks(step) for step in steps]
-    for blocks in touched:
+    numbers: dict[Block, int] = {}  # the sum of their numbers, so that of one that is left it is the number
+    for number, blocks in enumerate(touched):
         for block in blocks:
             left[block] = left.get(block, 0) + 1
-    takes = [
-        sum(room(block.nbytes) for block in step.makes if lives[block].last > lives[block].first)
+            numbers[block] = numbers.get(block, 0) + number
+    # What each step takes, less what it gives back: blocks that no other step is still to touch.
+    nets = [
+        sum([room(block.nbytes) for block in step.makes if lives[block].last > lives[block].first])
         if isinstance(step, Applied)
         else 0
         for step in steps
     ]
-
-    def net(number: int) -> int:
-        freed = sum(room(b.nbytes) for b in touched[number] if left[b] == 1 and lives[b].last < end)
-        own = steps[number].makes if isinstance(steps[number], Applied) else ()  # type: ignore[union-attr]
-        return takes[number] - freed + sum(room(b.nbytes) for b in own if left[b] == 1 and lives[b].last < end)
-
     waiting = [len(each) for each in needs]
     ready = [number for number, count in enumerate(waiting) if not count]
-    heapq.heapify(ready)
+    by_net = [(nets[number], number) for number in ready]  # an entry that is not true any more is left out later
+    heapq.heapify(by_net)
+    is_done = [False] * len(steps)
     result: list[Applied | Again] = []
     while ready:
-        chosen = ready[0]
-        nets = [(net(number), number) for number in ready] if len(ready) > 1 else []
-        if nets and min(nets)[0] < 0:
-            chosen = min(nets)[1]
-        ready.remove(chosen)
-        heapq.heapify(ready)
+        while is_done[by_net[0][1]] or by_net[0][0] != nets[by_net[0][1]]:
+            heapq.heappop(by_net)
+        chosen = by_net[0][1] if by_net[0][0] < 0 else ready[0]
+        is_done[chosen] = True
         result.append(steps[chosen])
         for block in touched[chosen]:
             left[block] -= 1
+            numbers[block] -= chosen
+            if left[block] == 1 and lives[block].last < end:
+                number = numbers[block]
+                nets[number] -= room(block.nbytes)
+                if not waiting[number]:
+                    heapq.heappush(by_net, (nets[number], number))
         for follower in followers[chosen]:
             waiting[follower] -= 1
             if not waiting[follower]:
                 heapq.heappush(ready, follower)
+                heapq.heappush(by_net, (nets[follower], follower))
+        while ready and is_done[ready[0]]:
+            heapq.heappop(ready)
     return result
-
-
-def _own_blocks(step: Applied | Again) -> list[Block]:
-    blocks = step.blocks() if isinstance(step, Applied) else ()
-    return [block for block in dict.fromkeys(blocks) if block.kind == "made"]
 
 
 def _dependencies(steps: list[Applied | Again]) -> tuple[list[set[int]], list[list[int]]]:

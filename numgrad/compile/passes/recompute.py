@@ -16,7 +16,7 @@ import numpy as np
 
 from numgrad.compile.capture import Again, Applied, Block, Place
 from numgrad.compile.passes.graph import Graph, is_of_kernels
-from numgrad.compile.passes.memory import lives_of, peak_of, room, usage
+from numgrad.compile.passes.memory import peak_of, room, usage
 from numgrad.layout import Spec
 from numgrad.runtime.plan import Plan
 from numgrad.runtime.program import Array, Launch, Pair, Program
@@ -36,8 +36,8 @@ class _Plan(NamedTuple):
 
 def make_again(graph: Graph) -> None:
     """Make blocks again for the backward, as long as that lowers the bytes in use at the fullest moment."""
-    before = peak = peak_of(graph.steps, graph.kept)
-    if before < _SMALLEST_PEAK:
+    before = peak = graph.peak()
+    if before < _SMALLEST_PEAK or graph.floor() >= before - before * _SMALLEST_SHARE:
         return
     work = _Work(graph)
     while (plan := work.best()) is not None:
@@ -71,7 +71,7 @@ class _Work:
         now = Graph(steps, self.graph.kept)
         self.users, self.writers = now.users(), now.writers()
         self.makers = {block: step for step in steps if isinstance(step, Applied) for block in step.makes}
-        self.lives = lives_of(steps, self.graph.kept)
+        self.lives = now.lives
         self.usage = usage(self.lives.values(), len(steps))
         self.walls = np.cumsum([not is_of_kernels(step) for step in steps])
         self.in_tables = {

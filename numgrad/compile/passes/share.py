@@ -8,26 +8,30 @@ from __future__ import annotations
 
 from numgrad.compile.capture import Block
 from numgrad.compile.passes.graph import Graph
-from numgrad.compile.passes.memory import Life, lives_of, room, usage
+from numgrad.compile.passes.memory import Life, room, usage
 
 _SMALLEST, _SMALLEST_SHARE = 1 << 12, 1 << 10  # bytes, and share of the gradients, that are worth an address to write
 
 
 def find_homes(graph: Graph) -> None:
     """Find homes for blocks, first for those of the fullest moment, the largest first, each in the smallest that has room."""
-    every = lives_of(graph.steps, graph.kept)
+    every = graph.lives
     later = {block: life for block, life in every.items() if block in graph.kept}
-    lives = {block: life for block, life in every.items() if block not in graph.kept}
     homes = sorted(later, key=lambda home: later[home].nbytes)
-    total = sum(life.nbytes for life in later.values())
+    least = max(sum([life.nbytes for life in later.values()]) // _SMALLEST_SHARE, _SMALLEST)
+    begun, largest = max([life.first for life in later.values()], default=0), homes and later[homes[-1]].nbytes
+    lives = {block: life for block, life in every.items() if block not in graph.kept}
+    fitting = [
+        block for block, life in lives.items() if life.last < begun and least <= life.nbytes <= largest
+    ]
+    if not fitting:
+        return
     placed: dict[Block, list[tuple[int, int, Life]]] = {home: [] for home in homes}
     homes_of: dict[Block, tuple[Block, int]] = {}
-    moments = usage(lives.values(), len(graph.steps))
-    fullest = {block: int(moments[life.first : life.last + 1].max()) for block, life in lives.items()}
-    for block in sorted(lives, key=lambda block: (-fullest[block], -lives[block].nbytes)):
+    moments = usage(lives.values(), len(graph.steps)).tolist()
+    fullest = {block: max(moments[lives[block].first : lives[block].last + 1]) for block in fitting}
+    for block in sorted(fitting, key=lambda block: (-fullest[block], -lives[block].nbytes)):
         life = lives[block]
-        if life.nbytes < max(total // _SMALLEST_SHARE, _SMALLEST):
-            continue
         for home in homes:
             if life.nbytes > later[home].nbytes or life.last >= later[home].first:
                 continue

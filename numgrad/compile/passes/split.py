@@ -23,6 +23,8 @@ _PARTS = 16
 
 def split_updates(graph: Graph) -> None:
     """Split steps of optimizers over gradients that nobody keeps, if that lowers the bytes in use at the fullest moment."""
+    if not any(map(_may_split, graph.steps)):
+        return
     writers = graph.writers()
     steps: list[Applied | Again] = []
     for number, step in enumerate(graph.steps):
@@ -42,6 +44,8 @@ def split_updates(graph: Graph) -> None:
 
 def _may_split(step: Applied | Again) -> bool:
     if not (isinstance(step, Applied) and isinstance(step.op, Update)):
+        return False
+    if sum([room(block.nbytes) for block in step.own()]) < _SMALLEST:
         return False
     tables = [where[0] for where in step.places[:2] if where is not None]
     return all(block.kind == "table" for block in tables)

@@ -9,6 +9,7 @@ from numgrad.dtypes import by_code
 from numgrad.loops.sweeps import Sweep
 from numgrad.ops.creation import full
 from numgrad.ops.loops.splitting import split
+from numgrad.ops.loops.sums import take_apart
 from numgrad.ops.loops.sweep_op import SAVED, TAPES, Case, SweepOp, shown
 from numgrad.ops.reduce import sum_
 from numgrad.registry import SavedCall, chain, find
@@ -52,9 +53,12 @@ class DifferentiableOp:
     def _sweep_op(self, sweep: Sweep, counter: SweepOp | None = None, **options: Any) -> SweepOp:
         program = self.program
         checked = program.checked and (sweep is not self.sweeps.reverse or self._reads_indices())
-        if sweep is self.sweeps.reverse and not checked:
-            sweep = split(sweep)
-        return SweepOp(program.tensors, program.numbers, checked, self.sweeps, sweep, counter, **options)
+        compiled = sweep
+        if not checked and sweep is self.sweeps.reverse:
+            compiled = split(sweep)
+        elif sweep is self.sweeps.record or sweep is self.sweeps.plain:
+            compiled = take_apart(sweep)
+        return SweepOp(program.tensors, program.numbers, checked, self.sweeps, compiled, counter, sweep, **options)
 
     def _reads_indices(self) -> bool:
         """Whether the reverse has indices that the forward, whose indices are checked, may not have had.
@@ -148,7 +152,13 @@ class DifferentiableOp:
         return run
 
     def gradients(self, arguments: Tensors, seeds: Tensors, rooms: Sequence[int], case: Case) -> tuple[Any, ...]:
-        """The gradients of `sweeps.needs` by the program of the gradient's text, which is recorded itself."""
+        """The gradients of `sweeps.needs` by the program of the gradient's text, which is recorded itself.
+
+        The text records all turns: for a program with tapes in parts, which need less room, it is that of the program without.
+        """
+        if self.program.checkpoint:
+            whole = self.program.whole().op(self.needs)
+            return whole.gradients(arguments, seeds, whole.rooms(arguments, case), case)
         program = self.program.gradient(self.needs)
         inputs = (*arguments, *seeds)
         more = case.extended(len(inputs))._replace(numbers=(*case.numbers, *[room + 1 for room in rooms]))
@@ -240,6 +250,8 @@ class DifferentiableOp:
         """
         if not self.sweeps.needs:
             return (None,) * len(self.results)
+        if self.program.checkpoint:
+            return self.program.whole().op(self.needs).push_by_gradients(inputs, tangents, case)
         program = self.program.gradient(self.needs)
         named = program.tensors[len(self.program.tensors) :]
         transposed = program.op(named)

@@ -7,23 +7,26 @@ import ast
 _UNKNOWN = float("-inf")
 
 
-def without_negative(main: ast.FunctionDef, functions: list[ast.FunctionDef], tapes: set[str]) -> None:
-    """Write indices of innermost loops that are certainly not negative as unsigned numbers, in place.
+def lowest_of(tree: ast.Module, name: str) -> list[tuple[ast.FunctionDef, Lowest]]:
+    """The functions of a sweep's text, each with what its integers are never less than.
 
-    ``main`` is one of the functions. It calls the others for numbers of parts, with values that have the same names there.
+    The one called ``name`` calls the others for numbers of parts, with values that have the same names there.
     """
-    outer = _Lowest(main)
+    functions = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
+    outer = next(Lowest(each) for each in functions if each.name == name)
+    pairs = []
     for function in functions:
-        if function is main:
-            _of_function(function, outer, tapes)
-            continue
-        lowest = _Lowest(function)
-        names = [each.arg for each in function.args.args]
-        lowest.known.update({name: outer.of(ast.Name(name)) for name in names[1:]} | {names[0]: 0})
-        _of_function(function, lowest, tapes)
+        lowest = outer
+        if function.name != name:
+            lowest = Lowest(function)
+            part, *given = [each.arg for each in function.args.args if each.arg not in lowest.values]
+            lowest.known.update({each: outer.of(ast.Name(each)) for each in given} | {part: 0})
+        pairs.append((function, lowest))
+    return pairs
 
 
-def _of_function(function: ast.FunctionDef, lowest: _Lowest, tapes: set[str]) -> None:
+def without_negative(function: ast.FunctionDef, lowest: Lowest, tapes: set[str]) -> None:
+    """Write indices of innermost loops that are certainly not negative as unsigned numbers, in place."""
     for loop in ast.walk(function):
         if isinstance(loop, ast.For) and not any(isinstance(each, (ast.For, ast.While)) for each in _inside(loop)):
             for each in _inside(loop):
@@ -35,7 +38,7 @@ def _inside(loop: ast.For) -> list[ast.AST]:
     return [each for statement in loop.body for each in ast.walk(statement)]
 
 
-def _unsigned(index: ast.expr, lowest: _Lowest) -> ast.expr:
+def _unsigned(index: ast.expr, lowest: Lowest) -> ast.expr:
     if isinstance(index, ast.Tuple):
         return ast.Tuple([_unsigned(each, lowest) for each in index.elts], index.ctx)
     if isinstance(index, (ast.Constant, ast.Call)) or lowest.of(index) < 0:
@@ -43,11 +46,12 @@ def _unsigned(index: ast.expr, lowest: _Lowest) -> ast.expr:
     return ast.parse(f"np.uint64({ast.unparse(index)})", mode="eval").body
 
 
-class _Lowest:
+class Lowest:
     """What integers of a function are never less than, by name."""
 
     def __init__(self, function: ast.FunctionDef) -> None:
         self.values: dict[str, list[ast.expr | None]] = {}
+        self.arguments = {each.arg for each in function.args.args}
         self.known: dict[str, float] = {each.arg: _UNKNOWN for each in function.args.args}
         for each in ast.walk(function):
             if isinstance(each, ast.For) and isinstance(each.target, ast.Name):
@@ -81,7 +85,7 @@ class _Lowest:
             return self.of(e.left) - e.right.value if type(e.right.value) is int else _UNKNOWN
         if isinstance(e, ast.BinOp) and isinstance(e.op, ast.Mult):
             return 0 if self.of(e.left) >= 0 and self.of(e.right) >= 0 else _UNKNOWN
-        if isinstance(e, ast.Call) and isinstance(e.func, ast.Name) and e.func.id in ("max", "min"):
+        if isinstance(e, ast.Call) and isinstance(e.func, ast.Name) and e.func.id in ("max", "min") and len(e.args) > 1:
             return (max if e.func.id == "max" else min)(map(self.of, e.args))
         return _UNKNOWN
 
@@ -93,6 +97,23 @@ class _Lowest:
             known = self.known[name] = min(each, default=_UNKNOWN)
         return known
 
+    def least(self, name: str) -> ast.expr | None:
+        """What a name that is given a value once is, or is never less than; None if that is no sum of such names."""
+        values = self.values.get(name, [])
+        value = values[0] if len(values) == 1 and name not in self.arguments else None
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":
+            value = _first(value)
+        if value is None or not all(map(self._is_fixed, ast.walk(value))):
+            return None
+        return value
+
+    def _is_fixed(self, node: ast.AST) -> bool:
+        if isinstance(node, ast.Name):
+            return len(self.values.get(node.id, [])) + (node.id in self.arguments) == 1
+        return isinstance(node, (ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)) or (
+            isinstance(node, ast.Constant) and type(node.value) is int
+        )
+
     def _of_value(self, value: ast.expr) -> float:
         if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range"):
             return self.of(value)
@@ -103,3 +124,17 @@ class _Lowest:
         if not isinstance(step, int) or step == 0:
             return _UNKNOWN
         return self.of(start) if step > 0 else self.of(stop) + 1
+
+
+def _first(call: ast.Call) -> ast.expr | None:
+    """The lowest turn of a range whose step is a number; an expression."""
+    if len(call.args) == 1:
+        return ast.Constant(0)
+    step = int(ast.unparse(call.args[2]).strip("()")) if len(call.args) == 3 and _is_number(call.args[2]) else None
+    if len(call.args) == 2 or (step or 0) > 0:
+        return call.args[0]
+    return None if step is None else ast.BinOp(call.args[1], ast.Add(), ast.Constant(1))
+
+
+def _is_number(e: ast.expr) -> bool:
+    return ast.unparse(e).strip("()").lstrip("-").isdecimal()

@@ -17,7 +17,8 @@ from numgrad.kernels.room import ROOMS
 from numgrad.loops.forks import FORK
 from numgrad.loops.sweeps import Parameter, Sweep
 from numgrad.ops.loops.elements import Elements, arrays_of
-from numgrad.ops.loops.indices import without_negative
+from numgrad.ops.loops.independent import mark
+from numgrad.ops.loops.indices import lowest_of, without_negative
 from numgrad.runtime.kernel import Device, Kernel, frozen
 
 _READ = ("argument", "tangent", "grad_result")
@@ -92,9 +93,11 @@ def compiled_text(sweep: Sweep) -> Any:
     """The sweep as a function whose rooms and elements are intrinsics; debuggers and tracebacks show its text."""
     tapes = {each.name for each in sweep.parameters if each.role == "tape"}
     tree = ast.parse(sweep.text)
+    for function, lowest in lowest_of(tree, sweep.name):
+        mark(function, lowest, tapes)
+        without_negative(function, lowest, tapes)
     functions = {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef)}
     main = functions[sweep.name]
-    without_negative(main, list(functions.values()), tapes)
     if f"{FORK}(" in sweep.text:
         main.args.args.append(ast.arg(POOL))
         for each in ast.walk(main):

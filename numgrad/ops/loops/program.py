@@ -48,6 +48,7 @@ class Program:
         self.tensors = tuple([name for name, kind in passed if kind.ndim or kind.is_real])
         self.numbers = tuple([name for name, kind in passed if not (kind.ndim or kind.is_real)])
         self._in_parts: dict[int | None, Program] = {}
+        self._whole: Program | None = None
         self._loops: tuple[str, ...] | None = None
         self._sweeps: dict[tuple[str, ...], Sweeps] = {}
         self._ops: dict[tuple[str, ...], DifferentiableOp] = {}
@@ -86,6 +87,14 @@ class Program:
                 needs, Program(function, names, kinds, self.checked, {}, self.is_recorded)
             )
         return program
+
+    def whole(self) -> Program:
+        """The same with no tape made in parts."""
+        if self._whole is None:
+            self._whole = Program(
+                self.function, self.names, self.kinds, self.checked, {}, self.is_recorded, self._surroundings
+            )
+        return self._whole
 
     def in_parts(self) -> Iterator[Program]:
         """The same with tapes made in parts, each with less memory than the one before and more turns that are run again.

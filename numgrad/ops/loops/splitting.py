@@ -1,73 +1,83 @@
-"""Reverse loops that add to neighbours, as a stencil's do, taken apart: first what is added, then each addition by itself.
+"""Reverse loops that add to neighbours, as a stencil's do, in gather form: each element fetches its terms, and is stored once.
 
-In one loop, each turn waits for the sums of the one before, and nothing is done in vectors. So the terms of an innermost loop
-go to buffers, and a loop for each addition follows, which LLVM vectorises. What is taken apart are arrays that the loop adds
-to, at two places or more, and does nothing else with. A number that an innermost loop only adds to is summed in
-lanes: reverse sweeps alone do so, since nothing is decided by an adjoint.
+The reverse of ``new[i] = f(a[i - 1], a[i], a[i + 1])`` adds to three elements of ``a_bar`` in each turn. In one loop, each turn
+waits for the sums of the one before, and nothing is done in vectors. So what an innermost loop adds to neighbours along its
+own axis goes to a buffer with zeros at both ends, and a second loop adds to each element the terms of its neighbours: the
+borders are no case of their own (Hueckelheim, Kukreja, Narayanan et al., "Automatic differentiation for adjoint stencil
+loops", 2019, split them off). Additions to other rows, which no turn shares, stay where they are. The two loops go over parts of a
+row, whose terms fit a buffer.
+
+What is taken apart are arrays that a loop adds to at two places or more, and does nothing else with. A number that an
+innermost loop only adds to is summed in lanes: reverse sweeps alone do so, since nothing is decided by an adjoint.
 """
 
 from __future__ import annotations
 
 import ast
-import dataclasses
-from typing import Any
+from dataclasses import dataclass
 
-from numgrad.loops.forks import FORK
-from numgrad.loops.independence import MOST_PARTS
-from numgrad.loops.sweeps import Extent, Memory, Parameter, Sweep
+from numgrad.loops.sweeps import Sweep
+from numgrad.ops.loops.buffers import MOST_SHIFT, TERMS, Part, is_plain, step_of, with_buffers
+from numgrad.ops.loops.indices import Lowest, lowest_of
+from numgrad.ops.loops.places import Place, Places
 
-_MOST_TURNS = 1 << 12  # for which there is room; longer loops stay as they are
-_TERMS = "terms__"
+_AHEAD, _LINE = 512, 8  # elements of a tape: how far ahead they are asked for, and how many come together
 
 
 def split(sweep: Sweep) -> Sweep:
     """The sweep with such loops taken apart; itself if there are none."""
     tree = ast.parse(sweep.text)
-    splitter = _Splitter()
-    tree = ast.fix_missing_locations(splitter.visit(tree))
-    if not splitter.buffers:
-        return dataclasses.replace(sweep, text=ast.unparse(tree) + "\n") if splitter.sums else sweep
-    size = splitter.buffers * _MOST_TURNS
-    regions = _given_out(tree, sweep.name, size)
-    room = size * regions
-    return dataclasses.replace(
-        sweep, text=ast.unparse(ast.fix_missing_locations(tree)) + "\n",
-        parameters=(*sweep.parameters, Parameter(_TERMS, "f8", 1, "work", _TERMS)),
-        memory=(*sweep.memory, Memory(_TERMS, "f8", Extent(str(room), lambda shapes, numbers: room))),
-    )  # fmt: skip
+    tapes = {each.name for each in sweep.parameters if each.role == "tape" and each.dtype != "b1"}
+    splitters = []
+    for function, lowest in lowest_of(tree, sweep.name):
+        splitters.append(_Splitter(lowest, tapes))
+        splitters[-1].visit(function)
+    if not any(each.buffers or each.sums or each.added for each in splitters):
+        return sweep
+    return with_buffers(sweep, tree, max(each.buffers for each in splitters))
 
 
-def _given_out(tree: ast.Module, main: str, size: int) -> int:
-    """All functions get the memory for terms, of which each part that threads share has a region; how many regions there are."""
-    functions = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
-    for function in functions:
-        if function.name != main:
-            first = function.args.args[0].arg
-            function.body[:0] = ast.parse(f"{_TERMS} = room1({_TERMS}, {first} * {size}, {size})").body
-        function.args.args.append(ast.arg(_TERMS))
-    for each in ast.walk(tree):
-        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == FORK:
-            given: Any = each.args[2]
-            given.elts.append(ast.Name(_TERMS, ast.Load()))
-    return MOST_PARTS if len(functions) > 1 else 1
+@dataclass
+class _Group:
+    """Additions to an array at places that differ by some turns: statements, and how many turns each is ahead of the first."""
+
+    first: Place
+    array: str
+    additions: list[tuple[ast.AugAssign, int]]
+
+    @property
+    def width(self) -> int:
+        """Turns between the first and the last term of an element."""
+        shifts = [each for _, each in self.additions]
+        return max(shifts) - min(shifts)
+
+    def takes(self, position: Place, turn: str) -> int | None:
+        """The shift of a place that belongs to the group."""
+        if not position.is_plain or len(position.index) != len(self.first.index):
+            return None
+        shift = 0 if position == self.first else position.shift_from(self.first, turn)
+        shifts = [each for _, each in self.additions]
+        fits = shift is not None and max(*shifts, shift) - min(*shifts, shift) <= MOST_SHIFT
+        return shift if fits else None
 
 
 class _Splitter(ast.NodeTransformer):
-    def __init__(self) -> None:
+    def __init__(self, lowest: Lowest, tapes: set[str]) -> None:
+        self.lowest, self.tapes = lowest, tapes
         self.buffers = 0  # the most that one loop needs
         self.loops = 0
         self.sums = 0
+        self.added = 0
 
-    def visit_For(self, node: ast.For) -> Any:
+    def visit_For(self, node: ast.For) -> ast.AST | list[ast.stmt]:
         """An innermost loop of plain statements is taken apart; any other is looked into."""
-        if not all(map(_is_plain, node.body)):
+        if not all(map(is_plain, node.body)):
             return self.generic_visit(node)
         self._sum(node)
-        step = _step(node)
-        arrays = _added_to(node)
-        if step is None or not arrays:
-            return node
-        return self._taken_apart(node, step, arrays)
+        self._add_once(node)
+        step = step_of(node)
+        groups = [] if step is None else self._groups(node)
+        return self._taken_apart(node, step, groups) if step and any(each.width for each in groups) else node
 
     def _sum(self, node: ast.For) -> None:
         """A number that an innermost loop does nothing with but add to it is summed in vectors."""
@@ -80,95 +90,157 @@ class _Splitter(ast.NodeTransformer):
                     node.body[number : number + 1] = ast.parse(text).body
                     self.sums += 1
 
-    def _taken_apart(self, node: ast.For, step: int, arrays: set[str]) -> list[ast.stmt]:
+    def _add_once(self, node: ast.For) -> None:
+        """What is added to one element by several statements of a turn is summed before: a load of what was just stored waits."""
+        for _, additions in self._only_added_to(node):
+            by_place: dict[Place, list[ast.AugAssign]] = {}
+            for statement, position in additions:
+                if position.is_plain:
+                    by_place.setdefault(position, []).append(statement)
+            for several in [each for each in by_place.values() if len(each) > 1]:
+                name = f"sum_{self.added}__"
+                self.added += 1
+                for number, each in enumerate(several[:-1]):
+                    text = f"{name} {'+=' if number else '='} {ast.unparse(each.value)}"
+                    node.body[node.body.index(each)] = ast.parse(text).body[0]
+                several[-1].value = ast.BinOp(ast.Name(name, ast.Load()), ast.Add(), several[-1].value)
+
+    def _only_added_to(self, node: ast.For) -> list[tuple[str, list[tuple[ast.AugAssign, Place]]]]:
+        """Arrays with which a loop does nothing but add to elements: the statements, and the places."""
+        uses: dict[str, int] = {}
+        additions: dict[str, list[tuple[ast.AugAssign, Place]]] = {}
+        for statement, element, position in Places(node, self.lowest):
+            array = element.value.id  # type: ignore[attr-defined]
+            uses[array] = uses.get(array, 0) + 1
+            if (
+                isinstance(statement, ast.AugAssign)
+                and statement.target is element
+                and isinstance(statement.op, ast.Add)
+            ):
+                additions.setdefault(array, []).append((statement, position))
+        return [(array, each) for array, each in additions.items() if uses[array] == len(each)]
+
+    def _groups(self, node: ast.For) -> list[_Group]:
+        """What is added to neighbours, and cannot stay in the loop."""
         assert isinstance(node.target, ast.Name)
-        assert isinstance(node.iter, ast.Call)
-        body: list[ast.stmt] = []
-        additions: list[tuple[str, str]] = []
-        terms: dict[str, str] = {}
-        bounds = [ast.unparse(each) for each in node.iter.args]
-        low, high = ("0", bounds[0]) if len(bounds) == 1 else bounds[:2]
-        turn, first = node.target.id, f"first_{self.loops}__"
+        turn, groups = node.target.id, []
+        for array, additions in self._only_added_to(node):
+            if len(additions) > 1 and all(position.moves(turn) for _, position in additions):
+                groups += _groups_of(array, additions, turn, Places(node, self.lowest))
+        return groups
+
+    def _taken_apart(self, node: ast.For, step: int, groups: list[_Group]) -> list[ast.stmt]:
+        part = Part(node, step, self.loops)
+        turn, low, high = part.turn, part.low, part.high
         self.loops += 1
-        turns = f"{turn} - {first}" if step > 0 else f"{first} - {turn}"
+        buffers: dict[tuple[str, int], int] = {}  # of terms: an expression's text, and which of the name's values it is
+        margins: list[int] = []
+        buffer_of: dict[int, int] = {}
+        group_of = {id(statement): group for group in groups for statement, _ in group.additions}
+        values: list[str] = []  # names that were given a value before
+        body: list[str] = []
         for each in node.body:
-            if _array_of(each) not in arrays:
-                body.append(each)
+            group = group_of.get(id(each))
+            if group is None:
+                body += ast.unparse(each).split("\n")
+                values += [
+                    sub.id for sub in ast.walk(each) if isinstance(sub, ast.Name) and isinstance(sub.ctx, ast.Store)
+                ]
                 continue
             assert isinstance(each, ast.AugAssign)
-            term = ast.unparse(each.value)
-            is_name = isinstance(each.value, ast.Name) and _assignments(node, each.value.id) == 1
-            if not is_name:
-                term = f"{term} {len(terms)}"
-            if term not in terms:
-                terms[term] = f"{_TERMS}[np.uint64({len(terms) * _MOST_TURNS} + ({turns}))]"
-                body += ast.parse(f"{terms[term]} = {ast.unparse(each.value)}").body
-            additions.append((ast.unparse(each.target), terms[term]))
-        self.buffers = max(self.buffers, len(terms))
-        header = f"for {turn} in {ast.unparse(node.iter)}:"
-        length = f"{high} - {first}" if step > 0 else f"{first} - ({high})"
-        lines = [f"{first} = {low}", f"if {length} <= {_MOST_TURNS}:", f"    {header}", "        pass"]
-        for target, term in additions:
-            lines += [f"    {header}", f"        {target} += {term}"]
-        statements = ast.parse("\n".join(lines)).body
-        branch: Any = statements[-1]
-        branch.body[0].body = body
-        branch.orelse = [node]
-        return statements
+            text = ast.unparse(each.value)
+            key = text, values.count(text) if isinstance(each.value, ast.Name) else -len(buffers)
+            if key not in buffers:
+                buffers[key] = len(buffers)
+                margins.append(0)
+                body.append(f"{TERMS}{buffers[key]}{part.position} = {text}")
+            buffer_of[id(each)] = buffers[key]
+            margins[buffers[key]] = max(margins[buffers[key]], group.width)
+        self.buffers = max(self.buffers, len(buffers))
+        ends = [
+            f"{TERMS}{k}[np.uint64({at})] = 0.0"
+            for k, margin in enumerate(margins)
+            for m in range(margin)
+            for at in (MOST_SHIFT - 1 - m, f"{high} - {low} + {MOST_SHIFT + m}")
+        ]
+        gathers: list[str] = []
+        for group in groups:
+            gathers += _gathered(group, buffer_of, turn, low, high)
+        return part.written(self._asked_ahead(node, f"{high} - {low}"), [body], [*ends, *gathers])
+
+    def _asked_ahead(self, node: ast.For, turns: str) -> list[str]:
+        """Loops that ask for what the next part takes from the tapes, while this one is at work."""
+        taken: dict[str, int] = {}
+        inside = [each for statement in node.body for each in ast.walk(statement)]
+        for each in node.body:
+            if (
+                isinstance(each, ast.AugAssign)
+                and isinstance(each.op, ast.Sub)
+                and isinstance(each.value, ast.Constant)
+            ):
+                mark = ast.unparse(each.target)
+                taken[mark] = taken.get(mark, 0) + int(ast.unparse(each.value))
+        lines = []
+        for tape in sorted(self.tapes):
+            reads = [
+                each.slice for each in inside if isinstance(each, ast.Subscript) and ast.unparse(each.value) == tape
+            ]
+            marks = {name.id for each in reads for name in ast.walk(each) if isinstance(name, ast.Name)}
+            for mark in sorted(marks & set(taken)):
+                last = f"{mark} - {_AHEAD}"
+                lines += [
+                    f"for ahead__ in range(max({last} - {taken[mark]} * ({turns}), 0), {last}, {_LINE}):",
+                    f"    tape_ahead({tape}, ahead__)",
+                ]
+        return lines
 
 
-def _is_plain(statement: ast.stmt) -> bool:
-    """Whether a statement is an assignment, or branches that compute numbers from numbers, which vectors compute both."""
-    if not isinstance(statement, ast.If):
-        return isinstance(statement, (ast.Assign, ast.AugAssign))
-    return not any(isinstance(each, (ast.Subscript, ast.For, ast.While, ast.Return)) for each in ast.walk(statement))
+def _groups_of(array: str, additions: list[tuple[ast.AugAssign, Place]], turn: str, places: Places) -> list[_Group]:
+    """Additions to one array without those that may stay in the loop, because they are apart from each other."""
+    groups: list[_Group] = []
+    for statement, position in additions:
+        for group in groups:
+            shift = group.takes(position, turn)
+            if shift is not None:
+                group.additions.append((statement, shift))
+                break
+        else:
+            groups.append(_Group(position, array, [(statement, 0)]))
+    stay: list[Place] = []
+    for group in groups:  # of each row one: the one whose term needs a buffer of its own, if there is one
+        terms = [ast.unparse(statement.value) for statement, _ in group.additions]
+        kept = next(
+            (each for each in group.additions if terms.count(ast.unparse(each[0].value)) == 1), group.additions[0]
+        )
+        position = next(position for statement, position in additions if statement is kept[0])
+        if all(places.are_apart(position, other, turn) for other in stay):
+            stay.append(position)
+            group.additions.remove(kept)
+    return [group for group in groups if group.additions]
 
 
-def _step(node: ast.For) -> int | None:
-    """The step of a loop over a range, if it is 1 or -1."""
-    if not (
-        isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range" and isinstance(node.target, ast.Name)
-    ):
-        return None
-    if len(node.iter.args) < 3:
-        return 1
-    return {"1": 1, "-1": -1}.get(ast.unparse(node.iter.args[2]).strip("()"))
+def _gathered(group: _Group, buffer_of: dict[int, int], turn: str, low: str, high: str) -> list[str]:
+    """The loop that adds to each element of a group's array."""
+    shifts = [shift for _, shift in group.additions]
+    at = f"{turn}at__"
+    parts = []
+    for part, counted in zip(group.first.parts, group.first.counted, strict=True):
+        text = ast.unparse(_with(part, turn, at))
+        parts.append(f"np.uint64({text})" if counted else text)
+    terms = [
+        f"{TERMS}{buffer_of[id(statement)]}[np.uint64({at} - {low} + {MOST_SHIFT - shift})]"
+        for statement, shift in group.additions
+    ]
+    return [
+        f"for {at} in range({low} + {min(shifts)}, {high} + {max(shifts)}):",
+        f"    {group.array}[{', '.join(parts)}] += {' + '.join(terms)}",
+    ]
 
 
-def _array_of(statement: ast.stmt) -> str:
-    """The array that a statement adds to; '' if it does something else."""
-    if not isinstance(statement, ast.AugAssign) or not isinstance(statement.op, ast.Add):
-        return ""
-    target = statement.target
-    return target.value.id if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name) else ""
+def _with(e: ast.expr, name: str, other: str) -> ast.expr:
+    class Renamed(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return ast.Name(other) if node.id == name else node
 
-
-def _assignments(node: ast.For, name: str) -> int:
-    return sum(
-        [isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and each.id == name for each in ast.walk(node)]
-    )
-
-
-def _added_to(node: ast.For) -> set[str]:
-    """The arrays that a loop adds to at two places or more, by indices that its turn alone decides, and does nothing else with."""
-    assert isinstance(node.target, ast.Name)
-    stored = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
-    stored.discard(node.target.id)
-    places: dict[str, set[str]] = {}
-    additions: dict[str, int] = {}
-    for each in node.body:
-        array = _array_of(each)
-        if array:
-            assert isinstance(each, ast.AugAssign)
-            assert isinstance(each.target, ast.Subscript)
-            names = {name.id for name in ast.walk(each.target.slice) if isinstance(name, ast.Name)}
-            is_plain = not names & stored and not any(
-                isinstance(sub, ast.Subscript) for sub in ast.walk(each.target.slice)
-            )
-            places.setdefault(array, set()).add(ast.unparse(each.target.slice) if is_plain else "")
-            additions[array] = additions.get(array, 0) + 1
-    uses = [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
-    return {
-        array for array, indices in places.items()
-        if len(indices) > 1 and "" not in indices and uses.count(array) == additions[array]
-    }  # fmt: skip
+    renamed: ast.expr = Renamed().visit(ast.parse(ast.unparse(e), mode="eval").body)
+    return renamed

@@ -63,8 +63,9 @@ class SweepOp:
 
     def __init__(
         self, tensors: Sequence[str], numbers: Sequence[str], checked: bool, sweeps: Sweeps, sweep: Sweep,
-        counter: SweepOp | None = None, **options: Any,
+        counter: SweepOp | None = None, source: Sweep | None = None, **options: Any,
     ) -> None:  # fmt: skip
+        self.source = source or sweep  # as it was written: its lines are known
         self.sweeps, self.sweep, self.checked, self.counter = sweeps, sweep, checked, counter
         self.tensors, self.numbers = tuple(tensors), tuple(numbers)
         reads_saved = any(each.role == "grad_argument" for each in sweep.parameters)
@@ -121,13 +122,13 @@ class SweepOp:
                 if known:
                     more = tuple(map(max, more, room))  # for these values and for those before
                 if more == room:  # the largest tape of the one, and the largest parts of the other
-                    more = tuple([2 * each for each in room])
+                    more = tuple([each * (1 + (n in self.blocks)) for n, each in zip(self.unknown, room, strict=True)])
                 self._rooms[key] = more
 
     def _more_room(self, room: tuple[int, ...], inputs: tuple[Any, ...], case: Case) -> tuple[int, ...]:
-        """Twice the room; where a tape is long, what a run that counts finds to be enough for it and its parts."""
-        is_long = self.counter is not None and max(room) >= _LONG_ROOM
-        used = self.counter.counts(inputs, case) if self.counter is not None and is_long else {}
+        """Twice the room; where a tape is long or has parts, what a run that counts finds to be enough for it and its parts."""
+        is_counted = max(room) >= _LONG_ROOM or len(self.sweeps.rooms) > 0
+        used = self.counter.counts(inputs, case) if self.counter is not None and is_counted else {}
         return tuple([
             used[name] + (used[name] >> 3) if name in used else 2 * before
             for name, before in zip(self.unknown, room, strict=True)
@@ -158,7 +159,7 @@ class SweepOp:
         other = self._variants.get(written)
         if other is None:
             other = SweepOp(
-                self.tensors, self.numbers, True, self.sweeps, written(self.sweep), public=len(self.op.outputs)
+                self.tensors, self.numbers, True, self.sweeps, written(self.source), public=len(self.op.outputs)
             )
             other = self._variants.setdefault(written, other)
         return other
