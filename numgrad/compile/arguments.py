@@ -10,6 +10,7 @@ from numgrad.errors import CaptureError
 from numgrad.runtime import threads
 
 PLAIN = (bool, int, str, bytes, type(None))
+_BARE = (list, tuple, dict)  # their objects have no attributes
 
 
 def requires_grad(value: Any) -> bool:
@@ -56,10 +57,28 @@ def others(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     stack: list[Any] = [*args, *kwargs.values()]
     while stack:
         value = stack.pop()
-        if isinstance(value, (tuple, list)):
-            stack += value
-        elif isinstance(value, dict):
-            stack += value.values()
+        if isinstance(value, (tuple, list, dict)):
+            stack += value.values() if isinstance(value, dict) else value
+            others += [each for _, each in _attributes_besides(value) if not isinstance(each, (float, complex, *PLAIN))]
         elif not isinstance(value, (TensorBase, float, complex, *PLAIN)):
             others.append(value)
     return others
+
+
+def attributes_of(container: Any) -> tuple[Any, ...]:
+    """What a call's signature says of the attributes of a container, which is of a class that has some."""
+    if container.__class__ in _BARE:
+        return ()
+    return tuple([
+        (name, each.__class__, repr(each)) if isinstance(each, (float, complex, *PLAIN)) else (name, id(each))
+        for name, each in _attributes_besides(container)
+    ])  # fmt: skip
+
+
+def _attributes_besides(container: Any) -> list[tuple[str, Any]]:
+    """The attributes of a container that are none of its items."""
+    attributes = getattr(container, "__dict__", None)
+    if not attributes:
+        return []
+    items = {id(each) for each in (container.values() if isinstance(container, dict) else container)}
+    return [(name, each) for name, each in attributes.items() if id(each) not in items]

@@ -191,8 +191,8 @@ class Capture(Scope):
         if not is_host_made and not is_constant(tensor):
             self.refuse(
                 "reads the value of a tensor, or writes to its memory, in Python",
-                "return the tensor and read it outside of the step, compute with tensors (where, clamp, index_select), do it in a function "
-                "of jit.host, or take fallback='eager'",
+                "return the tensor and read it outside of the step, compute with tensors (where, clamp, index_select), do it in a "
+                "function of jit.host, or take fallback='eager'",
             )
 
     def fills(self, tensor: TensorBase, data: Any = None) -> None:

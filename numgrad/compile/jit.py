@@ -16,7 +16,7 @@ import numpy as np
 
 from numgrad import config
 from numgrad.autograd import no_grad
-from numgrad.compile.arguments import PLAIN, check_surroundings, others, requires_grad, surroundings
+from numgrad.compile.arguments import PLAIN, attributes_of, check_surroundings, others, requires_grad, surroundings
 from numgrad.compile.callback import with_copies
 from numgrad.compile.capture import Capture
 from numgrad.compile.captured import Captured
@@ -221,11 +221,13 @@ class Step:
             key += (value.__class__, len(value))
             for each in value:
                 self._add(each, key, tensors)
+            key += attributes_of(value)
         elif isinstance(value, dict):
-            key += (dict, len(value))
+            key += (value.__class__, len(value))
             for name, each in value.items():
-                key.append(name)
+                key += (name.__class__, name)  # 1 and True are the same key of a dict
                 self._add(each, key, tensors)
+            key += attributes_of(value)
         elif isinstance(value, (np.ndarray, np.generic)):
             raise CaptureError(
                 f"jit: an argument is an array of NumPy ({type(value).__name__}), whose values would be frozen; pass a tensor"

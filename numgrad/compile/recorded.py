@@ -226,10 +226,11 @@ class _Gradients:
         self.used = {block for step in capture.steps if isinstance(step, Applied) for block in step.blocks()}
 
     def of(self, leaf: TensorBase) -> list[Gradient]:
-        """What it did with a leaf's; nothing if the leaf has none and needs none."""
+        """What it did with a leaf's; nothing if the leaf has none and needs none, and the step did not ask for it."""
         capture = self.capture
         before, now = capture.gradients[id(leaf)], leaf._grad
-        if before is None and now is None and not leaf._requires_grad:
+        is_asked_for = id(leaf) in capture.cleared or id(leaf) in capture.looked  # somebody may set one later
+        if before is None and now is None and not (leaf._requires_grad or is_asked_for):
             return []
         who: Any = self.numbers.get(id(leaf), leaf)
         had: bool | None = before is not None

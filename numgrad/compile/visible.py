@@ -25,12 +25,16 @@ from __future__ import annotations
 
 import dis
 import functools
+import gc
 import random
 import sys
 import types
-from collections import deque
+import weakref
+from array import array
+from collections import OrderedDict, deque
 from collections.abc import Iterable
-from operator import is_
+from contextvars import ContextVar
+from operator import attrgetter, is_, methodcaller
 from typing import Any
 
 import numpy as np
@@ -54,6 +58,9 @@ _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
 _MAKING = frozenset(
     {"__init__", "__new__", "__post_init__", "__init_subclass__", "__del__", "__repr__", "__setstate__"}
 )
+
+
+_READ_ALL = frozenset({"vars", "__dict__", "asdict", "astuple"})  # what reads all attributes of an object
 
 
 class Code:
@@ -116,7 +123,7 @@ class Visible:
         self._keys: list[tuple[Any, ...]] = []
         self._singles: list[tuple[Guard, str]] = []
         self._counted: list[tuple[Any, int, str]] = []  # of which only the number of items matters
-        self._arrays: list[tuple[np.ndarray, bytes, str]] = []
+        self._arrays: list[tuple[Any, bytes, str]] = []
         self._generators: list[tuple[Any, Any]] = []  # of random numbers, not numgrad's, with their states
 
     # ---- looking ------------------------------------------------------------------------------------------------
@@ -156,6 +163,8 @@ class Visible:
             return () if is_opaque else self._function(value, path)
         if isinstance(value, types.MethodType):
             return [(value.__self__, path.rpartition(".")[0] or path), (value.__func__, path)]
+        if isinstance(value, (types.BuiltinMethodType, types.MethodWrapperType)):
+            return [] if isinstance(value.__self__, (types.ModuleType, type)) else [(value.__self__, path)]
         if isinstance(value, np.ndarray):
             if value.nbytes <= _MOST_BYTES:
                 self._arrays.append((value, value.tobytes(), path))
@@ -165,11 +174,25 @@ class Visible:
             return ()
         if isinstance(value, functools.partial):
             return [(value.func, path), (value.args, path), (value.keywords, path)]
+        if isinstance(value, (bytearray, array)):
+            self._arrays.append((value, bytes(value), path))
+            return ()
+        if isinstance(value, types.MappingProxyType):
+            return [(each, path) for each in gc.get_referents(value)]
+        if isinstance(value, (ContextVar, weakref.ref)):
+            get = functools.partial(value.get, ABSENT) if isinstance(value, ContextVar) else value
+            return self._global(self._single(CALL, get, None, path), path)
+        if isinstance(value, (attrgetter, methodcaller)):
+            names = value.__reduce__()[1] if isinstance(value, attrgetter) else value.__reduce__()[1][:1]
+            self._attributes |= {part for name in names for part in name.split(".")}
+            return ()
         return self._object(value, path)
 
     def _container(self, value: Any, path: _Path) -> Iterable[tuple[Any, _Path]]:
         if not isinstance(value, (tuple, frozenset)):
             self._watch(value, path)
+        if getattr(value, "__dict__", None):
+            self._waiting.append((value, path))
         if len(value) > _MOST_ITEMS:
             return ()
         if isinstance(value, dict):
@@ -214,7 +237,7 @@ class Visible:
 
     def _function(self, function: types.FunctionType, path: str) -> Iterable[tuple[Any, str]]:
         code = code_of(function.__code__)
-        self._attributes |= code.attributes
+        self._attributes |= code.attributes | (code.globals & _READ_ALL)
         self._single(CODE, function, None, f"the code of {path}")
         inside: list[tuple[Any, str]] = [(function.__defaults__, f"the defaults of {path}")]
         inside.append((function.__kwdefaults__, f"the defaults of {path}"))
@@ -227,9 +250,8 @@ class Visible:
         for name in sorted(code.imports):
             for module in filter(None, map(sys.modules.get, (name, name.partition(".")[0], f"{package}.{name}"))):
                 inside += self._global(module, name)
-        for name in sorted(code.globals):
-            if name in function.__globals__:
-                inside += self._global(self._item(function.__globals__, name, f"the global {name}"), name)
+        for name in sorted(code.globals):  # one that is not there may come, and hide a built-in
+            inside += self._global(self._item(function.__globals__, name, f"the global {name}"), name)
         return inside
 
     def _global(self, value: Any, name: str) -> Iterable[tuple[Any, str]]:
@@ -238,12 +260,14 @@ class Visible:
             if not is_library(value.__name__):
                 self._waiting.append((value, name))
             return ()
-        return [(value, name)]
+        return () if value is ABSENT else [(value, name)]
 
     def _object(self, value: Any, path: str) -> Iterable[tuple[Any, _Path]]:
         cls = type(value)
-        if getattr(cls, "_replay_opaque", False) or isinstance(value, types.ModuleType):
+        if getattr(cls, "_replay_opaque", False):
             return ()
+        if isinstance(value, types.ModuleType):
+            return self._global(value, path)
         if isinstance(value, type):
             if is_foreign(value):
                 self._waiting.append((value, path))
@@ -313,7 +337,12 @@ class Visible:
             elif not isinstance(value, (types.ModuleType, types.FunctionType)):
                 self._single(CALL, functools.partial(getattr, value, "__class__"), None, f"the class of {path}")
                 inside += [(each, each.__name__) for each in type(value).__mro__]
-        named = (self._attributes & attributes.keys()) - known
+        if isinstance(value, types.ModuleType):
+            named = self._attributes - known if attributes else set()  # what is not there may come
+        elif self._attributes & _READ_ALL or _is_looked_up_by_libraries(value.__class__):
+            named = attributes.keys() - known
+        else:
+            named = (self._attributes & attributes.keys()) - known
         if isinstance(value, type):
             bases = [each for each in value.__mro__ if each is not object and not is_foreign(each)]
             called = {name for name in attributes if name.startswith("__") or any(name in vars(each) for each in bases)}
@@ -346,6 +375,8 @@ class Visible:
             self._containers, self._lengths, self._items, self._keys, strict=True
         ):
             guards.append(Guard(SIZE, container, None, length))
+            if keys and isinstance(container, OrderedDict):  # it has an order of its own
+                guards.append(Guard(CALL, functools.partial(_has_order, container, keys), None, True))
             if isinstance(container, list) and length <= _MOST_ITEMS:
                 guards += [Guard(AT, container, index, each) for index, each in enumerate(items)]
             elif keys and length <= _MOST_ITEMS:
@@ -368,8 +399,8 @@ class Visible:
         return any(_state_of(each) != state for each, state in self._generators)
 
     def array_difference(self) -> str | None:
-        for array, values, path in self._arrays:
-            if array.tobytes() != values:
+        for each, values, path in self._arrays:
+            if (each.tobytes() if isinstance(each, np.ndarray) else bytes(each)) != values:
                 return f"the values of the array {path} have changed"
         return None
 
@@ -412,11 +443,26 @@ def _is_made_of(container: Any, keys: tuple[Any, ...], items: tuple[Any, ...]) -
     return len(container) == len(items) and all(map(is_, now, items)) and all(map(is_, container if keys else (), keys))
 
 
+def _has_order(container: Any, keys: tuple[Any, ...]) -> bool:
+    """Whether a dict has these keys in this order."""
+    return len(container) == len(keys) and all(map(same, container, keys))
+
+
 def _function_of(member: Any) -> Any:
     """The function of a method or a property of a class; other members as they are."""
     for name in ("__func__", "fget", "func"):
         member = getattr(member, name, None) or member
     return member
+
+
+@functools.lru_cache(1024)
+def _is_looked_up_by_libraries(cls: type) -> bool:
+    """Whether methods of a library's class, which are not looked into, return what its objects keep by keys or names."""
+    for name in ("__getitem__", "__getattr__", "__call__"):
+        base = next((each for each in cls.__mro__ if name in vars(each)), cls)
+        if not is_foreign(base) and base.__module__.partition(".")[0] != "numgrad" and name in vars(base):
+            return True
+    return False
 
 
 @functools.lru_cache(1024)

@@ -153,7 +153,7 @@ class Guards:
 
     def __init__(self, guards: Sequence[Guard], offset: Callable[[Any, str], int]) -> None:
         self.guards = sorted(_joined(guards), key=lambda guard: guard.kind)
-        self._pairs: list[np.ndarray] = []
+        self._pairs: dict[int, tuple[list[Any], np.ndarray]] = {}  # by a dict's id: its keys, and the table
         rows = []
         for kind, thing, key, value in self.guards:
             if kind == EVERY:
@@ -174,8 +174,9 @@ class Guards:
         """The address of a table of a dict's items, of which some are guarded; it ends with a pair that no dict has."""
         expected = {guard.key: id(guard.value) for guard in guards}
         pairs = [(id(key), expected.get(key, 0)) for key in thing]
-        self._pairs.append(np.array([*pairs, (0, 0)], np.int64))
-        address: int = self._pairs[-1].ctypes.data
+        table = np.array([*pairs, (0, 0)], np.int64)
+        self._pairs[id(thing)] = list(thing), table
+        address: int = table.ctypes.data
         return address
 
     def changed(self) -> Guard | None:
@@ -188,6 +189,8 @@ class Guards:
                 for each in guard.key:
                     if not same(each.now(), each.value):
                         return each  # type: ignore[no-any-return]
+                if not all(map(same, guard.thing, self._pairs[id(guard.thing)][0])):  # they are in another order
+                    return guard
                 renewed = [each._replace(value=each.now()) for each in guard.key]
                 self.guards[first] = Guard(EVERY, guard.thing, renewed, len(guard.thing))
                 self.rows[first, 2:] = self._pairs_of(guard.thing, renewed), len(guard.thing)

@@ -353,3 +353,43 @@ def test_a_leaf_that_only_the_graph_of_a_result_holds_is_no_secret() -> None:
         expected = bits([step(x), weight.grad])
         assert bits([replayed(x), weight.grad]) == expected
     assert ng.jit.stats(replayed).replays == 3
+
+
+@pytest.mark.parametrize("drops", [True, False])
+def test_a_gradient_that_is_given_to_a_frozen_parameter_is_seen(drops: bool) -> None:
+    def run(wrap: Callable[..., Any]) -> list[Any]:
+        free, frozen = ng.ones(3, requires_grad=True), ng.ones(3)
+        optimizer = ng.optim.SGD([free, frozen], lr=0.5)
+
+        def step(x: ng.Tensor) -> None:
+            if drops:
+                optimizer.zero_grad()
+            (free * frozen * x).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        wrapped, seen = wrap(step), []
+        for number in range(2 * WARM):
+            if number in (WARM, WARM + 2):
+                frozen.grad = ng.full((3,), 2.0)
+            wrapped(ng.ones(3))
+            seen.append([bits(free), bits(frozen), frozen.grad is None])
+        return seen
+
+    assert run(ng.jit) == run(lambda step: step)
+
+
+class Batch(list):  # type: ignore[type-arg]
+    """A list with attributes."""
+
+
+def test_attributes_and_keys_of_containers_are_part_of_the_signature() -> None:
+    batch: Any = Batch([ng.ones(2)])
+    given, seen = ng.jit(lambda batch: batch[0] * batch.scale), ng.jit(lambda x: x * batch.scale)
+    keyed = ng.jit(lambda table: table["x"] * (3.0 if any(key is True for key in table) else 2.0))
+    for number in range(2 * WARM):
+        batch.scale = float(number // WARM)
+        assert given(batch).tolist() == seen(ng.ones(2)).tolist() == [batch.scale] * 2
+        key: Any = bool(number % 2) or 1
+        assert keyed({"x": ng.ones(2), key: 0}).tolist() == [3.0 if key is True else 2.0] * 2
+    assert [ng.jit.stats(step).captures for step in (given, seen, keyed)] == [2, 2, 2]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import array
 import collections
+import contextvars
 import copy
+import dataclasses
 import functools
+import operator
 import random
 import sys
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -36,6 +41,11 @@ class Options:
 
 class Tripled(Options):
     factor = 3.0
+
+
+@dataclasses.dataclass
+class Record:
+    factor: float
 
 
 class Slotted:
@@ -158,7 +168,88 @@ def signed() -> Case:
     return (lambda: values[0]), lambda _: values.__setitem__(0, -0.0)
 
 
+def of_a_global_that_comes_later() -> Case:
+    globals().pop("LATER", None)
+
+    def read() -> float:
+        try:
+            return LATER  # type: ignore[name-defined,no-any-return]
+        except NameError:
+            return 2.0
+
+    return read, functools.partial(globals().__setitem__, "LATER")
+
+
+def over_a_builtin() -> Case:
+    globals().pop("max", None)
+    return (lambda: max(1.0, 2.0)), lambda value: globals().update(max=lambda *_: value)
+
+
+def of_a_module_that_comes_later() -> Case:
+    module: Any = types.ModuleType("later_of_a_step")
+    sys.modules["later_of_a_step"] = module
+    return (lambda: getattr(module, "factor", 2.0)), functools.partial(setattr, module, "factor")
+
+
+def all_at_once(reads: Callable[[Any], dict[str, Any]]) -> Case:
+    """All attributes of an object together, of which the code names none."""
+    thing: Any = Record(2.0)
+    return (lambda: next(iter(reads(thing).values()))), lambda value: setattr(thing, "factor", value)
+
+
+def proxied() -> Case:
+    table = {"factor": 2.0}
+    proxy = types.MappingProxyType(table)
+    return (lambda: proxy["factor"]), functools.partial(table.__setitem__, "factor")
+
+
+def in_a_context() -> Case:
+    variable = contextvars.ContextVar("variable", default=2.0)
+    return variable.get, variable.set
+
+
+def by_a_bound_method() -> Case:
+    table = {"factor": 2.0}
+    get = table.get
+    return (lambda: get("factor")), functools.partial(table.__setitem__, "factor")
+
+
+def behind_a_reference() -> Case:
+    thing = Options()
+    thing.factor = 2.0
+    reference, alive = weakref.ref(thing), [thing]
+    return (lambda: reference().factor), lambda value: setattr(alive[0], "factor", value)  # type: ignore[union-attr]
+
+
+def by_a_getter() -> Case:
+    thing = Options()
+    thing.factor = 2.0
+    get = operator.attrgetter("factor")
+    return (lambda: get(thing)), functools.partial(setattr, thing, "factor")
+
+
+def ordered(table: Any, turn: Callable[[Any], Any]) -> Case:
+    table.update(a=2.0, b=3.0)
+    return (lambda: next(iter(table.values()))), lambda _: turn(table)
+
+
 CASES: dict[str, Callable[[], Case]] = {
+    "a global that comes later": of_a_global_that_comes_later,
+    "a global that hides a built-in": over_a_builtin,
+    "an attribute of a module that comes later": of_a_module_that_comes_later,
+    "all attributes": lambda: all_at_once(vars),
+    "all fields": lambda: all_at_once(lambda thing: dataclasses.asdict(thing)),
+    "an item of a library's mapping": lambda: item_of(collections.UserDict(factor=2.0), "factor"),
+    "an item of a chain of mappings": lambda: item_of(collections.ChainMap({"factor": 2.0}), "factor"),
+    "an item behind a proxy": proxied,
+    "an item of numbers in memory": lambda: item_of(array.array("d", [2.0]), 0),
+    "a byte": lambda: (lambda case: (case[0], lambda value: case[1](int(value))))(item_of(bytearray(b"\2"), 0)),
+    "a variable of the context": in_a_context,
+    "an item by a bound method": by_a_bound_method,
+    "an attribute behind a weak reference": behind_a_reference,
+    "an attribute by a getter": by_a_getter,
+    "the order of a dict": lambda: ordered({}, lambda table: table.update(a=table.pop("a"))),
+    "the order of an ordered dict": lambda: ordered(collections.OrderedDict(), lambda table: table.move_to_end("a")),
     "an attribute of a class": lambda: attribute_of(Options),
     "an attribute of an object's class": of_class,
     "an attribute of a namespace": lambda: attribute_of(types.SimpleNamespace()),
@@ -211,6 +302,18 @@ def test_what_no_code_names_may_change() -> None:
     for trainer.epoch in range(5):
         assert step(ng.ones(2)).tolist() == [2.0, 2.0]
     assert ng.jit.stats(step)[:2] == (1, 4)
+
+    class Layer(nn.Module):
+        def forward(self, x: ng.Tensor) -> ng.Tensor:
+            return x * 2
+
+    layer: Any = Layer().eval()
+    layer.history, replayed = [], ng.jit(layer)
+    for number in range(5):
+        layer.history = [*layer.history, number]
+        layer.history.append(number)
+        assert replayed(ng.ones(2)).tolist() == [2.0, 2.0]
+    assert ng.jit.stats(replayed)[:2] == (1, 4)
 
 
 def doubles(*_: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import struct
 import subprocess
 import sys
@@ -81,6 +83,14 @@ def test_options_are_changed_as_in_the_step(tmp_path: Path) -> None:
         return [each.detach().numpy().tobytes() for each in found]
 
     assert run(tmp_path / "step") == run(None)
+    program = ng.jit.load(tmp_path / "step")
+    for value in (None, "1", ng.tensor(0.5)):
+        with pytest.raises(TypeError, match="option 'lr' of SGD is .* expected a number"):
+            program.options[0]["lr"] = value
+    assert program.options[0]["lr"] == 0.5
+    for copied in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
+            copied(program)
 
 
 def test_programs_of_several_shapes_and_results_in_containers(tmp_path: Path) -> None:

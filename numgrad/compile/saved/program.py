@@ -44,7 +44,13 @@ class Options(MutableMapping[str, float]):
         return float(self._numbers()[self._position(name)])
 
     def __setitem__(self, name: str, value: float) -> None:
-        self._numbers()[self._position(name)] = value
+        position = self._position(name)
+        if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
+            raise TypeError(
+                f"jit.load: the option {name!r} of {self.of} is {type(value).__name__}, expected a number"
+                + ("; take its item()" if isinstance(value, TensorBase) else "")
+            )
+        self._numbers()[position] = value
 
     def _position(self, name: str) -> int:
         if name not in self._names:
@@ -127,6 +133,12 @@ class Program:
         if reasons:
             raise RuntimeError(f"jit.load: the program cannot run now: {'; or '.join(reasons)}")
         raise TypeError(f"jit.load: the program was captured for other arguments: {'; or '.join(differences)}")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            "jit.load: a loaded program cannot be copied or pickled, since its launches know where its memory lies; load the file "
+            "once more, and copy state_dict()"
+        )
 
     def programs(self) -> list[Captured]:
         """All captured programs."""
