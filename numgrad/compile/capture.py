@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from numgrad.compile.code import is_foreign, is_library
 from numgrad.compile.steps import Again, Applied, Block, Place
-from numgrad.compile.visible import Visible, is_foreign, is_library, random_states
+from numgrad.compile.visible import Visible, random_states
 from numgrad.engine import dispatch, tape
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import TensorBase, modes

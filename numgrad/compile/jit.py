@@ -145,7 +145,7 @@ class Step:
         try:
             check_surroundings(before, surroundings(args, kwargs))
             with _not_collected():
-                captured = self._program_of(capture, result, args, kwargs)
+                captured = Captured(recorded_by(capture, result, args, kwargs), self.passes)
             self._programs.setdefault(key, []).append(captured)
             self._captures += 1
             self._unstable.pop(key, None)
