@@ -166,8 +166,8 @@ class _Proof:
         for each in self.inside:
             if isinstance(each, Assign) and each.name == name:
                 value = each.value
-                if (found := extreme_of(value)) is not None:
-                    group, one, two = found
+                if (extreme := extreme_of(value)) is not None:
+                    group, one, two = extreme
                 elif isinstance(value, Op) and value.op in _GROUP and len(value.args) == 2:
                     group, (one, two) = _GROUP[value.op], value.args
                 else:
