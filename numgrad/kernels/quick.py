@@ -26,6 +26,7 @@ WORDS: dict[Device, tuple[Device, Device]] = {
     scalar.remainder: (quotients.remainder, quotients.is_exact),
     scalar.floor_divide: (quotients.floor_divide, quotients.is_exact),
 }
+_NAMES = {word.__name__ for word in WORDS}
 
 
 class Quick(NamedTuple):
@@ -39,7 +40,7 @@ class Quick(NamedTuple):
 def quick_form(function: Callable[..., Any], code: str) -> Quick | None:
     """The quick form of a scalar function that computes in the dtype ``code``; None if it has none."""
     plain = getattr(function, "py_func", function)
-    if code not in ("f4", "f8") or not _may_have(plain):
+    if code not in ("f4", "f8") or _NAMES.isdisjoint(plain.__code__.co_names):
         return None
     tree = copy.deepcopy(definition(function))
     *statements, last = tree.body
@@ -76,10 +77,6 @@ def quick_form(function: Callable[..., Any], code: str) -> Quick | None:
         typed_function(defined(tree, function, extra), code),
         typed_function(defined(holds, function, dict(extra)), code),
     )
-
-
-def _may_have(plain: Any) -> bool:
-    return not {word.__name__ for word in WORDS}.isdisjoint(plain.__code__.co_names)
 
 
 def _word(node: ast.expr, plain: Any) -> Device | None:

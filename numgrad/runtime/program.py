@@ -20,7 +20,6 @@ behind the pair's own.
 from __future__ import annotations
 
 import ctypes
-import functools
 import math
 import struct
 import threading
@@ -179,6 +178,7 @@ class Program:
 
     def __init__(self, launches: Sequence[Launch | Pair], address_count: int, stepped: bool | None = None) -> None:
         self.launches = tuple(launches)
+        self._template: Template | None = None
         # Whether `stepping` runs it, with nothing compiled; the setting decides by default.
         self.stepped = config.PYTHON.is_set() if stepped is None else stepped
         self.address_count = address_count
@@ -253,9 +253,14 @@ class Program:
         """Names of the kernels, one text for each launch; a pair has both in one."""
         return ["+".join(part.kernel.name for part in launch.parts) for launch in self.launches]
 
-    @functools.cached_property
+    @property
     def template(self) -> Template:
         """How a copy of the frame is bound for a replay."""
+        if self._template is None:
+            self._template = self._new_template()
+        return self._template
+
+    def _new_template(self) -> Template:
         if self.stepped:  # a replay is machine code
             return Program(self.launches, self.address_count, stepped=False).template
         count, patch_count, frame_words, _, first_patch, first_frame = self.words[:HEADER_WORDS].tolist()

@@ -14,9 +14,9 @@ from numgrad.ops.family import Elementwise
 from numgrad.registry import OPS, Op
 from tests.contracts.test_contracts import PACKAGE, trees
 
-# Who may ask for names: the table of ops, and who prints them. What is called op elsewhere is no op: a word in an expression of
-# the language of loops, a `ReduceOp` of ranks.
-OF_NAMES = ("registry/", "cli/", "loops/", "distributed/")
+# Who may ask for names: the table of ops, who prints and who writes them to files, and a rewrite of two ops into others. What is
+# called op elsewhere is no op: a word in an expression of the language of loops, a `ReduceOp` of ranks.
+OF_NAMES = ("registry/", "cli/", "compile/saved/", "compile/passes/fold.py", "loops/", "distributed/")
 # Windows on the memory of a base, which only the engine opens: outside of any `vmap`.
 WITHOUT_BATCHES = {"as_strided", "as_strided_backward"}
 FUNCTIONS = (

@@ -43,6 +43,7 @@ UNARY: dict[str, tuple[Maker, bool]] = {  # where it is smooth; whether integers
     "reciprocal": (off_zero, False),
     "square": (normal, True),
     "cube": (normal, True),
+    "inverse_square": (off_zero, False),
     "sqrt": (positive, False),
     "rsqrt": (positive, False),
     "exp": (normal, False),
