@@ -34,10 +34,10 @@ def test_compiled(part: int) -> None:
 
 
 @pytest.mark.parametrize("how", ["plain", "parts", "second"])
-@pytest.mark.parametrize("part", [0, *[pytest.param(part, marks=pytest.mark.soak) for part in range(1, 10)]])
+@pytest.mark.parametrize("part", [0, *[pytest.param(part, marks=pytest.mark.soak) for part in (1, 2)]])
 def test_stencils(how: str, part: int) -> None:
     """Their compiled form, run in plain Python, gives the same, and turns that are said to be independent are."""
-    count = 20 if how == "second" else 40
+    count = 40 if how == "plain" else 15
     before = random_programs.GATHERED.copy()
     wrong = [
         (seed, said) for seed in range(count * part, count * (part + 1)) if (said := _stencil(seed, how)) != "right"
@@ -49,7 +49,7 @@ def test_stencils(how: str, part: int) -> None:
         assert found["independent"] >= 10 * count
 
 
-@pytest.mark.parametrize("seed", [2, 3, *[pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 30)]])
+@pytest.mark.parametrize("seed", [2, 3, *[pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 8)]])
 def test_stencils_compiled(seed: int) -> None:
     assert _stencil(seed, "compiled") == "right"
 
