@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from numgrad.kernels import angles, quotients, scalar
-from numgrad.kernels.source import defined, definition, free_name, typed_function
+from numgrad.kernels.source import defined, definition, free_name, is_straight, typed_function
 from numgrad.runtime.kernel import Device
 
 # A word, its form that vectorises, and the condition on its arguments under which both give the same bits.
@@ -43,17 +43,18 @@ def quick_form(function: Callable[..., Any], code: str) -> Quick | None:
     if code not in ("f4", "f8") or _NAMES.isdisjoint(plain.__code__.co_names):
         return None
     tree = copy.deepcopy(definition(function))
-    *statements, last = tree.body
-    straight = all(isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name) for s in statements)
-    targets = [s.targets[0].id for s in statements if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)]
     parameters = {argument.arg for argument in tree.args.args}
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    bound = [node.id for node in names if isinstance(node.ctx, ast.Store)]
+    # The condition stands at the end, where each name has to be what it was at the word.
     if (
-        not straight
-        or not isinstance(last, ast.Return)
-        or len({*targets, *parameters}) < len(targets) + len(parameters)
+        not is_straight(tree)
+        or not isinstance(tree.body[-1], ast.Return)
+        or len({*bound, *parameters}) < len(bound) + len(parameters)
+        or any(isinstance(node, (ast.comprehension, ast.Lambda)) for node in ast.walk(tree))
     ):
         return None
-    taken = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | parameters
+    taken = {node.id for node in names} | parameters
     extra: dict[str, Any] = {}
     conditions: list[ast.expr] = []
 

@@ -284,6 +284,13 @@ def typed_function(function: Callable[..., Any], code: str) -> Device:
 LITERALS = "numgrad_literals"
 
 
+def is_straight(tree: ast.FunctionDef) -> bool:
+    """Whether a function gives values to single names, one statement after the other, before its last statement."""
+    return all(
+        isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name) for s in tree.body[:-1]
+    ) and not any(isinstance(node, ast.NamedExpr) for node in ast.walk(tree))
+
+
 # ---- parts of a backward ---------------------------------------------------------------------------------------
 
 
@@ -300,11 +307,8 @@ def sliced(function: Callable[..., Any], items: tuple[int, ...]) -> tuple[tuple[
     parameters = [argument.arg for argument in tree.args.args]
     *statements, last = tree.body
     value = last.value if isinstance(last, ast.Return) else None
-    straight = all(
-        isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name) for s in statements
-    ) and not any(isinstance(node, ast.NamedExpr) for node in ast.walk(tree))
     single = not isinstance(value, ast.Tuple)
-    if value is None or not straight or (single and items != (0,)):
+    if value is None or not is_straight(tree) or (single and items != (0,)):
         whole, result = _word_for_all(tree), free_name("result", parameters)
         returned = ", ".join(f"{result}[{item}]" for item in items) + ","
         names = ", ".join(parameters)

@@ -14,6 +14,7 @@ from numgrad.dtypes import float32
 from numgrad.engine import dispatch, private
 from numgrad.layout import spec_of
 from numgrad.registry import Op
+from numgrad.tensor.changes import planned
 
 
 def half_dispatch(op: Op, inputs: tuple[Any, ...], params: Any, half: Dtype) -> Any:
@@ -26,7 +27,7 @@ def half_dispatch(op: Op, inputs: tuple[Any, ...], params: Any, half: Dtype) -> 
         else:
             specs.append(None if tensor is None else tensor._spec)
     wide = _wide(params)
-    plan = op.plans.get((wide, *specs)) or op.make_plan(tuple(specs), wide)
+    plan = planned(op, tuple(specs), wide)
     is_view = plan.program is None and any(output.source is not None for output in plan.outputs)
     return NotImplemented if is_view else _widened(op, inputs, params, half)
 

@@ -143,6 +143,8 @@ def test_quick_forms_of_what_has_none() -> None:
     assert quick_form(lambda x: x + 1, "f4") is None
     assert quick_form(lambda x: scalar.exp(x), "f4") is None
     assert quick_form(_branching, "f4") is None
+    for function in (_of_two_names, _named_inside, _renamed, _listed):
+        assert quick_form(function, "f4") is None
     assert quick_form(_twice, "i8") is None
     form = quick_form(_twice, "f8")
     assert form is not None
@@ -155,6 +157,24 @@ def _branching(x):
     if x > 0:
         return scalar.sin(x)
     return x
+
+
+def _of_two_names(x):
+    y = x = scalar.sin(x)
+    return x + y
+
+
+def _named_inside(x):
+    return scalar.sin(x) + (x := 2 * x)
+
+
+def _renamed(x):
+    x = scalar.sin(x)
+    return x
+
+
+def _listed(x):
+    return sum([scalar.sin(x * k) for k in (1, 2)])
 
 
 def _twice(x):

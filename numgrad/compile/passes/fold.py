@@ -24,6 +24,7 @@ from numgrad.ops.norm import (
     batch_norm_training,
 )
 from numgrad.registry import Op
+from numgrad.tensor.changes import planned
 
 _Tensor = tuple[Place, Spec]
 
@@ -40,7 +41,7 @@ def fold_norms(graph: Graph) -> None:
     readers = graph.readers()
     makers = {block: step for step in graph.steps if isinstance(step, Applied) for block in step.makes}
     replaced: dict[int, list[Applied]] = {}  # by the id of a step, those in its place
-    for step in graph.steps:
+    for number, step in enumerate(graph.steps):
         if not isinstance(step, Applied):
             continue
         if step.op in (batch_norm_training, batch_norm_relu_training):
@@ -54,7 +55,7 @@ def fold_norms(graph: Graph) -> None:
         if product is None or product.op not in (conv2d, linear) or id(product) in replaced:
             continue
         constants = [*product.places[1:3], *step.places[1 : len(step.specs[0])]]
-        is_alone = readers[step.places[0][0]] == [graph.steps.index(step)] and graph.is_temporary(step.places[0][0])  # type: ignore[index]
+        is_alone = readers[step.places[0][0]] == [number] and graph.is_temporary(step.places[0][0])  # type: ignore[index]
         is_constant = all(where is None or (where[0].kind == "held" and where[0] not in changed) for where in constants)
         has_residual = len(step.specs[0]) > 5 and step.places[5] is not None
         if is_alone and is_constant and not has_residual and (steps := _folded(graph, product, step)):
@@ -74,8 +75,7 @@ def _folded(graph: Graph, product: Applied, norm: Applied) -> list[Applied]:
     def applied(op: Op, *inputs: _Tensor | None, params: Any = None) -> _Tensor:
         specs = tuple([None if each is None else each[1] for each in inputs])
         values = op.defaults if params is None else params
-        plan = op.plans.get((values, *specs)) or op.make_plan(specs, values)
-        steps.append(graph.applied(op, plan, values, inputs, norm.line))
+        steps.append(graph.applied(op, planned(op, specs, values), values, inputs, norm.line))
         return (steps[-1].makes[0], 0), steps[-1].specs[1][0]
 
     gamma, beta, mean, variance = (tensor(norm, position) for position in range(1, 5))

@@ -20,6 +20,7 @@ from numgrad.compile.steps import Again, Applied, Block, Place
 from numgrad.layout import Spec
 from numgrad.runtime.plan import Plan
 from numgrad.runtime.program import Array, Launch, Pair, Program
+from numgrad.tensor.changes import planned
 
 _SMALLEST_PEAK = 1 << 20  # below it, all lies in the caches
 _SMALLEST_SHARE = 1 / 128  # of the peak, of a block that is worth a launch
@@ -155,8 +156,7 @@ class _Work:
         known = _named(step)
         inputs = [known[name] for name in names]
         specs = tuple(spec for _, spec in inputs)
-        plan = op.plans.get((step.params, *specs)) or op.make_plan(specs, step.params)
-        again = self.graph.applied(op, plan, step.params, inputs, step.line)
+        again = self.graph.applied(op, planned(op, specs, step.params), step.params, inputs, step.line)
         return again, {_outputs(step)[0]: _outputs(again)[0]}
 
     def with_plan(self, plan: _Plan) -> list[Applied | Again]:

@@ -16,6 +16,7 @@ from numgrad.compile.steps import Again, Applied, Block
 from numgrad.dtypes import int64
 from numgrad.layout import spec_of
 from numgrad.ops.update import Update, grain_of
+from numgrad.tensor.changes import planned
 
 _SMALLEST = 1 << 18  # bytes of gradients that are worth a launch
 _PARTS = 16
@@ -107,7 +108,7 @@ def _part(graph: Graph, step: Applied, chosen: list[int]) -> Applied:
     params = step.params._replace(grain=grain_of(len(rows), int(rows[:, -1].sum())))
     specs = (spec_of(int64, rows.shape), spec_of(int64, (len(owners), _table(step, 1)[1])) if has_counts else None)
     key = (*specs, step.specs[0][2])
-    plan = step.op.plans.get((params, *key)) or step.op.make_plan(key, params)
+    plan = planned(step.op, key, params)
     blocks = (table, counts, step.places[2])
     inputs = [
         None if where is None else (where if isinstance(where, tuple) else (where, 0), spec)
