@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.kernels.vector_math import Floats, intrinsic_of
-from numgrad.runtime.kernel import device, intrinsic
+from numgrad.kernels.vector_math import TO_INTEGER, Floats, intrinsic_of
+from numgrad.runtime.kernel import device
 
 LARGEST = 2.0**28
 
 # pi/2 and pi/4 as sums of numbers: n times the first part leaves a rest that is exact, see `Angles._reduced`.
 _HALF_PI = 1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33
 _QUARTER_PI = 0.7853981633974483, 3.061616997868383e-17
-_TO_INTEGER = 1.5 * 2.0**52  # plus a number below 2**51: its nearest integer, in the last bits
 _TURNED = math.tan(math.pi / 8)
 
 # (atan(t) / t - 1) / t**2 for abs(t) <= tan(pi / 8), and (asin(t) / t - 1) / t**2 for abs(t) <= 1/2, in powers of t**2, from the
@@ -45,9 +44,8 @@ class Angles(Floats):
     def __init__(self, builder: Any, kind: Any) -> None:
         from llvmlite import ir
 
-        super().__init__(builder, kind)
-        self.narrow, self.rounds = self.kind, self.single
         super().__init__(builder, ir.DoubleType())
+        self.narrow, self.rounds = kind, isinstance(kind, ir.FloatType)
         self.which = 0 if self.rounds else 1
 
     def _in(self, x: Any) -> Any:
@@ -66,8 +64,8 @@ class Angles(Floats):
         """
         builder, number, call = self.builder, self.number, self.call
         first, second, third = _HALF_PI
-        shifted = builder.fadd(builder.fmul(x, number(2 / math.pi)), number(_TO_INTEGER))
-        n = builder.fsub(shifted, number(_TO_INTEGER))
+        shifted = builder.fadd(builder.fmul(x, number(2 / math.pi)), number(TO_INTEGER))
+        n = builder.fsub(shifted, number(TO_INTEGER))
         back = builder.fneg(n)
         rest = call("fma", back, number(first), x)
         bits = builder.bitcast(shifted, self.integer)
@@ -141,7 +139,7 @@ class Angles(Floats):
 
     # ---- their inverses -----------------------------------------------------------------------------------------
 
-    def angle(self, y: Any, x: Any) -> Any:
+    def atan2(self, y: Any, x: Any) -> Any:
         """The angle of the point (x, y), from eighths of turns and the series of atan(t), abs(t) <= tan(pi / 8).
 
         With the shorter side over the longer one, r, it is atan(r), or pi/4 + atan((r - 1) / (r + 1)); then mirrored.
@@ -149,7 +147,7 @@ class Angles(Floats):
         builder, number, call = self.builder, self.number, self.call
         wide_x, wide_y = self._in(x), self._in(y)
         across, up = call("fabs", wide_x), call("fabs", wide_y)
-        if not self.rounds:  # a quarter of both, lest their sum be infinite; four times both, lest it be subnormal
+        if not self.rounds:  # smaller, lest their sum be infinite; larger, lest it be subnormal
             is_large = builder.fcmp_ordered(
                 ">", builder.select(builder.fcmp_ordered(">", up, across), up, across), number(1.0)
             )
@@ -173,13 +171,12 @@ class Angles(Floats):
         eighths, t = self._mirrored(behind, 4.0, eighths, t)
         square = builder.fmul(t, t)
         rest = builder.fmul(builder.fmul(t, square), self.polynomial(square, _ATAN[self.which]))
+        first = call("fma", eighths, number(_QUARTER_PI[0]), t)
         if not self.rounds:
             rest = call("fma", eighths, number(_QUARTER_PI[1]), rest)
-        size = builder.fadd(call("fma", eighths, number(_QUARTER_PI[0]), t), rest)
-        if not self.rounds:  # the rounding of the first sum
-            first = call("fma", eighths, number(_QUARTER_PI[0]), t)
             lost = builder.fsub(t, builder.fsub(first, builder.fmul(eighths, number(_QUARTER_PI[0]))))
-            size = builder.fadd(first, builder.fadd(lost, rest))
+            rest = builder.fadd(lost, rest)  # with the rounding of the first sum
+        size = builder.fadd(first, rest)
         result = call("copysign", size, wide_y)
         unordered = builder.fcmp_unordered("uno", wide_x, wide_y)
         return self._out(builder.select(unordered, builder.fadd(wide_x, wide_y), result))
@@ -192,7 +189,7 @@ class Angles(Floats):
 
     def atan(self, x: Any) -> Any:
         """The angle of (1, x)."""
-        return self.angle(x, self.narrow(1.0))
+        return self.atan2(x, self.narrow(1.0))
 
     def _arc(self, x: Any) -> tuple[Any, Any, Any, Any]:
         """``(far, t, rest, x)``: asin(t) is t + rest, with x as t, or from abs(x) > 1/2 on the root of (1 - abs(x)) / 2."""
@@ -239,19 +236,7 @@ tan = intrinsic_of(
 atan = intrinsic_of("atan", "The angle whose tangent is x, to about one unit in the last place.", emitter=Angles)
 asin = intrinsic_of("asin", "The angle whose sine is x, to about one unit in the last place.", np.arcsin, Angles)
 acos = intrinsic_of("acos", "The angle whose cosine is x, to about one unit in the last place.", np.arccos, Angles)
-
-
-@intrinsic
-def atan2(typing_context, y, x):
-    """The angle of (x, y), to about one unit in the last place."""
-
-    def emit(context, builder, signature, args):
-        return Angles(builder, args[0].type).angle(*args)
-
-    return y(y, x), emit
-
-
-atan2.in_python(np.arctan2)
+atan2 = intrinsic_of("atan2", "The angle of (x, y), to about one unit in the last place.", np.arctan2, Angles, True)
 
 
 @device

@@ -7,34 +7,16 @@ right, or too large by one, and what a fused multiply-add leaves of the dividend
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from numgrad.kernels.vector_math import Floats
-from numgrad.runtime.kernel import device, intrinsic
+from numgrad.kernels.vector_math import TO_INTEGER, Floats, intrinsic_of
+from numgrad.runtime.kernel import device
 
 _MOST = 2.0**24  # has all its digits in float32
-_TO_INTEGER = 1.5 * 2.0**52  # plus a small number: its nearest integer, in the last bits
 _LOG2_OF_E = 1.4426950408889634, 2.0355273740931033e-17
 _LN2_LOW = 2.3190468138462996e-17  # beside math.log(2)
-
-
-def _of_two(name: str, doc: str, reference: Callable[..., Any]) -> Any:
-    """The intrinsic of two numbers that emits the method ``name`` of `_Quotients`."""
-
-    def function(typing_context, x, y):
-        def emit(context, builder, signature, args):
-            return getattr(_Quotients(builder, args[0].type), name)(*args)
-
-        return x(x, x), emit
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    intrinsic_function = intrinsic(function)
-    intrinsic_function.reference = reference
-    return intrinsic_function
 
 
 class _Quotients(Floats):
@@ -127,8 +109,8 @@ class _Quotients(Floats):
         """2 to the power x to 30 bits, for what float32 can hold; 0 or beyond float32 elsewhere."""
         builder, number = self.builder, self.number
         _, x = self._clipped(x, -200.0, 200.0)
-        shifted = builder.fadd(x, number(_TO_INTEGER))
-        r = builder.fsub(x, builder.fsub(shifted, number(_TO_INTEGER)))
+        shifted = builder.fadd(x, number(TO_INTEGER))
+        r = builder.fsub(x, builder.fsub(shifted, number(TO_INTEGER)))
         p = self.polynomial(r, [math.log(2) ** power / math.factorial(power) for power in range(8, -1, -1)])
         exponent = builder.shl(builder.bitcast(shifted, self.integer), self.integer(52))
         return builder.bitcast(builder.add(builder.bitcast(p, self.integer), exponent), self.kind)
@@ -202,11 +184,23 @@ class _Quotients(Floats):
         return builder.select(one, number(1.0), result)
 
 
-fmod = _of_two("fmod", "The remainder of x / y cut to an integer, with the sign of x, where `is_exact` holds.", np.fmod)
-remainder = _of_two("remainder", "The remainder of x / y with the sign of y, where `is_exact` holds.", np.remainder)
-floor_divide = _of_two("floor_divide", "The floor of x / y, where `is_exact` holds.", np.floor_divide)
-hypot = _of_two("hypot", "The length of (x, y), without overflow, to about one unit in the last place.", np.hypot)
-power = _of_two("power", "x to the power y, to less than one unit in the last place.", np.power)
+fmod = intrinsic_of(
+    "fmod",
+    "The remainder of x / y cut to an integer, with the sign of x, where `is_exact` holds.",
+    np.fmod,
+    _Quotients,
+    True,
+)
+remainder = intrinsic_of(
+    "remainder", "The remainder of x / y with the sign of y, where `is_exact` holds.", np.remainder, _Quotients, True
+)
+floor_divide = intrinsic_of(
+    "floor_divide", "The floor of x / y, where `is_exact` holds.", np.floor_divide, _Quotients, True
+)
+hypot = intrinsic_of(
+    "hypot", "The length of (x, y), without overflow, to about one unit in the last place.", np.hypot, _Quotients, True
+)
+power = intrinsic_of("power", "x to the power y, to less than one unit in the last place.", np.power, _Quotients, True)
 
 
 @device

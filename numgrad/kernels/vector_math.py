@@ -14,18 +14,25 @@ import numpy as np
 
 from numgrad.runtime.kernel import intrinsic
 
+TO_INTEGER = 1.5 * 2.0**52  # plus a number below 2**51: its nearest integer, in the last bits
 _SERIES = 0.55  # below it tanh is its series, above it comes from exp: there the difference from 1 loses no digits
 
 
-def intrinsic_of(name: str, doc: str, reference: Any = None, emitter: Callable[..., Any] | None = None) -> Any:
-    """The intrinsic of one number that emits the method ``name`` of `Floats`, or of another class ``emitter``."""
+def intrinsic_of(
+    name: str, doc: str, reference: Any = None, emitter: Callable[..., Any] | None = None, of_two: bool = False
+) -> Any:
+    """The intrinsic of one number, or of two, that emits the method ``name`` of `Floats`, or of another class ``emitter``."""
 
-    def function(typing_context, x):
-        def emit(context, builder, signature, args):
-            return getattr((emitter or Floats)(builder, args[0].type), name)(args[0])
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return getattr((emitter or Floats)(builder, args[0].type), name)(*args)
 
+    def of_number(typing_context, x):
         return x(x), emit
 
+    def of_numbers(typing_context, x, y):
+        return x(x, x), emit
+
+    function: Any = of_numbers if of_two else of_number
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     intrinsic_function = intrinsic(function)

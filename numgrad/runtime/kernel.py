@@ -374,6 +374,7 @@ def _hash_value(digest: Any, value: Any, seen: set[int]) -> None:
         digest.update(f"class {value!r};".encode())
         if id(value) not in seen and value.__module__.partition(".")[0] not in _KNOWN_MODULES - {"numgrad"}:
             seen.add(id(value))
+            _hash_value(digest, value.__bases__, seen)
             for name, member in sorted(vars(value).items()):  # an intrinsic may use a class to write its IR
                 if python_function(member) is not None:
                     digest.update(f"{name}=".encode())

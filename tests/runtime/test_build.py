@@ -78,6 +78,27 @@ def test_fingerprints_differ_where_code_differs():
     assert fingerprint(_made(1)) == prints[0]
 
 
+def _of_class(slope: float) -> object:
+    """A function that reads a class, of whose base one method has another constant."""
+
+    class Base:
+        def rule(self):
+            return slope
+
+    class Derived(Base):
+        pass
+
+    def function(x):
+        return Derived
+
+    return function
+
+
+def test_fingerprints_differ_where_a_base_class_differs():
+    assert fingerprint(_of_class(1.0)) == fingerprint(_of_class(1.0))
+    assert fingerprint(_of_class(1.0)) != fingerprint(_of_class(2.0))
+
+
 def test_what_cannot_be_hashed_has_no_fingerprint():
     with pytest.raises(KernelError, match="cannot become part"):
         fingerprint(_made(object()))
