@@ -13,7 +13,7 @@ from numgrad.compile.passes.memory import eager_peak
 from numgrad.compile.results import Number, Results, results_of
 from numgrad.compile.steps import Again, Applied, Block
 from numgrad.compile.visible import Visible
-from numgrad.engine.backward import _below as below
+from numgrad.engine.backward import nodes_below
 from numgrad.engine.tape import AccumulateGrad, Edge, TensorBase, modes
 from numgrad.errors import CaptureError
 from numgrad.layout import Spec
@@ -180,12 +180,12 @@ def _held_by_graphs(graphs: Sequence[Edge], suspects: Sequence[Block]) -> set[in
     roots = {id(block.weak()) for block in suspects if block.weak() is not None}
     if not roots or not graphs:
         return set()
-    ends = [node for node in below(graphs) if isinstance(node, AccumulateGrad)]
+    ends = [node for node in nodes_below(graphs) if isinstance(node, AccumulateGrad)]
     things: dict[int, Any] = {id(end): end for end in ends}
     leaves = [end.variable for end in ends if id(end.variable._storage.root) in roots]
     for tensor in (*leaves, *[leaf._grad for leaf in leaves if leaf._grad is not None]):
         things |= {id(each): each for each in (tensor, tensor._storage, tensor._storage.root)}
-    nodes = {id(node) for node in below(graphs)}
+    nodes = {id(node) for node in nodes_below(graphs)}
     known = {id(things), id(ends), id(leaves), *things, *nodes}
     for thing in things.values():
         others = [] if id(thing) in nodes else gc.get_referrers(thing)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from numgrad.compile.capture import Capture
 from numgrad.compile.steps import Block
-from numgrad.engine.backward import _below
+from numgrad.engine.backward import nodes_below
 from numgrad.engine.tape import Edge, Node, Record, TensorBase
 from numgrad.errors import CaptureError, GradError
 from numgrad.layout import Spec
@@ -248,7 +248,7 @@ def _copied(root: Storage, spec: Spec, offset: int, requires_grad: bool) -> Tens
 def _refuse_graph(tensor: TensorBase) -> None:
     """Refuse a result whose graph was not run yet."""
     assert tensor._node is not None
-    for node in _below([(tensor._node, tensor._output_nr)]):
+    for node in nodes_below([(tensor._node, tensor._output_nr)]):
         saved = node.saved
         if saved is not None and (saved.__class__ is not list or any(each is not None for each in saved)):
             raise CaptureError(

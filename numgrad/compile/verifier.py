@@ -125,12 +125,13 @@ def _needs(step: Applied) -> list[_Need]:
         return known[3]  # type: ignore[no-any-return]
     results = iter(outputs)
     specs = [*inputs, *[next(results, None) if nbytes is None else None for nbytes in step.plan.allocations]]
+    of_launches, codes = program.touched() if isinstance(program, Program) else ([], {})
     needs = []
     for index, spec in enumerate(specs):
         own = 0 if spec is None else spec.nbytes
         touched, code = own, None
-        if isinstance(program, Program) and index < program.address_count:
-            touched, code = program.touched[index], program.codes.get(index)
+        if index < len(of_launches):
+            touched, code = of_launches[index], codes.get(index)
         itemsize, is_right = (1, True) if spec is None else (spec.dtype.itemsize, code in (None, spec.dtype.code))
         needs.append(_Need(touched, max(touched, own), itemsize, spec, code, is_right))
     step.plan.needs = program, list(inputs), list(outputs), needs

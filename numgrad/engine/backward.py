@@ -35,7 +35,7 @@ class BackwardPass:
     def reaches(self, node: Node) -> bool:
         """Whether a gradient may arrive at this node."""
         if self.useful is None:
-            self.useful = set(_below(self.roots))
+            self.useful = set(nodes_below(self.roots))
         return node in self.useful
 
 
@@ -155,7 +155,7 @@ def _send(
 
 def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -> set[Node]:
     """Nodes on a path from the roots to a captured edge, the captured nodes included."""
-    below = _below(roots)
+    below = nodes_below(roots)
     useful = {node for node, _ in captured}.intersection(below)
     for node in sorted(below, key=lambda node: node.sequence):
         if any(edge is not None and edge[0] in useful for edge in node.edges):
@@ -163,7 +163,7 @@ def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -
     return useful
 
 
-def _below(roots: Sequence[Edge]) -> dict[Node, None]:
+def nodes_below(roots: Sequence[Edge]) -> dict[Node, None]:
     """All nodes that the roots lead to."""
     seen: dict[Node, None] = {}
     stack = [edge[0] for edge in roots if edge is not None]

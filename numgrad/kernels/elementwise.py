@@ -193,7 +193,10 @@ def _element(function: str, arguments: str, writes: list[str], outputs: tuple[in
 
 
 class Formula(NamedTuple):
-    """The scalar function of a launch: of one element of each input, typed; ``items`` and ``cost`` as in `plan_formula`."""
+    """The scalar function of a launch: of one element of each input, typed; ``items`` and ``cost`` as in `plan_elementwise`.
+
+    ``quick`` computes the same where its condition holds, see `kernels.quick`.
+    """
 
     function: Device
     items: tuple[int | None, ...] = (None,)

@@ -121,13 +121,14 @@ class _Proof:
         for each in self.inside:
             if isinstance(each, Assign):
                 self.values.setdefault(each.name, []).append(each.value)
+        self.accesses = self._accesses()
         self._is_plain()
         self.sums = self._numbers()
         self.private: list[str] = []
         self.shared: list[str] = []
         self.near: list[str] = []
         self.width = 1  # turns that a part has at least
-        for array, accesses in self._accesses().items():
+        for array, accesses in self.accesses.items():
             self._array(array, accesses)
 
     def _is_plain(self) -> None:
@@ -140,7 +141,7 @@ class _Proof:
             raise _SerialError("its step is not 1")
         if any(isinstance(each, Permute) for each in self.inside):
             raise _SerialError("arrays change their names in it")
-        extents = [e for n in self._accesses() for e in self.unit.arrays[n].shape]
+        extents = [e for n in self.accesses for e in self.unit.arrays[n].shape]
         if not self.unit.late_extents.isdisjoint(set().union(*map(scalars, [s.start, s.stop, *extents]))):
             raise _SerialError("only a run can tell the extents of its arrays")
         if s.var in self.own or s.var in self.later:

@@ -182,8 +182,6 @@ class Program:
         # Whether `stepping` runs it, with nothing compiled; the setting decides by default.
         self.stepped = config.PYTHON.is_set() if stepped is None else stepped
         self.address_count = address_count
-        self.touched = [0] * address_count  # by each address: the bytes from it on that launches may touch
-        self.codes: dict[int, str] = {}  # and as what dtype, as kernels name it
         heads: list[int] = []
         patches: list[int] = []
         frame: list[int] = []
@@ -238,16 +236,23 @@ class Program:
                     continue
                 if argument.address.index >= self.address_count:
                     raise KernelError(f"{launch.kernel.name}: {parameter.name} has no address")
-                index, offset = argument.address.index, argument.address.offset
-                patches += [len(frame), index, offset]
+                patches += [len(frame), argument.address.index, argument.address.offset]
                 frame += [0, *argument.shape]
-                if index >= 0 and (count := math.prod(argument.shape)):
-                    self.touched[index] = max(self.touched[index], offset + count * int(parameter.type[1:]))
-                    self.codes[index] = parameter.type
             else:
                 for name, type_name, value in parameter.scalars(argument, f"{launch.kernel.name}: "):
                     frame.append(_scalar_word(name, type_name, value))
         return kernel.NO_ADDRESS if self.stepped else launch.kernel.entry(launch.binding)
+
+    def touched(self) -> tuple[list[int], dict[int, str]]:
+        """By each address the bytes from it on that launches may touch, and as what dtype, as kernels name it."""
+        touched, codes = [0] * self.address_count, dict[int, str]()
+        for part in [part for launch in self.launches for part in launch.parts]:
+            for parameter, argument in zip(part.kernel.bound(part.binding), part.arguments, strict=True):
+                if isinstance(argument, Array) and argument.address.index >= 0 and (count := math.prod(argument.shape)):
+                    index, offset = argument.address.index, argument.address.offset
+                    touched[index] = max(touched[index], offset + count * int(parameter.type[1:]))
+                    codes[index] = parameter.type
+        return touched, codes
 
     def names(self) -> list[str]:
         """Names of the kernels, one text for each launch; a pair has both in one."""

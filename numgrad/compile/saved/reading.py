@@ -16,6 +16,7 @@ from numgrad.compile.passes.graph import Graph
 from numgrad.compile.recorded import Gradient, Recorded
 from numgrad.compile.results import Described, Listed, Mapped, Number, Results
 from numgrad.compile.saved.values import (
+    MOST_DEPTH,
     MisfitError,
     decoded,
     decoded_spec,
@@ -197,7 +198,7 @@ class _Program:
 
     def signature(self, value: Any, depth: int = 0) -> Any:
         """An argument: a number for a tensor, a value, or a container of them."""
-        if depth > 32 or type(value) is not dict or len(value) != 1:
+        if depth > MOST_DEPTH or type(value) is not dict or len(value) != 1:
             raise MisfitError("an argument is nested too deeply, or no argument")
         ((kind, inside),) = value.items()
         if kind == "tensor":
@@ -369,7 +370,7 @@ class _Program:
         return Described(kind, of, spec, offset, truth(requires_grad, "requires_grad"), truth(had_graph, "a graph"))
 
     def _template(self, value: Any, count: int, depth: int = 0) -> Any:
-        if depth > 32 or type(value) is not dict or len(value) != 1:
+        if depth > MOST_DEPTH or type(value) is not dict or len(value) != 1:
             raise MisfitError("the result is nested too deeply, or no result")
         ((kind, inside),) = value.items()
         if kind == "tensor":

@@ -29,7 +29,7 @@ DTYPES = {
         dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64,
     )
 }  # fmt: skip
-_MOST_DEPTH = 32
+MOST_DEPTH = 32
 _MOST_DIMS = 64
 
 
@@ -60,7 +60,7 @@ def encoded(value: Any) -> Any:
 
 def decoded(value: Any, depth: int = 0) -> Any:
     """The value of `encoded`."""
-    if depth > _MOST_DEPTH:
+    if depth > MOST_DEPTH:
         raise MisfitError("a value is nested too deeply")
     if value is None or type(value) in (bool, str):
         return value

@@ -55,6 +55,7 @@ class Writer:
         self.options: list[dict[str, Any]] = []
         self._memory: dict[int, int] = {}
         self._tensors: dict[int, int] = {}
+        self._names: set[str] = set()
         for program in programs:
             for named in names_of(program.recorded):
                 self.tensor(named.tensor, named)
@@ -72,11 +73,11 @@ class Writer:
         number = self._tensors.get(id(tensor))
         if number is None:
             number = self._tensors[id(tensor)] = len(self.tensors)
-            taken = {each.name for each in self.tensors}
             role = "parameter" if tensor._requires_grad else "other"
             name, role = (named.name, named.role) if named else (f"tensor.{number}", role)
-            while name in taken:
+            while name in self._names:
                 name += "'"
+            self._names.add(name)
             self.tensors.append(Named(name, role, tensor))
             self.memory_of(tensor._storage.root)
         return number

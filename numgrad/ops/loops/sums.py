@@ -100,10 +100,7 @@ def _late(node: ast.For, marks: set[str]) -> set[int]:
         if id(statement) in late and (names & marks or any(map(_is_store, ast.walk(statement)))):
             return set()
     first = [statement for statement in node.body if id(statement) not in late]
-    costly = any(
-        isinstance(each, ast.Call) and ast.unparse(each.func) in EXPENSIVE for each in _all(node.body, late, names)
-    )
-    return late if carried and (costly or any(map(_is_costly, first))) else set()
+    return late if carried and any(map(_is_costly, [*_all(node.body, late, names), *first])) else set()
 
 
 def _all(body: list[ast.stmt], late: set[int], names: set[str]) -> list[ast.AST]:
@@ -114,8 +111,9 @@ def _all(body: list[ast.stmt], late: set[int], names: set[str]) -> list[ast.AST]
     ]  # fmt: skip
 
 
-def _is_costly(statement: ast.stmt) -> bool:
-    return any(isinstance(each, ast.Call) and ast.unparse(each.func) in EXPENSIVE for each in ast.walk(statement))
+def _is_costly(node: ast.AST) -> bool:
+    """Whether a costly function is called in it."""
+    return any(isinstance(each, ast.Call) and ast.unparse(each.func) in EXPENSIVE for each in ast.walk(node))
 
 
 def _is_store(node: ast.AST) -> bool:
@@ -162,7 +160,7 @@ class _Terms(ast.NodeTransformer):
             self.fails = True
         if names & self.late:
             return self.generic_visit(node)
-        if not names & self.early and not self._is_costly(node):
+        if not names & self.early and not _is_costly(node):
             return node
         if not self._is_real(node):
             if isinstance(node, ast.Name):
@@ -174,9 +172,6 @@ class _Terms(ast.NodeTransformer):
             self.buffers[key] = len(self.buffers)
             self._taken.append(f"{TERMS}{self.buffers[key]}{self.part.position} = {text}")
         return ast.parse(f"{TERMS}{self.buffers[key]}{self.part.position}", mode="eval").body
-
-    def _is_costly(self, e: ast.expr) -> bool:
-        return any(isinstance(each, ast.Call) and ast.unparse(each.func) in EXPENSIVE for each in ast.walk(e))
 
     def _is_real(self, e: ast.expr) -> bool:
         """Whether an expression is certainly a real number."""
