@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numgrad as ng
+from benchmarks.replay import training_step
 from numgrad import nn, optim
 from numgrad.nn import functional as F
 
@@ -67,25 +68,15 @@ class Gated(nn.Module):
 def gated() -> Step:
     """A step of Adam."""
     model = Gated()
-    return _trained(model, optim.Adam(model.parameters(), lr=1e-3), F.mse_loss, ng.randn(512, 64), ng.randn(512, 64))
+    step = training_step(model, optim.Adam(model.parameters(), lr=1e-3), F.mse_loss)
+    return step, (ng.randn(512, 64), ng.randn(512, 64))
 
 
 def small() -> Step:
     """A step of SGD."""
     model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1))
     optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    return _trained(model, optimizer, F.mse_loss, ng.randn(32, 2), ng.randn(32, 1))
-
-
-def _trained(model: nn.Module, optimizer: optim.Optimizer, loss_of: Any, x: ng.Tensor, y: ng.Tensor) -> Step:
-    def step(x: ng.Tensor, y: ng.Tensor) -> ng.Tensor:
-        optimizer.zero_grad()
-        loss: ng.Tensor = loss_of(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return step, (x, y)
+    return training_step(model, optimizer, F.mse_loss), (ng.randn(32, 2), ng.randn(32, 1))
 
 
 CASES = {

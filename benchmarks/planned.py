@@ -14,14 +14,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numgrad as ng
-from benchmarks.replay import CASES, _inputs, _parts
+from benchmarks.replay import CASES, inputs_of, parts_of
 from numgrad.models import resnet18
 from numgrad.runtime import memory
 
 
 def step_of(case: str, drops: bool) -> tuple[Callable[[], Any], Any, tuple[ng.Tensor, ...]]:
     """The step, its optimizer, and its arguments."""
-    model, optimizer, loss_of = _parts(ng, case, resnet18)
+    model, optimizer, loss_of = parts_of(ng, case, resnet18)
 
     def step(x: ng.Tensor, y: ng.Tensor) -> ng.Tensor:
         if not drops:
@@ -33,7 +33,7 @@ def step_of(case: str, drops: bool) -> tuple[Callable[[], Any], Any, tuple[ng.Te
             optimizer.zero_grad()
         return loss.detach()
 
-    return step, optimizer, tuple(map(ng.from_numpy, _inputs(case)))  # type: ignore[return-value]
+    return step, optimizer, tuple(map(ng.from_numpy, inputs_of(case)))  # type: ignore[return-value]
 
 
 def measured(step: Callable[..., Any], optimizer: Any, arguments: Any, base: int | None) -> tuple[int, int]:

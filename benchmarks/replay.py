@@ -54,7 +54,7 @@ def _perceptron(nn: Any, sizes: tuple[int, ...]) -> Any:
     return nn.Sequential(*layers[:-1])
 
 
-def _inputs(case: str) -> tuple[Any, Any]:
+def inputs_of(case: str) -> tuple[Any, Any]:
     """Inputs and what is wanted, as arrays."""
     import numpy as np
 
@@ -75,7 +75,7 @@ def _loaded(lib: Any, model: Any, tensor: Any) -> Any:
     return model
 
 
-def _parts(lib: Any, case: str, resnet: Callable[[], Any]) -> tuple[Any, Any, Callable[[Any, Any], Any]]:
+def parts_of(lib: Any, case: str, resnet: Callable[[], Any]) -> tuple[Any, Any, Callable[[Any, Any], Any]]:
     """The model, the optimizer and the loss of a prediction."""
     nn, losses = lib.nn, lib.nn.functional
     if case in ("mlp_small", "mlp"):
@@ -90,7 +90,7 @@ def _parts(lib: Any, case: str, resnet: Callable[[], Any]) -> tuple[Any, Any, Ca
     return model, optimizer, lambda predicted, wanted: (predicted - wanted).sum()
 
 
-def _step(model: Any, optimizer: Any, loss_of: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def training_step(model: Any, optimizer: Any, loss_of: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
         loss = loss_of(model(x), y)
@@ -109,8 +109,8 @@ def numgrad_side(case: str, kind: str) -> Callable[..., Any]:
     import numgrad as ng
     from numgrad.models import resnet18
 
-    x, y = map(ng.from_numpy, _inputs(case))
-    step = _step(*_parts(ng, case, resnet18))
+    x, y = map(ng.from_numpy, inputs_of(case))
+    step = training_step(*parts_of(ng, case, resnet18))
     loss = step(x, y).item()
     for _ in range(3):  # kernels are compiled, states begun
         eager = _seconds(lambda: step(x, y).item())
@@ -133,10 +133,10 @@ def torch_side(case: str, kind: str) -> Callable[..., Any]:
 
     from benchmarks.torch_resnet import ResNet18
 
-    x, y = map(torch.from_numpy, _inputs(case))
-    model, optimizer, loss_of = _parts(torch, case, ResNet18)
+    x, y = map(torch.from_numpy, inputs_of(case))
+    model, optimizer, loss_of = parts_of(torch, case, ResNet18)
     if kind == TORCH:
-        step = _step(model, optimizer, loss_of)
+        step = training_step(model, optimizer, loss_of)
         loss = step(x, y).item()
         return _job(lambda: step(x, y), lambda loss: loss.item(), 0.0, loss=loss)
     compiled = torch.compile(lambda x, y: loss_of(model(x), y))
@@ -166,7 +166,7 @@ def jax_side(case: str, kind: str) -> Callable[..., Any]:
     from benchmarks import jax_steps
 
     weights, states, step = jax_steps.step_of(case, arrays)
-    x, y = map(jnp.asarray, _inputs(case))
+    x, y = map(jnp.asarray, inputs_of(case))
     compiled = jax.jit(step, donate_argnums=(0, 1))
     now = [jax.tree.map(jnp.array, weights), jax.tree.map(jnp.array, states)]
 

@@ -21,7 +21,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -255,20 +255,27 @@ def check_source(source: str, seed: int = 0, how: str = "plain", **options: Any)
         independence.MOST_PARTS = most
 
 
-def mismatches(seeds: Iterable[int], how: str = "plain", **options: Any) -> tuple[Counter[str], list[str]]:
-    """How many programs were right, skipped, refused, wrong; and what was wrong, with the seeds."""
+def tallied(
+    seeds: Iterable[int], check: Callable[[int], str], good: Sequence[str], what: str
+) -> tuple[Counter[str], list[str]]:
+    """How often a check said each of the ``good`` words, or something else, which is wrong; and that, with the seeds."""
     tally: Counter[str] = Counter()
     wrong: list[str] = []
     for seed in seeds:
         try:
-            said = check(seed, how, **options)
+            said = check(seed)
         except Exception:
             said = traceback.format_exc(limit=-4)
         word = said.partition(":")[0]
-        tally[word if word in ("right", "skipped", "refused") else "wrong"] += 1
-        if word not in ("right", "skipped", "refused"):
-            wrong.append(f"program {seed}: {said}")
+        tally[word if word in good else "wrong"] += 1
+        if word not in good:
+            wrong.append(f"{what} {seed}: {said}")
     return tally, wrong
+
+
+def mismatches(seeds: Iterable[int], how: str = "plain", **options: Any) -> tuple[Counter[str], list[str]]:
+    """How many programs were right, skipped, refused, wrong; and what was wrong, with the seeds."""
+    return tallied(seeds, lambda seed: check(seed, how, **options), ("right", "skipped", "refused"), "program")
 
 
 def main() -> int:

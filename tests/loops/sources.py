@@ -21,7 +21,6 @@ import math
 import random
 import sys
 import time
-import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +30,7 @@ import numpy as np
 
 from numgrad.errors import KernelError
 from tests.loops import duals
+from tests.loops.random_programs import tallied
 from tests.loops.running import Run
 
 MODULES = (
@@ -215,19 +215,12 @@ def _unwarned() -> Iterator[None]:
 
 def findings(seeds: Iterable[int]) -> tuple[Counter[str], list[str]]:
     """How many functions were refused, right, taken; and what was neither, with the seeds."""
-    tally: Counter[str] = Counter()
-    wrong = []
-    for seed in seeds:
-        try:
-            with _unwarned():
-                said = check(seed)
-        except Exception:
-            said = traceback.format_exc(limit=-4)
-        if said in ("refused", "right", "taken", "no program"):
-            tally[said] += 1
-        else:
-            wrong.append(f"function {seed}: {said}")
-    return tally, wrong
+
+    def unwarned(seed: int) -> str:
+        with _unwarned():
+            return check(seed)
+
+    return tallied(seeds, unwarned, ("refused", "right", "taken", "no program"), "function")
 
 
 def main() -> int:
