@@ -195,13 +195,14 @@ def _element(function: str, arguments: str, writes: list[str], outputs: tuple[in
 class Formula(NamedTuple):
     """The scalar function of a launch: of one element of each input, typed; ``items`` and ``cost`` as in `plan_elementwise`.
 
-    ``quick`` computes the same where its condition holds, see `kernels.quick`.
+    ``quick`` computes the same where its condition holds, see `kernels.quick`; ``copies`` says that it passes on its one input.
     """
 
     function: Device
     items: tuple[int | None, ...] = (None,)
     cost: int = 1
     quick: Quick | None = None
+    copies: bool = False
 
 
 def broadcast_shapes(op: str, *shapes: Sequence[int]) -> tuple[int, ...]:
@@ -255,13 +256,14 @@ def plan_elementwise(
     _prove_shapes(name, tuple(outputs[0].spec.shape), inputs, outputs)
     if outputs[0].spec.numel == 0:
         return
-    if _copies(function, inputs) and inputs[0].spec.dtype is outputs[0].spec.dtype:
+    types = [each.spec.dtype for each in inputs], [each.spec.dtype for each in outputs]
+    scalar = formula(name, function, compute, *types, items, cost)
+    if scalar.copies and inputs[0].spec.dtype is outputs[0].spec.dtype:
         shape = tuple(outputs[0].spec.shape)
         strides = [broadcast_strides(each.spec, shape) for each in (inputs[0], outputs[0])]
         if plan_transpose(b, inputs[0], outputs[0], *coalesce(shape, strides)):
             return
-    types = [each.spec.dtype for each in inputs], [each.spec.dtype for each in outputs]
-    plan_formula(b, name, formula(name, function, compute, *types, items, cost), inputs, outputs, gated)
+    plan_formula(b, name, scalar, inputs, outputs, gated)
 
 
 def formula(
@@ -274,22 +276,21 @@ def formula(
     cost: int = 1,
 ) -> Formula:
     """The formula of a scalar function for operands of these dtypes; the arguments are those of `plan_elementwise`."""
-    copies = _copies(function, inputs)
+    copies = len(inputs) == 1 and passed_through(function, 1) == (True,)
     converts = any(each.is_half for each in (*inputs, *outputs)) and (not copies or inputs[0] is not outputs[0])
     if converts and not copies:
         kind = next(each for each in (*inputs, *outputs) if each.is_half)
         raise DtypeError(f"\"{name}\" not implemented for '{kind.torch_name}'; convert with .float() first")
+    quick = None
     if converts:
-        return Formula(conversion(inputs[0], outputs[0]), items, cost)
-    if any(each.is_floating_point for each in inputs) and any(each.category == 1 for each in outputs):
+        scalar = conversion(inputs[0], outputs[0])
+    elif any(each.is_floating_point for each in inputs) and any(each.category == 1 for each in outputs):
         if not copies:
             raise KernelError(f"{name}: computes in floating point for {outputs[0]}, expected a cast of its own")
-        return Formula(from_float(inputs[0].code, outputs[0].code), items, cost)
-    return Formula(typed_function(function, compute), items, cost, None if copies else quick_form(function, compute))
-
-
-def _copies(function: Callable[..., Any], inputs: Sequence[Any]) -> bool:
-    return len(inputs) == 1 and passed_through(function, 1) == (True,)
+        scalar = from_float(inputs[0].code, outputs[0].code)
+    else:
+        scalar, quick = typed_function(function, compute), None if copies else quick_form(function, compute)
+    return Formula(scalar, items, cost, quick, copies)
 
 
 def plan_formula(
