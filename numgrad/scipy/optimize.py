@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.scipy.vectors import Form, Function, scipy
+from numgrad.scipy.vectors import Form, Function, Replayed, scipy
 
 # What SciPy's methods ask for beside the value. Those that are named nowhere ask for the gradient.
 _NO_GRADIENT = {"nelder-mead", "powell", "cobyla", "cobyqa"}
@@ -30,6 +30,7 @@ def minimize(
     tol: float | None = None,
     callback: Callable[..., Any] | None = None,
     options: dict[str, Any] | None = None,
+    jit: bool = False,
 ) -> Any:
     """The minimum of a function of tensors: ``scipy.optimize.minimize`` with the gradients, and for the methods that ask for
     them the Hessian's products (Newton-CG, trust-ncg, trust-krylov, trust-constr) or the Hessian (dogleg, trust-exact), of ``fun``.
@@ -58,6 +59,9 @@ def minimize(
         As SciPy's.
     callback
         Called after each iteration with the current x, or with ``intermediate_result=``, whose x has the form of ``x0``.
+    jit
+        Capture ``fun`` and its derivatives by `numgrad.jit`, under its rules (docs/replay.md), and replay them: an evaluation of a
+        function of few numbers then takes a tenth of the time or less.
 
     Returns
     -------
@@ -87,8 +91,8 @@ def minimize(
     """
     optimize = scipy("optimize")
     form = Form("minimize", x0)
-    start = form.start()
-    function = Function("minimize: fun", fun, form, args)
+    start, kind = form.start(), _kind(jit)
+    function = kind("minimize: fun", fun, form, args)
     name = method.lower() if isinstance(method, str) else ""
     more: dict[str, Any] = {}
     if name in _NO_GRADIENT:
@@ -106,7 +110,7 @@ def minimize(
         start,
         method=method,
         bounds=_bounds(bounds, form, optimize),
-        constraints=_constraints(constraints, form, optimize, name),
+        constraints=_constraints(constraints, form, optimize, name, kind),
         tol=tol,
         callback=callback,
         options=options,
@@ -124,6 +128,7 @@ def root(
     tol: float | None = None,
     callback: Callable[..., Any] | None = None,
     options: dict[str, Any] | None = None,
+    jit: bool = False,
 ) -> Any:
     """A root of a function of tensors: ``scipy.optimize.root``, with the Jacobian of ``fun`` for the methods hybr and lm.
 
@@ -131,7 +136,7 @@ def root(
     ----------
     fun
         ``fun(x, *args)`` returns a tensor of as many elements as x has; x has the form of ``x0``.
-    x0, args, method, tol, callback, options
+    x0, args, method, tol, callback, options, jit
         As in `minimize`; a method that approximates the Jacobian itself (krylov, broyden1, ...) is asked for values only.
 
     Returns
@@ -153,7 +158,7 @@ def root(
     optimize = scipy("optimize")
     form = Form("root", x0)
     start = form.start()
-    function = Function("root: fun", fun, form, args)
+    function = _kind(jit)("root: fun", fun, form, args)
     result = optimize.root(
         function.values,
         start,
@@ -172,6 +177,7 @@ def least_squares(
     args: tuple[Any, ...] = (),
     *,
     bounds: Any = (-np.inf, np.inf),
+    jit: bool = False,
     **options: Any,
 ) -> Any:
     """The least sum of squares of residuals: ``scipy.optimize.least_squares``, with the Jacobian of ``fun`` by forward or reverse
@@ -181,7 +187,7 @@ def least_squares(
     ----------
     fun
         ``fun(x, *args)`` returns the residuals, a tensor of any shape; x has the form of ``x0``.
-    x0, args
+    x0, args, jit
         As in `minimize`.
     bounds
         A pair (lower, upper) of numbers or trees like ``x0``, or SciPy's ``Bounds``.
@@ -212,7 +218,7 @@ def least_squares(
     optimize = scipy("optimize")
     form = Form("least_squares", x0)
     start = form.start()
-    function = Function("least_squares: fun", fun, form, args)
+    function = _kind(jit)("least_squares: fun", fun, form, args)
     if not isinstance(bounds, optimize.Bounds):
         if not (isinstance(bounds, (tuple, list)) and len(bounds) == 2):
             raise ValueError(f"least_squares: expected bounds to be a pair (lower, upper), got {bounds!r}")
@@ -221,6 +227,10 @@ def least_squares(
         function.values, start, jac=function.jacobian, bounds=_bounds(bounds, form, optimize), **options
     )
     return _result(result, form, "grad")
+
+
+def _kind(jit: bool) -> type[Function]:
+    return Replayed if jit else Function
 
 
 def _result(result: Any, form: Form, *gradients: str) -> Any:
@@ -266,17 +276,17 @@ def _end(end: Any, form: Form, what: str) -> Any:
     return end.astype(np.float64).ravel()
 
 
-def _constraints(constraints: Any, form: Form, optimize: Any, method: str) -> Any:
+def _constraints(constraints: Any, form: Form, optimize: Any, method: str, kind: type[Function]) -> Any:
     kinds = (dict, optimize.LinearConstraint, optimize.NonlinearConstraint)
     several = [constraints] if isinstance(constraints, kinds) else list(constraints)
     changed = []
     for each in several:
         if isinstance(each, optimize.NonlinearConstraint):
-            changed.append(_nonlinear(each, form, optimize, method))
+            changed.append(_nonlinear(each, form, optimize, method, kind))
         elif isinstance(each, dict):
             if "fun" not in each:
                 raise ValueError(f"minimize: expected a constraint with a 'fun', got the keys {sorted(each)}")
-            function = Function("minimize: a constraint", each["fun"], form, tuple(each.get("args", ())))
+            function = kind("minimize: a constraint", each["fun"], form, tuple(each.get("args", ())))
             jac = each.get("jac")
             changed.append(
                 {
@@ -292,8 +302,8 @@ def _constraints(constraints: Any, form: Form, optimize: Any, method: str) -> An
     return changed
 
 
-def _nonlinear(constraint: Any, form: Form, optimize: Any, method: str) -> Any:
-    function = Function("minimize: a constraint", constraint.fun, form)
+def _nonlinear(constraint: Any, form: Form, optimize: Any, method: str, kind: type[Function]) -> Any:
+    function = kind("minimize: a constraint", constraint.fun, form)
     # SciPy's defaults are differences for the Jacobian and BFGS for the Hessian.
     jac = function.jacobian if isinstance(constraint.jac, str) else functools.partial(_given, constraint.jac, form, ())
     hess = function.weighted_hessian if method == "trust-constr" else constraint.hess

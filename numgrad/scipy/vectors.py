@@ -12,9 +12,11 @@ from numgrad.autograd.duals import detached
 from numgrad.autograd.gradients import grad
 from numgrad.autograd.modes import enable_grad, no_grad
 from numgrad.autograd.stateless import functional_call
+from numgrad.compile import jit
 from numgrad.dtypes import float64
 from numgrad.engine.tape import AccumulateGrad, Node
-from numgrad.func.transforms import jacfwd, jacrev
+from numgrad.func.transforms import grad as grad_of
+from numgrad.func.transforms import grad_and_value, jacfwd, jacrev, jvp
 from numgrad.func.trees import flatten
 from numgrad.nn import Module, ModuleList
 from numgrad.tensor import creation
@@ -165,6 +167,11 @@ class Call(Module):
         return self.fun(*args, **kwargs)
 
 
+def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands in the place of `numgrad.jit` where nothing is captured."""
+    return function
+
+
 class Function:
     """A function of the user's, of a tree and of ``args``, as one of a vector.
 
@@ -179,11 +186,19 @@ class Function:
         Returns a tensor.
     """
 
+    wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = staticmethod(as_it_is)
+
     def __init__(self, what: str, fun: Callable[..., Any], form: Form, args: tuple[Any, ...] = ()) -> None:
         self.what, self.fun, self.form, self.args = what, fun, form, args
         self.call = None if form.module is None else Call(fun, [form.module])
         self.point: np.ndarray[Any, Any] | None = None
         self.gradient: Tensor | None = None
+        self.size: int | None = None
+        of, single = self.of, self._single
+        self._hessian = self.wrap(jacfwd(jacrev(single)))
+        self._forward = self.wrap(jacfwd(lambda flat: of(flat).reshape(-1)))
+        self._reverse = self.wrap(jacrev(lambda flat: of(flat).reshape(-1)))
+        self._weighted = self.wrap(jacfwd(jacrev(lambda flat, weight: (of(flat).reshape(-1) * weight).sum())))
 
     def of(self, flat: Tensor) -> Tensor:
         """The result, a tensor, at a flat tensor; with a graph if that requires a gradient.
@@ -234,11 +249,17 @@ class Function:
             return self._number(self.of(tensor_of(vector)))
 
     def _number(self, result: Tensor) -> float:
+        return float(self._one(result).item())
+
+    def _one(self, result: Tensor) -> Tensor:
         if result.numel() != 1:
             raise ValueError(
                 f"{self.what}: expected the function to return a tensor of one element, got one of shape {list(result.shape)}"
             )
-        return float(result.item())
+        return result
+
+    def _single(self, flat: Tensor) -> Tensor:
+        return self._one(self.of(flat)).reshape(())
 
     def number_and_gradient(self, vector: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
         """The result as a number, and its gradient [count]."""
@@ -265,19 +286,50 @@ class Function:
 
     def hessian(self, vector: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The Hessian [count, count]."""
-        return jacfwd(jacrev(lambda flat: self.of(flat).reshape(())))(tensor_of(vector)).numpy()  # type: ignore[no-any-return]
+        return self._matrix(self._hessian(tensor_of(vector)))
 
     def values(self, vector: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The result as a vector."""
-        return self.at(vector).detach().numpy().astype(np.float64).reshape(-1)  # type: ignore[no-any-return]
+        return self._matrix(self.at(vector).detach()).reshape(-1)
 
     def jacobian(self, vector: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The Jacobian [m, count] of the result's m elements: by forward or reverse mode, whichever takes fewer passes."""
-        size = self.at(vector).numel()
-        transform = jacrev if size < self.form.count else jacfwd
-        return transform(lambda flat: self.of(flat).reshape(-1))(tensor_of(vector)).numpy().astype(np.float64)  # type: ignore[no-any-return]
+        if self.size is None:
+            self.size = self.at(vector).numel()
+        transformed = self._reverse if self.size < self.form.count else self._forward
+        return self._matrix(transformed(tensor_of(vector)))
 
     def weighted_hessian(self, vector: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The sum of the Hessians of the result's elements, each times its weight [count, count]."""
-        weight = tensor_of(weights)
-        return jacfwd(jacrev(lambda flat: (self.of(flat).reshape(-1) * weight).sum()))(tensor_of(vector)).numpy()  # type: ignore[no-any-return]
+        return self._matrix(self._weighted(tensor_of(vector), tensor_of(weights)))
+
+    @staticmethod
+    def _matrix(tensor: Tensor) -> np.ndarray[Any, Any]:
+        return tensor.numpy().astype(np.float64)  # type: ignore[no-any-return]
+
+
+class Replayed(Function):
+    """As `Function`, with each of its evaluations captured by `numgrad.jit`."""
+
+    wrap = staticmethod(jit)
+
+    def __init__(self, what: str, fun: Callable[..., Any], form: Form, args: tuple[Any, ...] = ()) -> None:
+        super().__init__(what, fun, form, args)
+        of, single = self.of, self._single
+        self._value = jit(of)
+        self._pair = jit(grad_and_value(single))
+        self._product = jit(lambda flat, direction: jvp(grad_of(single), (flat,), (direction,))[1])
+
+    def at(self, vector: np.ndarray[Any, Any]) -> Tensor:
+        with no_grad():
+            return self._value(tensor_of(vector))
+
+    def value(self, vector: np.ndarray[Any, Any]) -> float:
+        return self._number(self.at(vector))
+
+    def number_and_gradient(self, vector: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
+        gradient, value = self._pair(tensor_of(vector))
+        return float(value.item()), gradient.numpy()
+
+    def product(self, vector: np.ndarray[Any, Any], direction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return self._product(tensor_of(vector), tensor_of(direction)).numpy()  # type: ignore[no-any-return]

@@ -22,8 +22,9 @@ METHODS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_takes_the_same_steps_as_with_derivatives_by_hand(method: str) -> None:
+def test_every_method_takes_the_same_steps_as_with_derivatives_by_hand(method: str, jit: bool) -> None:
     start = np.array([1.3, 0.7, 0.8])
     if method == "dogleg":  # which wants a positive definite Hessian
         ours, theirs = lambda x: ((x - 2) ** 2).sum() + (x**4).sum(), None
@@ -39,7 +40,7 @@ def test_every_method_takes_the_same_steps_as_with_derivatives_by_hand(method: s
     if method == "trust-exact":
         more["hess"] = optimize.rosen_hess
     theirs = optimize.minimize(optimize.rosen, start, method=method, **more)
-    result = ng.scipy.minimize(rosenbrock, start, method=method)
+    result = ng.scipy.minimize(rosenbrock, start, method=method, jit=jit)
     assert (result.nit if "nit" in result else 0) == (theirs.nit if "nit" in theirs else 0)
     np.testing.assert_allclose(result.x.numpy(), theirs.x, atol=1e-6)
 
@@ -65,13 +66,14 @@ def test_trees_bounds_and_callbacks_have_the_form_of_x0() -> None:
     assert named[-1].x["b"][1].shape == (1, 2)
 
 
-def test_a_module_is_fitted_and_frozen_parameters_stay() -> None:
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_module_is_fitted_and_frozen_parameters_stay(jit: bool) -> None:
     ng.manual_seed(0)
     model = ng.nn.Sequential(ng.nn.Linear(1, 4), ng.nn.Tanh(), ng.nn.Linear(4, 1))
     model[0].bias.requires_grad_(False)
     frozen, x = model[0].bias.clone(), ng.linspace(-1, 1, 16)[:, None]
     before = ng.nn.functional.mse_loss(model(x), x**2).item()
-    result = ng.scipy.minimize(lambda net: ng.nn.functional.mse_loss(net(x), x**2), model, method="L-BFGS-B")
+    result = ng.scipy.minimize(lambda net: ng.nn.functional.mse_loss(net(x), x**2), model, method="L-BFGS-B", jit=jit)
     assert result.x is model
     assert ng.nn.functional.mse_loss(model(x), x**2).item() == pytest.approx(result.fun, rel=1e-4)
     assert result.fun < before / 100
@@ -104,11 +106,15 @@ def test_root_and_least_squares() -> None:
         result = ng.scipy.root(system, np.full(2, 0.1), method=method)
         np.testing.assert_allclose(result.x.numpy(), [0.8411639, 0.1588361], atol=1e-5)
     assert ng.scipy.root(system, np.zeros(2)).njev == 1
+    assert ng.equal(ng.scipy.root(system, np.zeros(2), jit=True).x, ng.scipy.root(system, np.zeros(2)).x)
     t = ng.linspace(0, 3, 40, dtype=ng.float64)
     seen = 2 * (-0.7 * t).exp() + 0.5
     for bounds in ((-np.inf, np.inf), (0.0, {"a": 1.5, "k": np.inf, "c": np.inf})):
         fit = ng.scipy.least_squares(
-            lambda p: p["a"] * (-p["k"] * t).exp() + p["c"] - seen, {"a": 1.0, "k": 1.0, "c": 0.1}, bounds=bounds
+            lambda p: p["a"] * (-p["k"] * t).exp() + p["c"] - seen,
+            {"a": 1.0, "k": 1.0, "c": 0.1},
+            bounds=bounds,
+            jit=bounds[0] == 0,
         )
         assert fit.success
         assert fit.jac.shape == (40, 3)
