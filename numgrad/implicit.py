@@ -198,13 +198,13 @@ def _checked(name: str, result: Any) -> Any:
 def _iterate(fun: Callable[..., Any], form: Form, args: tuple[Any, ...], tol: float | None, max_iter: int) -> Any:
     eps = max(np.finfo(leaf.dtype.numpy).eps for leaf in form.leaves)
     bound = 10 * eps if tol is None else tol
-    x = form.given(form.start())
-    change = np.inf
+    old = form.start()
+    x, change = form.given(old), np.inf
     for _ in range(max_iter):
-        after = fun(x, *args)
-        new, old = form.vector("the result of fun", after), form.vector("x", x)
+        x = fun(x, *args)
+        new = form.vector("the result of fun", x)
         change = np.abs(new - old).max(initial=0.0) / (1 + np.abs(new).max(initial=0.0))
-        x = after
+        old = new
         if change <= bound:
             return x
     raise RuntimeError(

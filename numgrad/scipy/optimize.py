@@ -236,7 +236,7 @@ def _kind(jit: bool) -> type[Function]:
 def _result(result: Any, form: Form, *gradients: str) -> Any:
     """SciPy's result, with x and gradients in the form of x0."""
     for name in gradients:
-        if result.get(name) is not None and np.size(result[name]) == form.count:
+        if isinstance(result.get(name), np.ndarray):  # trust-constr's jac are those of its constraints
             result[name] = form.given(result[name])
     result.x = form.settle(result.x)
     return result
