@@ -11,6 +11,21 @@ import warnings
 
 import numpy as np
 
+__all__ = [
+    "CaptureError",
+    "DeviceError",
+    "DtypeError",
+    "GradError",
+    "KernelError",
+    "LinAlgError",
+    "OperandError",
+    "OutOfRangeError",
+    "ProofError",
+    "ShapeError",
+    "TapeError",
+    "TranslationError",
+]
+
 
 class ShapeError(RuntimeError):
     """Shapes, strides or sizes of operands do not fit together."""

@@ -13,6 +13,13 @@ from numgrad.runtime import locks, program
 from numgrad.runtime.host import HostCall
 from numgrad.runtime.scope import Scope
 
+__all__ = [
+    "Event",
+    "Row",
+    "profile",
+    "record_function",
+]
+
 _active: list[profile] = []
 
 

@@ -131,6 +131,7 @@ class lazy_property:  # noqa: N801 (torch's name)
     def __init__(self, wrapped: Callable[[Any], Any]) -> None:
         self.wrapped = wrapped
         functools.update_wrapper(self, wrapped)  # type: ignore[arg-type]
+        del self.__wrapped__  # type: ignore[attr-defined]  # of a property, which nobody may take for a function
 
     def __get__(self, instance: Any, obj_type: Any = None) -> Any:
         if instance is None:

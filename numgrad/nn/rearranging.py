@@ -209,7 +209,7 @@ class Unfold(Module):
 
 
 class Fold(Module):
-    """Columns added where `Unfold` took them, into images [N, C, *output_size].
+    """Columns added where `Unfold` took them, into images ``[N, C, *output_size]``.
 
     >>> import numgrad as ng
     >>> from numgrad import nn

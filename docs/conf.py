@@ -1,0 +1,137 @@
+"""How Sphinx builds the site: the pages of this folder, and a reference made from the docstrings.
+
+CONTRIBUTING.md has the command. Each page of the reference is written here, into docs/reference (which git ignores), from the table
+of public modules, and has all names of the module's ``__all__``; tests/docs/test_site.py asks whether a public name is missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numgrad
+
+project = "numgrad"
+author = copyright = "the numgrad contributors"
+version = release = numgrad.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+exclude_patterns = ["_build"]
+nitpicky = False
+myst_heading_anchors = 3
+default_role = "py:obj"
+# Signatures are read at a glance; what an argument may be is said in words.
+autodoc_typehints = "none"
+autodoc_member_order = "groupwise"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+html_theme = "furo"
+html_title = "numgrad"
+html_show_sourcelink = False
+html_copy_source = False
+
+# The public modules, as pages of the reference, in the order of the contents.
+MODULES = {
+    "numgrad": "functions, dtypes, modes",
+    "numgrad.nn": "layers",
+    "numgrad.nn.functional": "layers as functions, losses",
+    "numgrad.nn.init": "initial values",
+    "numgrad.nn.utils": "norms of gradients, parametrizations, pruning, padded sequences",
+    "numgrad.nn.parallel": "data parallel training",
+    "numgrad.optim": "optimizers",
+    "numgrad.optim.lr_scheduler": "schedules of learning rates",
+    "numgrad.autograd": "gradients, functions with their own backward",
+    "numgrad.autograd.functional": "Jacobians and products, of functions of tensors",
+    "numgrad.autograd.forward_ad": "forward mode",
+    "numgrad.autograd.graph": "nodes, hooks, saved tensors",
+    "numgrad.func": "transforms of functions",
+    "numgrad.linalg": "linear algebra",
+    "numgrad.special": "special functions",
+    "numgrad.signal": "windows",
+    "numgrad.distributions": "random variables",
+    "numgrad.scipy": "SciPy's solvers",
+    "numgrad.implicit": "gradients of solutions",
+    "numgrad.utils.data": "datasets and loaders",
+    "numgrad.utils.checkpoint": "memory for time",
+    "numgrad.utils.tensorboard": "TensorBoard's files",
+    "numgrad.datasets": "data sets of images",
+    "numgrad.transforms": "changes of images",
+    "numgrad.models": "networks for images",
+    "numgrad.weights": "pretrained weights",
+    "numgrad.viz": "pictures",
+    "numgrad.profiler": "times of ops",
+    "numgrad.distributed": "several processes",
+    "numgrad.amp": "scaled losses",
+    "numgrad.quasirandom": "Sobol's points",
+    "numgrad.testing": "comparisons",
+    "numgrad.ops": "what ops are made of",
+    "numgrad.errors": "exceptions",
+}
+_REFERENCE = Path(__file__).parent / "reference"
+
+
+# Classes of another package, whose texts are for another tool.
+_WITHOUT_MEMBERS = {"numgrad.utils.tensorboard": ["SummaryWriter"]}
+
+
+def write_reference(app: Any) -> None:
+    """Write the reference's pages; a page that has not changed keeps its time, so that it is not read again."""
+    pages, documented = {}, {id(numgrad.Tensor): "numgrad.Tensor"}
+    for name, words in MODULES.items():
+        pages[f"{name}.rst"] = _title(name, words) + _page(name, documented)
+    pages["numgrad.Tensor.rst"] = _title("numgrad.Tensor", "the tensor") + ".. autoclass:: numgrad.Tensor\n   :members:\n"
+    order = ["numgrad", "numgrad.Tensor", *[name for name in MODULES if name != "numgrad"]]
+    listed = "".join(f"   {name}\n" for name in order)
+    pages["index.rst"] = _title("Reference") + f".. toctree::\n   :maxdepth: 1\n\n{listed}"
+    _REFERENCE.mkdir(exist_ok=True)
+    for path in _REFERENCE.glob("*.rst"):
+        if path.name not in pages:
+            path.unlink()
+    for file, text in pages.items():
+        path = _REFERENCE / file
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+
+
+def _title(name: str, words: str = "") -> str:
+    title = f"{name}: {words}" if words else name
+    return f"{title}\n{'=' * len(title)}\n\n"
+
+
+def _page(name: str, documented: dict[int, str]) -> str:
+    """A module's text and what is public in it; what an earlier page has is only linked to."""
+    module = importlib.import_module(name)
+    elsewhere, bare = [], _WITHOUT_MEMBERS.get(name, [])
+    for each in module.__all__:
+        value = getattr(module, each)
+        if isinstance(value, type) or inspect.isroutine(value):
+            before = documented.setdefault(id(value), f"{name}.{each}")
+            if before != f"{name}.{each}":
+                elsewhere.append((each, before))
+    left_out = [each for each, _ in elsewhere] + bare
+    text = f".. automodule:: {name}\n   :members:\n"
+    if left_out:
+        text += f"   :exclude-members: {', '.join(left_out)}\n"
+    text += "".join(f"\n.. autoclass:: {name}.{each}\n" for each in bare)
+    if elsewhere:
+        text += "\nAlso here, and described elsewhere: "
+        text += ", ".join(f":py:obj:`{each} <{before}>`" for each, before in elsewhere) + ".\n"
+    return text
+
+
+def head_examples(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Put a heading before a docstring's first example: after a section, its lines would else be read as part of that."""
+    first = next((n for n, line in enumerate(lines) if line.startswith(">>>")), None)
+    if first is not None and "Examples" not in lines and any(set(line) == {"-"} for line in lines[:first]):
+        lines[first:first] = ["Examples", "--------"]
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("builder-inited", write_reference)
+    app.connect("autodoc-process-docstring", head_examples, priority=400)  # before napoleon
