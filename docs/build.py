@@ -18,8 +18,8 @@ from urllib.parse import unquote, urldefrag
 ROOT = Path(__file__).resolve().parents[1]
 # Modules that are the machine's inside, or are described where their names are taken up (numgrad.dtypes in numgrad, and so on).
 INSIDE = {
-    "accelerator", "backends", "command", "cli", "compile", "config", "cpu", "cuda", "devices", "dtypes", "engine", "kernels", "layout",
-    "loops", "mps", "node_types", "random", "registry", "runtime", "serialization", "tensor", "utils", "__main__",
+    "accelerator", "backends", "command", "cli", "compile", "config", "cpu", "cuda", "devices", "dtypes", "engine", "kernels",
+    "layout", "loops", "mps", "node_types", "random", "registry", "runtime", "serialization", "tensor", "utils", "__main__",
 }  # fmt: skip
 
 
@@ -107,7 +107,10 @@ def main() -> int:
     if build(["-W", "--keep-going", "-q", "-b", "html", str(ROOT / "docs"), str(folder)]):
         return 1
     problems = [*broken_links(folder), *undescribed(folder)]
-    print("\n".join(problems) or f"{folder}: {sum(1 for _ in folder.rglob('*.html'))} pages, every link and public name checked")
+    print(
+        "\n".join(problems)
+        or f"{folder}: {sum(1 for _ in folder.rglob('*.html'))} pages, every link and public name checked"
+    )
     return 1 if problems else 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,17 @@ _REFERENCE = Path(__file__).parent / "reference"
 
 # Classes of another package, whose texts are for another tool.
 _WITHOUT_MEMBERS = {"numgrad.utils.tensorboard": ["SummaryWriter"]}
+_TENSOR = "numgrad.Tensor"
 
 
 def write_reference(app: Any) -> None:
     """Write the reference's pages; a page that has not changed keeps its time, so that it is not read again."""
-    pages, documented = {}, {id(numgrad.Tensor): "numgrad.Tensor"}
+    pages: dict[str, str] = {}
+    documented = {id(numgrad.Tensor): f"{_TENSOR} itself"}  # which has a page of its own
     for name, words in MODULES.items():
         pages[f"{name}.rst"] = _title(name, words) + _page(name, documented)
-    pages["numgrad.Tensor.rst"] = _title("numgrad.Tensor", "the tensor") + ".. autoclass:: numgrad.Tensor\n   :members:\n"
-    order = ["numgrad", "numgrad.Tensor", *[name for name in MODULES if name != "numgrad"]]
+    pages[f"{_TENSOR}.rst"] = _title(_TENSOR, "the tensor") + f".. autoclass:: {_TENSOR}\n   :members:\n"
+    order = ["numgrad", _TENSOR, *[name for name in MODULES if name != "numgrad"]]
     listed = "".join(f"   {name}\n" for name in order)
     pages["index.rst"] = _title("Reference") + f".. toctree::\n   :maxdepth: 1\n\n{listed}"
     _REFERENCE.mkdir(exist_ok=True)
@@ -120,18 +123,30 @@ def _page(name: str, documented: dict[int, str]) -> str:
     text += "".join(f"\n.. autoclass:: {name}.{each}\n" for each in bare)
     if elsewhere:
         text += "\nAlso here, and described elsewhere: "
-        text += ", ".join(f":py:obj:`{each} <{before}>`" for each, before in elsewhere) + ".\n"
+        text += ", ".join(f":py:obj:`{each} <{before.split()[0]}>`" for each, before in elsewhere) + ".\n"
     return text
 
 
-def head_examples(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Put a heading before a docstring's first example: after a section, its lines would else be read as part of that."""
-    first = next((n for n, line in enumerate(lines) if line.startswith(">>>")), None)
-    if first is not None and "Examples" not in lines and any(set(line) == {"-"} for line in lines[:first]):
+_CODE = re.compile(r"(``.*?``|`[^`]*`)")
+_NAMES = re.compile(r"\*{0,2}\w+(, \*{0,2}\w+)*")
+
+
+def plain_text(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """A docstring as it is meant: ``*`` and ``|`` are products, arguments and magnitudes, never markup.
+
+    A heading comes before the first example: after a section, its lines would else be read as part of that.
+    """
+    first = next((n for n, line in enumerate(lines) if line.startswith(">>>")), len(lines))
+    for n, line in enumerate(lines[:first]):
+        if not _NAMES.fullmatch(line):  # of parameters, which are known to be names
+            parts = _CODE.split(line)
+            parts[::2] = [re.sub(r"([*|])", r"\\\1", part) for part in parts[::2]]
+            lines[n] = "".join(parts)
+    if first < len(lines) and any(line and set(line) == {"-"} for line in lines[:first]):
         lines[first:first] = ["Examples", "--------"]
 
 
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("builder-inited", write_reference)
-    app.connect("autodoc-process-docstring", head_examples, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", plain_text, priority=400)  # before napoleon

@@ -1,7 +1,7 @@
 """Gradients of solutions: `root`, `fixed_point` and `minimum` are solved by any means, and differentiated by what they satisfy.
 
 A solver's steps are not recorded, so neither its memory nor its iterations count: the derivatives come from the implicit
-function theorem. If F(x, p) = 0, then dx/dp = -(dF/dx)^-1 dF/dp (Krantz and Parks, *The Implicit Function Theorem*, 2002).
+function theorem. If F(x, p) = 0, then dx/dp = -(dF/dx)^-1 dF/dp (Krantz and Parks, The Implicit Function Theorem, 2002).
 
 >>> import numgrad as ng
 >>> p = ng.tensor(2.0, dtype=ng.float64, requires_grad=True)
@@ -108,7 +108,7 @@ def fixed_point(
     solver
         ``solver(fun, x0, *args)`` returns x; by default ``fun`` is applied until x changes no more.
     tol
-        What counts as no change, relative to 1 + max |x|; by default ten times the dtype's eps.
+        What counts as no change, relative to ``1 + max |x|``; by default ten times the dtype's eps.
     max_iter
         How often ``fun`` is applied at most.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Any
 from numgrad import registry
 from numgrad.runtime import locks, program
 from numgrad.runtime.host import HostCall
+from numgrad.runtime.memory import memory_stats
 from numgrad.runtime.scope import Scope
 
 __all__ = [
@@ -28,7 +30,8 @@ class Event:
     """One op, or one stretch of code: its start and duration in nanoseconds.
 
     ``nbytes`` counts the bytes of an op's inputs and outputs; ``kernels`` has the names of the launched kernels. ``flops``
-    are the multiplications and additions of matrix products and convolutions, by their definition; 0 for other ops.
+    are the multiplications and additions of matrix products and convolutions, by their definition; 0 for other ops. ``memory``
+    is how many bytes of tensors there are after the op, if the profile looks at that.
 
     >>> import numgrad as ng
     >>> with ng.profiler.profile() as p:
@@ -47,6 +50,7 @@ class Event:
     shapes: str = ""
     kernels: tuple[str, ...] = ()
     flops: int = 0
+    memory: int = 0
 
 
 @dataclass
@@ -80,6 +84,13 @@ class profile(Scope):  # noqa: N801 (torch's name)
 
     The time of an op includes planning, memory, kernels and recording. Measuring costs about a microsecond for each op.
 
+    Parameters
+    ----------
+    record_shapes
+        Tell ops apart by the shapes of their inputs.
+    profile_memory
+        Note after each op how much memory tensors take, for `numgrad.viz.memory`.
+
     >>> import numgrad as ng
     >>> with ng.profiler.profile() as p:
     ...     y = (ng.ones(1000) * 2).sum()
@@ -87,9 +98,10 @@ class profile(Scope):  # noqa: N801 (torch's name)
     [('full', 1), ('mul', 1), ('sum', 1)]
     """
 
-    def __init__(self, record_shapes: bool = False) -> None:
+    def __init__(self, record_shapes: bool = False, profile_memory: bool = False) -> None:
         super().__init__()
         self.record_shapes = record_shapes
+        self.profile_memory = profile_memory
         self.events: list[Event] = []
         self.thread = 0
         self.seconds = 0.0
@@ -145,7 +157,8 @@ class profile(Scope):  # noqa: N801 (torch's name)
             else op.flops_function([getattr(t, "_spec", None) for t in inputs], results[0]._spec)
         )
         kernels = tuple(self._kernels)
-        self.events.append(Event(op.name, start, end - start, self.thread, "op", nbytes, shapes, kernels, flops))
+        used = memory_stats()["live"] if self.profile_memory else 0
+        self.events.append(Event(op.name, start, end - start, self.thread, "op", nbytes, shapes, kernels, flops, used))
         self._kernels = []
 
     # ---- results -------------------------------------------------------------------------------------------------
@@ -195,6 +208,10 @@ class profile(Scope):  # noqa: N801 (torch's name)
             aligned = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
             texts.append("  ".join([name.ljust(widths[0]), *aligned]))
         return "\n".join([texts[0], "-" * len(texts[0]), *texts[1:]])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table."""
+        return f"<pre>{html.escape(self.table(row_limit=25))}</pre>"
 
     def export_chrome_trace(self, path: Any) -> None:
         """Write the events in the format of Chrome's ``about:tracing`` and https://ui.perfetto.dev."""

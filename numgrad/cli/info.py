@@ -17,6 +17,24 @@ from numgrad.cli import OK, USAGE
 from numgrad.cli.machine import cpu_name, megabytes, versions
 from numgrad.cli.train_step import positive
 
+REPORT = """## What happened
+
+(what you did, in as few lines as show it; what came out, with the whole traceback; what you expected)
+
+```python
+import numgrad as ng
+```
+
+## Where
+
+```text
+{facts}
+```
+
+## What else may matter
+
+- Does it happen with `NUMGRAD_NUM_THREADS=1`? With `NUMGRAD_DEBUG=1` (every index checked)? With `NUMGRAD_KERNEL_STORE=off`?"""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     """Add the ``info`` command to a parser's subcommands."""
@@ -24,6 +42,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("info", help=text, description=text[0].upper() + text[1:] + ".")
     add = parser.add_argument
     add("--json", action="store_true", help="print one JSON object instead of text")
+    add(
+        "--report",
+        action="store_true",
+        help="print Markdown for a bug report: these facts, and what else is to be said",
+    )
     add("--conv", nargs="?", const="resnet18", metavar="MODEL", help="list the algorithms of a model's convolutions "
         "(default: %(const)s)")  # fmt: skip
     add(
@@ -52,6 +75,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=2) if args.json else conv_text(rows))
         return OK
     facts = collect()
+    if args.report:
+        print(REPORT.format(facts=as_text(facts)))
+        return OK
     print(json.dumps(facts, indent=2) if args.json else as_text(facts))
     return OK
 

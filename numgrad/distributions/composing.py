@@ -108,7 +108,7 @@ class Transform:
         raise NotImplementedError
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """log |dy / dx| for an argument and its result, one for each event."""
+        """``log |dy / dx|`` for an argument and its result, one for each event."""
         raise NotImplementedError
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from numgrad.errors import warn
 from numgrad.nn import global_hooks, state
 from numgrad.nn.conversions import Converted
 from numgrad.nn.hooks import TABLES, Hooked, call_with_hooks
+from numgrad.nn.notebook import module_html
 from numgrad.nn.parameter import Buffer, Parameter
 from numgrad.tensor.conversions import typename
 from numgrad.tensor.printing import indented
@@ -355,3 +356,6 @@ class Module(Hooked, Converted, state.Stateful):
         if not children and len(lines) <= 1:
             return f"{self._get_name()}({extra})"
         return "\n  ".join([f"{self._get_name()}(", *lines, *children]) + "\n)"
+
+    def _repr_html_(self) -> str:
+        return module_html(self)

@@ -39,7 +39,7 @@ def solve_ivp(
     jit: bool = False,
     **options: Any,
 ) -> Any:
-    """Solve y' = fun(t, y, *args) from y0: ``scipy.integrate.solve_ivp``, whose result has gradients.
+    """Solve ``y' = fun(t, y, *args)`` from y0: ``scipy.integrate.solve_ivp``, whose result has gradients.
 
     The Jacobians that Radau, BDF and LSODA ask for come from numgrad. The gradients by ``y0``, by the tensors in ``args`` and by
     ``parameters`` are those of the continuous problem (Pontryagin's adjoint equation a' = -a df/dy, as in Chen et al., 2018): it is

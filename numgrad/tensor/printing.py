@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -118,6 +119,25 @@ def tensor_text(tensor: Any) -> str:
             text += ", " + suffix
             used += len(suffix) + 2
     return text + ")"
+
+
+def tensor_html(tensor: Any) -> str:
+    """What a notebook shows of a tensor: dtype, shape, history and range in one line, the text on demand where it is long."""
+    facts = [str(tensor.dtype), " × ".join(map(str, tensor.shape)) or "a number", *_suffixes(tensor)[-1:]]
+    array = tensor._values()
+    if array.size and array.dtype.kind == "f":
+        finite = array[np.isfinite(array)]
+        if finite.size:
+            facts.append(f"{finite.min():.4g} to {finite.max():.4g}")
+        if finite.size < array.size:
+            facts.append(f"{array.size - finite.size} not finite")
+    text = html.escape(tensor_text(tensor))
+    shown = (
+        f"<pre>{text}</pre>"
+        if text.count("\n") < 12
+        else f"<details><summary>values</summary><pre>{text}</pre></details>"
+    )
+    return f"<div><small>{html.escape(type(tensor).__name__)}: {html.escape(', '.join(facts))}</small>{shown}</div>"
 
 
 def _suffixes(tensor: Any) -> list[str]:

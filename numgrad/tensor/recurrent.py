@@ -177,8 +177,8 @@ def lstm(
     dropout
         The probability with which, in training (``train``), elements between layers are dropped.
 
-    As in torch, rows of packed sequences can be given instead, by position: ``(data, batch_sizes, hx, params, has_biases,
-    num_layers, dropout, train, bidirectional)``. See `nn.LSTM` and `nn.utils.rnn`.
+    As in torch, rows of packed sequences can be given instead, by position: data, batch_sizes, hx, params, has_biases,
+    num_layers, dropout, train, bidirectional. See `nn.LSTM` and `nn.utils.rnn`.
 
     Raises
     ------

@@ -618,6 +618,9 @@ class Tensor(Operators, Attributes, Methods):
     def __repr__(self) -> str:
         return printing.tensor_text(self)
 
+    def _repr_html_(self) -> str:
+        return printing.tensor_html(self)
+
     def __format__(self, specification: str) -> str:
         return format(self.item(), specification) if self.ndim == 0 else object.__format__(self, specification)
 

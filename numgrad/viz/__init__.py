@@ -1,5 +1,6 @@
 """Pictures: `curves` of a training, `images` and `filters`, `confusion_matrix`, `histograms` of weights and gradients,
-`scatter` and `decision` in the plane, all by matplotlib; and `graph`, the graph behind a tensor, by Graphviz.
+`scatter` and `decision` in the plane, `timeline` and `memory` of a profile, all by matplotlib; and `graph`, the graph behind a
+tensor.
 
 >>> import numgrad as ng
 >>> ax = ng.viz.curves([3.0, 2.0, 1.5])
@@ -14,6 +15,7 @@ from __future__ import annotations
 from numgrad.viz.charts import confusion_matrix, curves, decision, histograms, scatter
 from numgrad.viz.dot import Drawing, graph
 from numgrad.viz.pictures import filters, images
+from numgrad.viz.profiles import memory, timeline
 
 __all__ = [
     "Drawing",
@@ -24,5 +26,7 @@ __all__ = [
     "graph",
     "histograms",
     "images",
+    "memory",
     "scatter",
+    "timeline",
 ]

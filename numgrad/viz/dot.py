@@ -1,4 +1,4 @@
-"""The graph behind a tensor, in Graphviz's language DOT and, where Graphviz is installed, as SVG."""
+"""The graph behind a tensor, in Graphviz's language DOT, and as SVG by Graphviz or by igraph and matplotlib."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 from numgrad.engine.tape import AccumulateGrad, Node
 from numgrad.node_types import stem_of
 from numgrad.tensor.tensor import Tensor
+from numgrad.viz import layered
 
 
 class Drawing:
-    """A drawn graph. A notebook shows it, as a picture if Graphviz is installed.
+    """A drawn graph. A notebook shows it, as a picture if Graphviz, or igraph and matplotlib (``numgrad[viz]``), are installed.
 
     Attributes
     ----------
@@ -31,18 +32,20 @@ class Drawing:
         self.dot = dot
 
     def svg(self) -> str:
-        """The picture in SVG, made by Graphviz's program ``dot``.
+        """The picture in SVG, made by Graphviz's program ``dot`` or, where that is not installed, by igraph and matplotlib.
 
         Raises
         ------
         RuntimeError
-            Graphviz is not installed, or refuses the text.
+            Neither is installed, or Graphviz refuses the text.
         """
         program = shutil.which("dot")
         if program is None:
+            if layered.available():
+                return layered.svg(self.dot)
             raise RuntimeError(
-                "viz: the program 'dot' is not installed; install Graphviz (https://graphviz.org/download), or paste the text "
-                "in .dot into a viewer"
+                "viz: nothing that draws graphs is installed: python -m pip install 'numgrad[viz]' brings igraph and "
+                "matplotlib; or install Graphviz (https://graphviz.org/download), or paste the text in .dot into a viewer"
             )
         done = subprocess.run([program, "-Tsvg"], input=self.dot, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -56,13 +59,11 @@ class Drawing:
             file.write(text)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        bundle = {"text/plain": self.dot}
-        if shutil.which("dot") is not None:
-            bundle["image/svg+xml"] = self.svg()
-        return bundle
+        picture = self._repr_svg_()
+        return {"text/plain": self.dot} if picture is None else {"text/plain": self.dot, "image/svg+xml": picture}
 
     def _repr_svg_(self) -> str | None:
-        return self.svg() if shutil.which("dot") is not None else None
+        return self.svg() if shutil.which("dot") is not None or layered.available() else None
 
     def __str__(self) -> str:
         return self.dot

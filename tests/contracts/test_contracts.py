@@ -34,7 +34,7 @@ def python(code: str) -> str:
 
 
 def test_importing_numgrad_imports_no_compiler_and_no_torch() -> None:
-    heavy = ["numba", "llvmlite", "torch", "pooch", "PIL", "matplotlib", "graphviz", "hypothesis", "pytest"]
+    heavy = ["numba", "llvmlite", "torch", "pooch", "PIL", "matplotlib", "igraph", "scipy", "hypothesis", "pytest"]
     seldom = [
         f"numgrad.{name}" for name in ("compile", "distributed", "loops", "models", "profiler", "serialization", "viz")
     ]

@@ -10,7 +10,7 @@ import pytest
 
 import numgrad as ng
 from numgrad import nn
-from numgrad.viz import graph
+from numgrad.viz import graph, layered
 
 
 def test_a_model_s_graph_names_ops_shapes_and_parameters() -> None:
@@ -57,6 +57,7 @@ def test_nothing_to_draw() -> None:
 def test_without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
     drawing = graph(ng.ones(2, requires_grad=True) * 2)
     monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(layered, "available", lambda: False)
     with pytest.raises(RuntimeError, match="install Graphviz"):
         drawing.svg()
     assert drawing._repr_svg_() is None
