@@ -73,6 +73,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         except PrivateOperandError as operand:
             private.expose(inputs[operand.position])
             return dispatch(op, inputs, params)
+    plan.use()
     begin = op.begin(plan, key[1:], params) if op.moving else 0
     edges = _edges(inputs) if op.differentiable and modes.grad_enabled else None
     if guards:

@@ -152,6 +152,7 @@ class Op:
         self.nan_function: Callable[[Any, Any], str] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
+        self.templates: dict[tuple[Any, ...], list[Any]] = {}  # by structure, see `plans`
         self.halves = False  # whether the plan takes float16 and bfloat16 as they are
         self.node_classes: dict[Any, type] = {}  # of its nodes, once they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
@@ -393,8 +394,7 @@ class Op:
         ShapeError, DtypeError, TypeError, ValueError, IndexError
             The op's shape rule refuses the signature.
         """
-        plan = self.planned(specs, params).finish()
-        plan.prepare(self.public, self.differentiable)
+        plan = plans.plan_for(self, specs, params)
         plans.keep(self, (params[1:] if self.moving else params, *specs), plan)
         return plan
 

@@ -12,9 +12,26 @@ from numgrad.runtime.fast import layout
 from numgrad.runtime.fast.apply import apply
 from numgrad.runtime.host import HostCall
 
+_clock, CLOCK = objects.words_for_ever(1)  # counts uses of plans, and so says which of two is older
 
-def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | None:
-    """The words for a plan of the common kind, else None. The plan holds the objects that they refer to."""
+
+def tick() -> int:
+    """Another use of a plan; its number."""
+    _clock[0] += 1
+    return int(_clock[0])
+
+
+def plan_words(
+    plan: Any,
+    public: int,
+    differentiable: bool,
+    stack: Callable[[Any], Any] = lambda nbytes: id(memory.stack_of(nbytes)),
+    address: Callable[[Any], Any] = id,
+) -> list[Any] | None:
+    """The words for a plan of the common kind, else None. The plan holds the objects that they refer to.
+
+    ``stack`` gives the address of the stack of free blocks for so many bytes, ``address`` that of an object.
+    """
     if isinstance(plan.program, HostCall):
         return None
     new = [number for number, output in enumerate(plan.outputs) if output.source is None]
@@ -23,27 +40,27 @@ def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | Non
         return None
     if len(plan.outputs) + len(plan.allocations) > layout.MOST_OPERANDS:
         return None
-    rows: list[list[int]] = []
+    rows: list[list[Any]] = []
 
-    def add(kind: int, origin: int, spec: Any = None, nbytes: int | None = None, output: int = 0) -> None:
-        addresses = [0 if each is None else id(each) for each in (spec, nbytes)]
-        rows.append(layout.ROW.filled(kind=kind, origin=origin, spec=addresses[0], nbytes=addresses[1], output=output))
+    def add(kind: int, origin: Any, spec: Any = 0, nbytes: Any = 0, output: int = 0) -> None:
+        rows.append(layout.ROW.filled(kind=kind, origin=origin, spec=spec, nbytes=nbytes, output=output))
 
     numbers = iter(new)
     for nbytes in plan.allocations:  # of scratch memory; None: a new output
         if nbytes is not None:
-            add(layout.SCRATCH, id(memory.stack_of(nbytes)))
+            add(layout.SCRATCH, stack(nbytes))
         else:
             number = next(numbers)
             output = plan.outputs[number]
-            add(layout.NEW, id(memory.stack_of(output.nbytes)), output.spec, output.nbytes, number)
+            add(layout.NEW, stack(output.nbytes), address(output.spec), address(output.nbytes), number)
     for number, output in enumerate(plan.outputs):
         if output.source is not None and output.spec is None:
             add(layout.ITSELF, output.source, output=number)
         elif output.source is not None:
-            add(output.source, output.offset * output.spec.dtype.itemsize, output.spec, output=number)
-    words = layout.PLAN.filled(
+            add(output.source, output.offset * output.spec.dtype.itemsize, address(output.spec), output=number)
+    return layout.PLAN.filled(
         program=0 if plan.program is None else plan.program.address,
+        used=0,
         rows=rows,
         outputs=len(plan.outputs),
         public=min(public, len(plan.outputs)),
@@ -52,7 +69,6 @@ def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | Non
         several=int(public != 1),
         changed=plan.changed,
     )
-    return np.array(words, np.int64)
 
 
 def record_words(
@@ -122,6 +138,7 @@ def load(
         filled = layout.ENGINE.filled(
             saved=saved,
             moved=moved,
+            clock=CLOCK,
             memory=memory.WORDS,
             pool=threads.ADDRESS,
             run=program.run_program.address(),
