@@ -37,10 +37,13 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
 
     The op's plan refuses wrong arguments, before memory is allocated or changed.
     """
-    # For the common kind of call; None: it has done nothing.
+    result = _applied(op, inputs, params)
+    return _dispatch(op, inputs, params) if result is None else result
+
+
+def _applied(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
+    """`_dispatch` for the common kind of call; None: it has done nothing."""
     result = (fast.run_moving if op.moving else fast.run)(op.plans, params, *inputs)
-    if result is None:
-        return _dispatch(op, inputs, params)
     if result.__class__ is int:
         raise _status_error(op, result, params)
     return result
@@ -159,13 +162,7 @@ def _record(
     op: Op, params: Any, specs: Any, plan: Any, edges: list[Any], inputs: tuple[Any, ...], outputs: list[Any]
 ) -> None:
     """Make the node, and give the outputs their place in the graph."""
-    needed = [edge is not None for edge in edges]
-    pattern: Any = bytes(needed) if len(edges) > MOST_INPUTS else sum([1 << n for n, need in enumerate(needed) if need])
-    record = plan.records.get(pattern)
-    if record is None:
-        needs = tuple(needed)
-        output_specs = [tensor._spec for tensor in outputs[: op.public]]
-        record = plan.records[pattern] = Record(op, params, needs, specs, output_specs)
+    record = _record_of(op, params, specs, plan, [edge is not None for edge in edges])
     saved: list[Any] = []
     versions: list[int] = []
     for number in record.saving.inputs:
@@ -186,6 +183,17 @@ def _record(
     if node_watchers:
         for watch in tuple(node_watchers):
             watch(node)
+
+
+def _record_of(op: Op, params: Any, specs: Any, plan: Plan, needed: list[bool]) -> Record:
+    """What nodes share where the gradients of these inputs are needed."""
+    pattern: Any = bytes(needed) if len(needed) > MOST_INPUTS else sum([1 << n for n, need in enumerate(needed) if need])
+    record: Record | None = plan.records.get(pattern)
+    if record is None:
+        public = plan.outputs[: op.public]
+        output_specs = [specs[output.source] if output.spec is None else output.spec for output in public]
+        record = plan.records[pattern] = Record(op, params, tuple(needed), specs, output_specs)
+    return record
 
 
 def _count_changes(plan: Any, inputs: tuple[Any, ...]) -> None:

@@ -30,7 +30,7 @@ def plan_for(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
     """A new plan: from a template if one serves this call, else by the planning function. Errors as `Op.planned`."""
     numbers: list[int] = []
     templates: list[Template] | None = None
-    if len(specs) <= MOST_INPUTS and kernel.rehearsal is None and not config.PYTHON.is_set():
+    if len(specs) <= MOST_INPUTS:
         structure = structure_of(specs, params, numbers)
         templates = op.templates.get(structure)
         for template in templates or ():
@@ -42,7 +42,7 @@ def plan_for(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
     plan = op.planned(specs, params).finish()
     plan.prepare(op.public, op.differentiable)
     if templates is not None:
-        if len(templates) < _MOST_TEMPLATES:
+        if len(templates) < _MOST_TEMPLATES and kernel.rehearsal is None and not config.PYTHON.is_set():
             op.templates[structure] = [*templates, *_new_template(op, specs, params, numbers)]
     elif numbers:  # the first shape: many programs have no second one
         if len(op.templates) >= _MOST_STRUCTURES:

@@ -371,7 +371,7 @@ class Plan:
         self.needs: Any = None
         self.fast: int | None = None
         self._fast_words: Any = None
-        self._used = tick()
+        self._used = 0
 
     def prepare(self, public: int, differentiable: bool) -> None:
         """Set `fast`, for an op that returns ``public`` of its outputs."""

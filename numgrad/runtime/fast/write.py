@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,13 +14,14 @@ from numgrad.runtime.fast import layout
 from numgrad.runtime.fast.apply import apply
 from numgrad.runtime.host import HostCall
 
-_clock, CLOCK = objects.words_for_ever(1)  # counts uses of plans, and so says which of two is older
+CLOCK = objects.words_for_ever(1)[1]  # address of the count of uses of plans, which says which of two is older
+_clock = ctypes.c_int64.from_address(CLOCK)
 
 
 def tick() -> int:
     """Another use of a plan; its number."""
-    _clock[0] += 1
-    return int(_clock[0])
+    _clock.value = now = _clock.value + 1
+    return now
 
 
 def plan_words(
@@ -71,14 +74,19 @@ def plan_words(
     )
 
 
+@functools.lru_cache(1 << 10)
 def record_words(
-    inputs: Sequence[int | None], outputs: Sequence[tuple[int, int]], differentiable: Sequence[bool]
-) -> np.ndarray:
-    """The words for a record: the inputs and outputs that nodes save, and which public outputs have a gradient."""
+    inputs: tuple[int | None, ...], outputs: tuple[tuple[int, int], ...], differentiable: tuple[bool, ...]
+) -> tuple[np.ndarray, int]:
+    """A record's words, and their address: which inputs and outputs nodes save, and which public outputs have a gradient.
+
+    Records of all shapes share them.
+    """
     saved = [layout.NOTHING if slot is None else slot for slot in inputs]
     for slot, number in outputs:
         saved[slot] = layout.OUTPUT + number
-    return np.array(layout.RECORD.filled(saved=saved, differentiable=[*map(int, differentiable)]), np.int64)
+    words = np.array(layout.RECORD.filled(saved=saved, differentiable=[*map(int, differentiable)]), np.int64)
+    return words, words.ctypes.data
 
 
 def backward_words(reads: Sequence[int]) -> np.ndarray:
