@@ -361,7 +361,7 @@ def _form(b: PlanBuilder, code: str, rows: int) -> str:
 
 
 def _starts(b: PlanBuilder, batch_sizes: tuple[int, ...]) -> Any:
-    return b.constant(np.array([0, *itertools.accumulate(batch_sizes)], np.int64))
+    return b.constant([0, *itertools.accumulate(batch_sizes)])
 
 
 def _array(b: PlanBuilder, operand: Operand | None, like: Operand) -> Array:

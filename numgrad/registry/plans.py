@@ -21,7 +21,7 @@ ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also unregistered ones, the part
 
 _MOST_PLANS = 1 << 12  # of all ops together, some 2 KB each
 _HEAVIEST_PLAN = 1 << 9  # in the same unit; a heavier plan, of some 30,000 operands, is made anew each time
-_MOST_STRUCTURES, _MOST_TEMPLATES = 1 << 8, 6  # of an op; of a structure, for which a planning function takes several ways
+_MOST_STRUCTURES, _MOST_TEMPLATES = 1 << 8, 12  # of an op; of a structure, for which a planning function takes several ways
 _plans_made = 0  # weight of the plans at the last count, and of those made since
 _log = logging.getLogger("numgrad.plans")
 

@@ -189,7 +189,7 @@ class PlanBuilder:
 
     def constant(self, words: np.ndarray | Sequence[Any]) -> Constant:
         """An array of int64, or nested sequences of ints, that a kernel reads at each call."""
-        array = np.ascontiguousarray(words, object if symbols.traces and not isinstance(words, np.ndarray) else np.int64)
+        array = np.ascontiguousarray(words, object if symbols.traces else np.int64)
         if array.dtype == object and not symbols.are_in(array.flat):
             array = array.astype(np.int64)
         return Constant(array)
