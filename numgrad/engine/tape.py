@@ -103,7 +103,7 @@ class Record:
         self.run: Any = None
         if op is not None:
             self.saving = op.saving(needs)
-            self.run = first_run(self, op.prepared_backward(self))
+            self.run = None if op.prepare_function is None else first_run
             floating = tuple([spec.dtype.is_floating_point for spec in output_specs])
             self._words, self.fast = record_words(*self.saving, floating)  # for `fast.apply`
 

@@ -274,6 +274,14 @@ def stack_of(nbytes: int) -> list[_Block]:
     return stack
 
 
+def filled_stack(nbytes: int) -> list[_Block]:
+    """`stack_of`, with a block on it for a plan that is used at once."""
+    stack = stack_of(nbytes)
+    if not stack:
+        _add_block(nbytes)
+    return stack
+
+
 def keep_new(storages: list[Any]) -> None:
     """Append each new storage of this thread to ``storages`` from now on, so that none of their blocks is used twice."""
     _keepers.append((threading.get_ident(), storages))

@@ -36,7 +36,7 @@ def structure_of(specs: Sequence[Spec | None], params: tuple[Any, ...], numbers:
         if not kind.is_exact:
             numbers += spec.strides
             numbers.append(spec.extent)
-    return *kinds, _without_ints(params, numbers)
+    return *kinds, _without_ints(params, numbers) if params else ()
 
 
 def _without_ints(value: Any, numbers: list[int]) -> Any:
@@ -142,7 +142,7 @@ class Template:
         ending = [*writer.lines, *(f"{name} = {writer.tuple(each)}" for name, each in zip(names, values, strict=False))]
         ending.append(f"return outputs, allocations, moves, array('q', {writer.tuple(words)}), {writer.text(cost)}")
         trace.globals.update(
-            Output=Output, proved_spec=proved_spec, PrivateStrides=PrivateStrides, array=array, stack_of=memory.stack_of
+            Output=Output, proved_spec=proved_spec, PrivateStrides=PrivateStrides, array=array, filled_stack=memory.filled_stack
         )
         return trace.function("plan", ending, writer.read)
 
@@ -209,7 +209,7 @@ class _Writer:
 
     def stack(self, nbytes: Any) -> _Code:
         """The address of a stack of free blocks."""
-        return _Code(f"id(stack_of({self.text(nbytes)}))")
+        return _Code(f"id(filled_stack({self.text(nbytes)}))")
 
     def address(self, value: Any) -> _Code:
         """The address of a spec or of an int that an `Output` holds."""
