@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
 import math
+from array import array as Numbers  # noqa: N812 - `array` is an argument's name here
 from typing import Any
 
 import numpy as np
@@ -76,6 +79,9 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
             [3, 4]])
     """
     chosen = None if dtype is None else dtypes.as_dtype("tensor", dtype)
+    small = _of_few_numbers(data, chosen) if modes.capture is None else None
+    if small is not None:
+        return finished(small, requires_grad)
     if isinstance(data, TensorBase):
         array, natural = data._array(), data._spec.dtype  # type: ignore[attr-defined]
     elif isinstance(data, (np.ndarray, np.generic)) or (data.__class__ is not list and hasattr(data, "__array__")):
@@ -90,6 +96,41 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
             modes.capture.fills(copy, data)
         copy._memory()[...] = array
     return finished(copy if chosen is None else cast(copy, chosen), requires_grad)
+
+
+_FEW = 64  # numbers for which the way through NumPy would take longer than they do
+_CODES = {dtypes.float32: "f", dtypes.float64: "d", dtypes.int64: "q"}  # of `array`
+
+
+def _of_few_numbers(data: Any, chosen: Dtype | None) -> Tensor | None:
+    """The tensor of a float or an int, or of a list, or list of lists, of as few of one of them; None for all else."""
+    shape: tuple[int, ...] = ()
+    if data.__class__ is list:
+        shape = (len(data),)
+        if data and data[0].__class__ is list:
+            shape = (len(data), len(data[0]))
+            if any(row.__class__ is not list or len(row) != shape[1] for row in data) or product(shape) > _FEW:
+                return None
+            data = [*itertools.chain.from_iterable(data)]
+    else:
+        data = [data]
+    kinds = set(map(type, data)) if len(data) <= _FEW else set()
+    if not kinds <= {int, float}:
+        return None
+    if kinds == {float}:
+        chosen = chosen or dtypes.get_default_dtype()
+    elif kinds == {int}:
+        chosen = chosen or dtypes.int64
+    code = _CODES.get(chosen) if kinds and chosen is not None else None
+    if code is None or (code == "q" and kinds != {int}):
+        return None
+    try:
+        numbers = Numbers(code, data)
+    except OverflowError:  # of whose text others know more
+        return None
+    tensor = uninitialized(chosen, shape, None)  # type: ignore[arg-type]
+    ctypes.memmove(tensor._address, numbers.buffer_info()[0], len(numbers) * numbers.itemsize)
+    return tensor
 
 
 # NumPy's dtypes that numgrad lacks, with dtypes that hold their values (of longer floats and unsigned integers, nearly all).
@@ -131,9 +172,10 @@ def from_numpy(array: np.ndarray) -> Tensor:
             f"from_numpy: the array (strides {array.strides}, writeable {array.flags.writeable}) can't be shared; numgrad needs "
             "writeable, aligned, native memory without negative strides: pass array.copy()"
         )
-    strides = tuple(s // array.itemsize for s in array.strides)
+    flags = array.flags
+    strides = None if flags.c_contiguous else tuple(s // array.itemsize for s in array.strides)
     spec = spec_of(dtype, array.shape, strides)
-    storage = memory.Storage(array.ctypes.data, spec.nbytes, array)
+    storage = memory.Storage(array.__array_interface__["data"][0], spec.nbytes, array)
     shared: Tensor = tensor_over(Tensor, storage, spec, storage.address)
     if modes.capture is not None:
         modes.capture.fills(shared, array)
@@ -141,8 +183,10 @@ def from_numpy(array: np.ndarray) -> Tensor:
 
 
 def _is_shareable(array: np.ndarray) -> bool:
-    usable = array.flags.aligned and array.flags.writeable and array.dtype.isnative
-    return usable and not any(s < 0 or s % array.itemsize for s in array.strides)
+    flags = array.flags
+    if not (flags.aligned and flags.writeable and array.dtype.isnative):
+        return False
+    return flags.c_contiguous or not any(s < 0 or s % array.itemsize for s in array.strides)
 
 
 @public("function")
@@ -205,6 +249,8 @@ def uninitialized(dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...]
 def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     """A shape given as one argument or as several; negative extents and sizes beyond the memory are refused."""
     shape = size_of(name, size)
+    if min(shape, default=0) >= 0 and product(shape) < 1 << 60 and 0 not in shape:
+        return shape
     if any(extent < 0 for extent in shape):
         raise RuntimeError(f"{name}: Trying to create tensor with negative dimension: {list(shape)}")
     if product([extent for extent in shape if extent]) >= 1 << 60:  # eight bytes each, and addresses have 63 bits
@@ -269,7 +315,7 @@ def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    tensor = ops.creation.full(size=checked_size("zeros", size), value=0, dtype=chosen_dtype("zeros", dtype))
+    tensor = ops.creation.full.apply((), checked_size("zeros", size), 0, chosen_dtype("zeros", dtype))
     return finished(tensor, requires_grad)
 
 
@@ -286,7 +332,7 @@ def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) ->
     >>> ng.ones((2,), dtype=ng.int64)
     tensor([1, 1])
     """
-    tensor = ops.creation.full(size=checked_size("ones", size), value=1, dtype=chosen_dtype("ones", dtype))
+    tensor = ops.creation.full.apply((), checked_size("ones", size), 1, chosen_dtype("ones", dtype))
     return finished(tensor, requires_grad)
 
 
@@ -414,6 +460,8 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+        if end.__class__ is int and step.__class__ is int and end >= 0 and step == 1 and dtype is None:  # the commonest
+            return finished(ops.creation.arange.apply((), 0, 1, end, dtypes.int64), requires_grad)
     numbers = [_bound("arange", name, value) for name, value in (("start", start), ("end", end), ("step", step))]
     chosen = None if dtype is None else dtypes.as_dtype("arange", dtype)
     if not all(map(math.isfinite, numbers)):
@@ -429,7 +477,7 @@ def arange(
     if chosen is None:
         chosen = dtypes.get_default_dtype() if floating else dtypes.int64
     count = math.ceil((last - first) / stride) if floating else -((first - last) // stride)
-    return finished(ops.creation.arange(start=first, step=stride, count=int(count), dtype=chosen), requires_grad)
+    return finished(ops.creation.arange.apply((), first, stride, int(count), chosen), requires_grad)
 
 
 def _bound(op: str, name: str, value: Any) -> float:
