@@ -37,13 +37,10 @@ def dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
 
     The op's plan refuses wrong arguments, before memory is allocated or changed.
     """
-    result = _applied(op, inputs, params)
-    return _dispatch(op, inputs, params) if result is None else result
-
-
-def _applied(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
-    """`_dispatch` for the common kind of call; None: it has done nothing."""
+    # For the common kind of call; None: it has done nothing.
     result = (fast.run_moving if op.moving else fast.run)(op.plans, params, *inputs)
+    if result is None:
+        return _dispatch(op, inputs, params)
     if result.__class__ is int:
         raise _status_error(op, result, params)
     return result
@@ -75,6 +72,11 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
             plan = op.make_plan(key[1:], params)
         except PrivateOperandError as operand:
             private.expose(inputs[operand.position])
+            return dispatch(op, inputs, params)
+        needed = [tensor is not None and (tensor._node is not None or tensor._requires_grad) for tensor in inputs]
+        if op.differentiable and modes.grad_enabled and True in needed:
+            _record_of(op, params, key[1:], plan, needed)
+        if plan.fast is not None and len(inputs) <= MOST_INPUTS:  # so it was kept
             return dispatch(op, inputs, params)
     plan.use()
     begin = op.begin(plan, key[1:], params) if op.moving else 0

@@ -172,8 +172,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
             f"from_numpy: the array (strides {array.strides}, writeable {array.flags.writeable}) can't be shared; numgrad needs "
             "writeable, aligned, native memory without negative strides: pass array.copy()"
         )
-    flags = array.flags
-    strides = None if flags.c_contiguous else tuple(s // array.itemsize for s in array.strides)
+    strides = None if array.flags.c_contiguous else tuple(s // array.itemsize for s in array.strides)
     spec = spec_of(dtype, array.shape, strides)
     storage = memory.Storage(array.__array_interface__["data"][0], spec.nbytes, array)
     shared: Tensor = tensor_over(Tensor, storage, spec, storage.address)

@@ -36,6 +36,8 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
     """
     if -1 not in size:
         return size
+    if len(size) == 1:
+        return (numel,)
     others = product([extent for extent in size if extent != -1])
     if size.count(-1) > 1:
         raise RuntimeError(f"{op}: only one dimension can be inferred, got the shape {list(size)}")
