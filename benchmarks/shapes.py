@@ -127,7 +127,7 @@ def _job(lib: Any, functional: Any, threads: int, state: Callable[[], dict[str, 
         for name, (make, call) in cases.items():
             runs = [first_and_later(make, call, FIRST + n) for n in range(WARM + shapes)][WARM:]
             found[name] = [common.median(first[k] - later[k] for first, later in runs) for k in (0, 1)]
-        for n in range(FIRST, FIRST + WARM):
+        for n in range(1000 - 2 * WARM, 1000):
             step(n)
         extra = []
         for n in range(1000, 1000 + shapes):

@@ -1,4 +1,4 @@
-"""Small calls: reading a number, views, creation, comparison, a user's Function, optimizers of many small parameters, a loop of loaders."""
+"""Small calls: reading a number, views, creation, comparison; a user's Function, many small parameters, a loader's loop."""
 
 from __future__ import annotations
 

@@ -213,7 +213,18 @@ class Spec:
     If two equal specs are two objects, only a plan is made twice.
     """
 
-    __slots__ = ("dtype", "extent", "is_contiguous", "is_dense", "is_private", "kind", "ndim", "numel", "shape", "strides")
+    __slots__ = (
+        "dtype",
+        "extent",
+        "is_contiguous",
+        "is_dense",
+        "is_private",
+        "kind",
+        "ndim",
+        "numel",
+        "shape",
+        "strides",
+    )
 
     def __init__(self, dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
         _prove(dtype, shape, strides)
@@ -299,14 +310,14 @@ def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = 
         strides = contiguous_strides(shape)
     elif not isinstance(strides, tuple):
         strides = tuple(strides)
-    if symbols.are_in((*shape, *strides)):
+    if symbols.traces and symbols.are_in((*shape, *strides)):
         return Spec(dtype, shape, strides)
     key = (dtype, shape, strides)
     spec = _interned.get(key)
-    return intern(key, Spec(dtype, shape, strides)) if spec is None else spec
+    return _interned_as(key, Spec(dtype, shape, strides)) if spec is None else spec
 
 
-def intern(key: _Key, spec: Spec) -> Spec:
+def _interned_as(key: _Key, spec: Spec) -> Spec:
     """Keep a spec under its key, for other users of it."""
     if len(_interned) >= _MOST_INTERNED:
         _interned.clear()
@@ -320,7 +331,7 @@ def proved_spec(key: _Key, kind: Kind, numel: int, extent: int) -> Spec:
     if spec is None:
         spec = object.__new__(Spec)
         spec.fill(kind, key[1], key[2], numel, extent)
-        intern(key, spec)
+        _interned_as(key, spec)
     return spec
 
 

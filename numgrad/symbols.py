@@ -46,7 +46,10 @@ class Trace:
 
     def __init__(self, values: Sequence[int]) -> None:
         self.arguments = [Symbol(self, f"a{position}", value) for position, value in enumerate(values)]
-        self.globals: dict[str, Any] = {"inf": float("inf"), "nan": float("nan")}  # what the text of `function` refers to
+        self.globals: dict[str, Any] = {
+            "inf": float("inf"),
+            "nan": float("nan"),
+        }  # what the text of `function` refers to
         self._lines: list[tuple[str, str, tuple[Symbol, ...]]] = []  # name, or '' for a guard; text; symbols in it
         self._known: dict[str, Symbol] = {}  # by text
         self._guarded: set[str] = set()
@@ -152,7 +155,7 @@ traces: list[Trace] = []  # that are open, of all threads
 
 def are_in(numbers: Iterable[Any]) -> bool:
     """Whether one of the numbers is a symbol."""
-    return bool(traces) and any(type(number) is Symbol for number in numbers)
+    return any(type(number) is Symbol for number in numbers)
 
 
 def value_of(value: Any) -> Any:

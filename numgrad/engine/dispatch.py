@@ -12,6 +12,7 @@ from numgrad.errors import KernelError
 from numgrad.registry import Op, SavedCall, chain, half_of
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.fast.layout import MOST_INPUTS
+from numgrad.runtime.fast.write import clock
 from numgrad.runtime.kernel import OUT_OF_BOUNDS
 from numgrad.runtime.memory import allocate
 from numgrad.runtime.plan import Plan, PrivateOperandError
@@ -78,7 +79,7 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
             _record_of(op, params, key[1:], plan, needed)
         if plan.fast is not None and len(inputs) <= MOST_INPUTS:  # so it was kept
             return dispatch(op, inputs, params)
-    plan.use()
+    clock.value = plan.used = clock.value + 1
     begin = op.begin(plan, key[1:], params) if op.moving else 0
     edges = _edges(inputs) if op.differentiable and modes.grad_enabled else None
     if guards:
@@ -189,7 +190,9 @@ def _record(
 
 def _record_of(op: Op, params: Any, specs: Any, plan: Plan, needed: list[bool]) -> Record:
     """What nodes share where the gradients of these inputs are needed."""
-    pattern: Any = bytes(needed) if len(needed) > MOST_INPUTS else sum([1 << n for n, need in enumerate(needed) if need])
+    pattern: Any = (
+        bytes(needed) if len(needed) > MOST_INPUTS else sum([1 << n for n, need in enumerate(needed) if need])
+    )
     record: Record | None = plan.records.get(pattern)
     if record is None:
         public = plan.outputs[: op.public]

@@ -15,8 +15,6 @@ import functools
 import itertools
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from numgrad.kernels.gemm_layout import Right
 from numgrad.kernels.gemm_pack import plan_pack
 from numgrad.kernels.gemm_panels import DEPTH, panel_product

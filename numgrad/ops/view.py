@@ -301,7 +301,9 @@ def _without(numbers: Sequence[int], dropped: tuple[int, ...]) -> tuple[int, ...
 def _(b: PlanBuilder, input: Operand, starts: Any, steps: Any, sizes: Any, dropped: Any) -> None:
     strides, offset = _slice_geometry(input.spec, starts, steps, sizes)
     if any(sizes[axis] != 1 for axis in prove_dims("slice", dropped, input.spec.ndim)):
-        raise ShapeError(f"slice: of sizes {sizes} the dimensions {dropped} cannot go, since they have not one element each")
+        raise ShapeError(
+            f"slice: of sizes {sizes} the dimensions {dropped} cannot go, since they have not one element each"
+        )
     b.view(input, _without(sizes, dropped), _without(strides, dropped), offset)
     room = [_room(*each) for each in zip(input.spec.shape, steps, sizes, strict=True)]
     b.window(room, (0,) * input.spec.ndim if 0 in sizes else input.spec.strides)
@@ -362,7 +364,7 @@ def _(b: PlanBuilder, grad: Operand, size: Any, starts: Any, steps: Any, dropped
 
 @slice_backward.backward
 def _(ctx, grad):
-    size, starts, steps, dropped = ctx.params
+    _, starts, steps, dropped = ctx.params
     sizes = _slice_sizes(ctx.input_specs[0].shape, dropped)
     return slice_(grad, starts=starts, steps=steps, sizes=sizes, dropped=dropped)
 

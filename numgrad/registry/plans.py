@@ -21,41 +21,70 @@ ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also unregistered ones, the part
 
 _MOST_PLANS = 1 << 12  # of all ops together, some 2 KB each
 _HEAVIEST_PLAN = 1 << 9  # in the same unit; a heavier plan, of some 30,000 operands, is made anew each time
-_MOST_STRUCTURES, _MOST_TEMPLATES = 1 << 8, 12  # of an op; of a structure, for which a planning function takes several ways
+_MOST_STRUCTURES, _MOST_TEMPLATES = (
+    1 << 8,
+    16,
+)  # of an op; of a structure, for which a planning function takes several ways
 _plans_made = 0  # weight of the plans at the last count, and of those made since
 _log = logging.getLogger("numgrad.plans")
 
 
-def plan_for(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
-    """A new plan: from a template if one serves this call, else by the planning function. Errors as `Op.planned`."""
+def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
+    """The plan for one signature: from a template if one serves it, else by the planning function.
+
+    It is cached in ``op.plans``, unless it has very many operands. When there are too many plans, because shapes keep changing,
+    the half that was used least recently goes.
+
+    Raises
+    ------
+    ShapeError, DtypeError, TypeError, ValueError, IndexError
+        The op's shape rule refuses the signature.
+    """
+    global _plans_made
+    plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
+    if plan is None:
+        plan = op.planned(specs, params).finish()
+        plan.prepare(op.public, op.differentiable)
+    if plan.weight <= _HEAVIEST_PLAN:
+        op.plans[(params[1:] if op.moving else params, *specs)] = plan
+        _plans_made += plan.weight
+        if _plans_made >= _MOST_PLANS:
+            _forget_half()
+    return plan
+
+
+def _from_template(op: Op, specs: tuple[Any, ...], params: Any) -> Plan | None:
+    """The plan by a template; from a structure's second shape on there is one, if it can be."""
+    if len(specs) > MOST_INPUTS:
+        return None
     numbers: list[int] = []
-    templates: list[Template] | None = None
-    if len(specs) <= MOST_INPUTS:
-        structure = structure_of(specs, params, numbers)
-        templates = op.templates.get(structure)
-        for template in templates or ():
-            plan = template.plan(specs, params, numbers)
-            if plan is not None:
-                if template is not templates[0]:  # type: ignore[index]
-                    op.templates[structure] = [template, *[each for each in templates if each is not template]]  # type: ignore[union-attr]
-                return plan
-    plan = op.planned(specs, params).finish()
-    plan.prepare(op.public, op.differentiable)
-    if templates is not None:
-        if len(templates) < _MOST_TEMPLATES and kernel.rehearsal is None and not config.PYTHON.is_set():
-            op.templates[structure] = [*templates, *_new_template(op, specs, params, numbers)]
-    elif numbers:  # the first shape: many programs have no second one
+    structure = structure_of(specs, params, numbers)
+    templates = op.templates.get(structure)
+    for template in templates or ():
+        plan = template.plan(specs, params, numbers)
+        if plan is not None:
+            if template is not templates[0]:  # type: ignore[index]
+                op.templates[structure] = [template, *[each for each in templates if each is not template]]  # type: ignore[union-attr]
+            return plan
+    if templates is None:
         if len(op.templates) >= _MOST_STRUCTURES:
             op.templates.clear()
         op.templates[structure] = []
-    return plan
+    elif len(templates) < _MOST_TEMPLATES and kernel.rehearsal is None and not config.PYTHON.is_set():
+        plan = op.planned(specs, params).finish()  # whose errors are those of the call
+        plan.prepare(op.public, op.differentiable)
+        op.templates[structure] = [*templates, *_new_template(op, specs, params, numbers)]
+        return plan
+    return None
 
 
 def _new_template(op: Op, specs: tuple[Any, ...], params: Any, numbers: list[int]) -> list[Template]:
     """The template of a call that has a plan; where there can be none, so many of them that nobody asks again."""
     try:
         return [Template(op.planned, specs, params, numbers, op.public, op.differentiable)]
-    except Exception as error:  # the plan exists, so the call is right: a planning function does more than symbols can follow
+    except (
+        Exception
+    ) as error:  # the plan exists, so the call is right: a planning function does more than symbols can follow
         _log.debug("%s: each new shape is planned from the start: %s: %s", op.name, type(error).__name__, error)
         return [_NONE] * _MOST_TEMPLATES
 
@@ -71,18 +100,9 @@ class _NoTemplate(Template):
 _NONE = _NoTemplate()
 
 
-def keep(op: Op, key: tuple[Any, ...], plan: Plan) -> None:
-    """Cache the op's plan for one signature, unless it has very many operands.
-
-    When there are too many plans, because shapes keep changing, the half that was used least recently goes.
-    """
+def _forget_half() -> None:
+    """Drop the plans that were used least recently."""
     global _plans_made
-    if plan.weight > _HEAVIEST_PLAN:
-        return
-    op.plans[key] = plan
-    _plans_made += plan.weight
-    if _plans_made < _MOST_PLANS:
-        return
     entries = [(kept.last_use(), each, key, kept) for each in list(ops) for key, kept in list(each.plans.items())]
     entries.sort(key=lambda entry: entry[0])
     _plans_made = sum([entry[3].weight for entry in entries])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from numgrad.runtime.kernel import Kernel
-from numgrad.symbols import Symbol
+
 
 @dataclass(frozen=True)
 class Address:
@@ -80,32 +79,3 @@ class Pair:
     grain = 1
     cost = property(lambda self: sum(part.cost for part in self.parts))
     workers = property(lambda self: min(part.workers for part in self.parts))
-
-
-def scalar_word(name: str, type_name: str, value: Any) -> int:
-    """The bits of a kernel's scalar argument; a number beyond float32 becomes infinite.
-
-    Raises
-    ------
-    TypeError
-        It is not a number.
-    RuntimeError
-        The type cannot hold it.
-    """
-    if not isinstance(value, (int, float, np.number, np.bool_)):
-        raise TypeError(f"{name} is {value!r}, expected a number")
-    if type(value) is Symbol:
-        is_int = type_name in ("i1", "i2", "i4", "i8", "u1") and isinstance(value, int)
-        return value if is_int else value.trace.call("scalar_word", scalar_word, name, type_name, value)  # type: ignore[return-value]
-    try:
-        if type_name == "f4":
-            with np.errstate(over="ignore"):
-                packed = struct.pack("<fi", np.float32(value), 0)
-        elif type_name == "f8":
-            packed = struct.pack("<d", value)
-        else:
-            packed = struct.pack("<q", bool(value) if type_name == "b1" else int(value))
-    except (struct.error, OverflowError, ValueError) as error:
-        raise RuntimeError(f"{name} is {value!r}, which {type_name} cannot hold without overflow") from error
-    word: int = struct.unpack("<q", packed)[0]
-    return word

@@ -91,7 +91,9 @@ def built_in_method(cls: type, function: Native, replaced: Any = None) -> Any:
     if kernel.rehearsal is not None:
         function.address()
         return replaced or (lambda self: None)
-    return _method(cls, function, _METH_NOARGS, *(() if replaced is None else (replaced.__name__, replaced.__doc__ or "")))
+    return _method(
+        cls, function, _METH_NOARGS, *(() if replaced is None else (replaced.__name__, replaced.__doc__ or ""))
+    )
 
 
 def built_in_method_of_any(cls: type, function: Native, rehearsed: Callable[..., Any]) -> Any:

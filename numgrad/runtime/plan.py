@@ -20,7 +20,7 @@ from numgrad.errors import KernelError, ProofError, ShapeError
 from numgrad.layout import Spec, product, spec_of
 from numgrad.runtime import memory, program, threads
 from numgrad.runtime.fast.layout import PLAN_USED
-from numgrad.runtime.fast.write import plan_words, tick
+from numgrad.runtime.fast.write import plan_words
 from numgrad.runtime.host import HostArray, HostCall
 from numgrad.runtime.kernel import Kernel
 from numgrad.runtime.launches import Address, Array, Constant, Launch, Pair
@@ -101,24 +101,25 @@ class PlanBuilder:
         )
         self.outputs: list[Output] = []
         self.changed: list[int] = []  # inputs whose memory the launches change
-        self.scratch_bytes: list[int] = []
         self.launches: list[Launch | Pair] = []
         self.call: HostCall | None = None  # in the place of launches
         self.moves: tuple[tuple[int, int], ...] = ()  # see `window`
-        self._addresses = len(inputs)
-        self._allocations: list[tuple[str, int, str]] = []  # kind, position among its kind, dtype code
+        self.addresses = len(inputs)  # operands: the inputs, and what is allocated
+        self.allocations: list[int | None] = []  # see `Plan`
+        self._codes: list[str] = []  # of their dtypes
         self.workers = threads.get_num_threads()
 
-    def _new_operand(self, kind: str, position: int, spec: Spec, extent: int) -> Operand:
-        self._allocations.append((kind, position, spec.dtype.code))
-        self._addresses += 1
-        return Operand(self._addresses - 1, spec, extent)
+    def _new_operand(self, nbytes: int | None, spec: Spec, extent: int) -> Operand:
+        self.allocations.append(nbytes)
+        self._codes.append(spec.dtype.code)
+        self.addresses += 1
+        return Operand(self.addresses - 1, spec, extent)
 
     def output(self, dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> Operand:
         """A new output; contiguous if no strides are given. Its content is undefined until a launch writes it."""
         spec = spec_of(dtype, shape, strides)
-        self.outputs.append(Output(spec, nbytes=spec.nbytes))
-        return self._new_operand("output", len(self.outputs) - 1, spec, spec.extent)
+        self.outputs.append(Output(spec, nbytes=spec.extent * dtype.itemsize))
+        return self._new_operand(None, spec, spec.extent)
 
     def view(self, source: Operand, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> None:
         """An output that shares an input's memory, from element ``offset`` (of the input) on."""
@@ -179,8 +180,7 @@ class PlanBuilder:
         A kernel with a ``worker`` parameter finds its part of the latter at ``worker * count``.
         """
         extent = count * self.workers if per_worker else count
-        self.scratch_bytes.append(extent * dtype.itemsize)
-        return self._new_operand("scratch", len(self.scratch_bytes) - 1, spec_of(dtype, (extent,)), extent)
+        return self._new_operand(extent * dtype.itemsize, spec_of(dtype, (extent,)), extent)
 
     @property
     def table(self) -> Array:
@@ -277,7 +277,8 @@ class PlanBuilder:
         for parameter, argument in zip(kernel.parameters, arguments, strict=True):
             if not isinstance(argument, Array) or argument.address.index < 0:
                 continue
-            code = self.code_of(argument)
+            index = argument.address.index  # of the operand that it lies in
+            code = self.inputs[index].code if index < len(self.inputs) else self._codes[index - len(self.inputs)]  # type: ignore[union-attr]
             if parameter.type in kernel.variables:
                 if table.setdefault(parameter.type, code) != code:
                     raise ProofError(f"{kernel.name}: {parameter.type} is both {table[parameter.type]} and {code}")
@@ -285,33 +286,13 @@ class PlanBuilder:
                 raise ProofError(f"{kernel.name}: {parameter.name} is of type {code}, expected {parameter.type}")
         return tuple(table[name] for name in kernel.variables)
 
-    def code_of(self, array: Array) -> str:
-        """dtype code of the operand that an array lies in."""
-        index = array.address.index
-        if index >= len(self.inputs):
-            return self._allocations[index - len(self.inputs)][2]
-        operand = self.inputs[index]
-        assert operand is not None
-        return operand.code
-
     def finish(self) -> Plan:
         """The finished plan."""
         program: Program | HostCall | None = self.call
         if self.launches:
             program = Program(self.launches, self.addresses)
-        return Plan(tuple(self.outputs), program, self.allocations, tuple(self.changed), self.moves, len(self.inputs))
-
-    @property
-    def addresses(self) -> int:
-        """Operands: the inputs, and what is allocated."""
-        return len(self.inputs) + len(self._allocations)
-
-    @property
-    def allocations(self) -> tuple[int | None, ...]:
-        """See `Plan`."""
-        return tuple(
-            [self.scratch_bytes[position] if kind == "scratch" else None for kind, position, _ in self._allocations]
-        )
+        allocations, changed = tuple(self.allocations), tuple(self.changed)
+        return Plan(tuple(self.outputs), program, allocations, changed, self.moves, len(self.inputs))
 
 
 class Plan:
@@ -334,6 +315,8 @@ class Plan:
         The engine's records for this signature: what nodes share, by the pattern of needed gradients, as bits.
     needs
         What the verifier of programs found its launches to need of each operand, if it was asked.
+    used
+        The number of its last use by Python.
     weight
         Its share of the room for plans; mostly 1.
     fast
@@ -343,7 +326,6 @@ class Plan:
     __slots__ = (
         "_fast_words",
         "_inputs",
-        "_used",
         "allocations",
         "changed",
         "fast",
@@ -352,6 +334,7 @@ class Plan:
         "outputs",
         "program",
         "records",
+        "used",
         "weight",
     )
 
@@ -371,7 +354,7 @@ class Plan:
         self.needs: Any = None
         self.fast: int | None = None
         self._fast_words: Any = None
-        self._used = 0
+        self.used = 0
 
     def prepare(self, public: int, differentiable: bool) -> None:
         """Set `fast`, for an op that returns ``public`` of its outputs."""
@@ -380,13 +363,13 @@ class Plan:
             self._fast_words = np.array(words, np.int64)
             self.fast = self._fast_words.ctypes.data
 
-    def use(self) -> None:
-        """Note a use by Python."""
-        self._used = tick()
-
     def last_use(self) -> int:
         """The number of the last use: plans with small ones are forgotten first."""
-        return self._used if self.fast is None else max(self._used, ctypes.c_int64.from_address(self.fast + PLAN_USED).value)
+        return (
+            self._used
+            if self.fast is None
+            else max(self.used, ctypes.c_int64.from_address(self.fast + PLAN_USED).value)
+        )
 
     def begin(self, starts: Any) -> int | None:
         """The element of the source where a view with these starts begins; None if it may not begin there."""

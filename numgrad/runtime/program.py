@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import struct
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -33,7 +34,8 @@ from numgrad.runtime import kernel, locks, threads
 from numgrad.runtime import pool as _pool
 from numgrad.runtime.host import HostCall
 from numgrad.runtime.kernel import OUT_OF_BOUNDS, native
-from numgrad.runtime.launches import Address, Array, Constant, Launch, Pair, scalar_word
+from numgrad.runtime.launches import Address as Address  # whoever makes programs finds all of it here
+from numgrad.runtime.launches import Array, Constant, Launch, Pair
 from numgrad.runtime.objects import built_in, words_for_ever
 from numgrad.runtime.words import (
     acquire_gil,
@@ -48,6 +50,7 @@ from numgrad.runtime.words import (
     stack_words,
     word_to_python,
 )
+from numgrad.symbols import Symbol
 
 run_region = _pool.run_region
 HEADER_WORDS, LAUNCH_WORDS, PATCH_WORDS = 6, 5, 3
@@ -59,6 +62,35 @@ TABLE_ADDRESS = -2  # the table of all addresses that the program is given
 GIL_COST = 1 << 15
 _MOST_FRAME_WORDS = 8192  # the frame lies on the launching thread's stack
 _MOST_ADDRESSES = 1024  # and so do the addresses, up to this number
+
+
+def scalar_word(name: str, type_name: str, value: Any) -> int:
+    """The bits of a kernel's scalar argument; a number beyond float32 becomes infinite.
+
+    Raises
+    ------
+    TypeError
+        It is not a number.
+    RuntimeError
+        The type cannot hold it.
+    """
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise TypeError(f"{name} is {value!r}, expected a number")
+    if type(value) is Symbol:
+        is_int = type_name in ("i1", "i2", "i4", "i8", "u1") and isinstance(value, int)
+        return value if is_int else value.trace.call("scalar_word", scalar_word, name, type_name, value)  # type: ignore[return-value]
+    try:
+        if type_name == "f4":
+            with np.errstate(over="ignore"):
+                packed = struct.pack("<fi", np.float32(value), 0)
+        elif type_name == "f8":
+            packed = struct.pack("<d", value)
+        else:
+            packed = struct.pack("<q", bool(value) if type_name == "b1" else int(value))
+    except (struct.error, OverflowError, ValueError) as error:
+        raise RuntimeError(f"{name} is {value!r}, which {type_name} cannot hold without overflow") from error
+    word: int = struct.unpack("<q", packed)[0]
+    return word
 
 
 class Template(NamedTuple):
@@ -96,8 +128,10 @@ def laid_out(launches: Sequence[Launch | Pair], address_count: int, stepped: boo
     patches: list[Any] = []
     frame: list[Any] = []
     constants: list[tuple[int, Constant]] = []
+    splits = False
     for launch in launches:
         begin = len(frame)
+        splits = splits or bool(launch.work > launch.grain)
         if isinstance(launch, Pair):
             entry = kernel.NO_ADDRESS if stepped else run_pair.address()
             frame += [0] * PAIR_WORDS
@@ -105,9 +139,11 @@ def laid_out(launches: Sequence[Launch | Pair], address_count: int, stepped: boo
                 first = begin + 2 + PART_WORDS * number
                 patches += [len(frame), STATUS_ADDRESS, 0]
                 frame[first : first + PART_WORDS] = [0, 8 * (len(frame) - begin), part.work, part.grain]
+                splits = splits or part.kernel.forks
                 _add_slots(part, address_count, frame, patches, constants)
                 frame[first] = kernel.NO_ADDRESS if stepped else part.kernel.entry(part.binding)
         else:
+            splits = splits or launch.kernel.forks
             _add_slots(launch, address_count, frame, patches, constants)
             entry = kernel.NO_ADDRESS if stepped else launch.kernel.entry(launch.binding)
         heads += [entry, begin, launch.work, launch.grain, launch.workers]
@@ -115,9 +151,7 @@ def laid_out(launches: Sequence[Launch | Pair], address_count: int, stepped: boo
         raise KernelError(f"a program's arguments take {len(frame)} words, expected at most {_MOST_FRAME_WORDS}")
     first_patch = HEADER_WORDS + len(heads)
     first_frame = first_patch + len(patches)
-    splits = any(
-        launch.work > launch.grain or any(part.kernel.forks for part in launch.parts) for launch in launches
-    )
+    splits = any(launch.work > launch.grain or any(part.kernel.forks for part in launch.parts) for launch in launches)
     cost = sum(launch.cost for launch in launches)
     release = int(cost > GIL_COST)
     header = [len(launches), len(patches) // PATCH_WORDS, len(frame), release, first_patch, first_frame]

@@ -32,9 +32,9 @@ def structure_of(specs: Sequence[Spec | None], params: tuple[Any, ...], numbers:
             continue
         kind = spec.kind
         kinds.append(kind)
-        numbers += spec.shape
+        numbers.extend(spec.shape)
         if not kind.is_exact:
-            numbers += spec.strides
+            numbers.extend(spec.strides)
             numbers.append(spec.extent)
     return *kinds, _without_ints(params, numbers) if params else ()
 
@@ -131,7 +131,7 @@ class Template:
         if builder.launches:
             program = object.__new__(Program)
             program.fill(None, 0, (), self._addresses, self._splits, cost)
-        plan = Plan(tuple(builder.outputs), program, builder.allocations, self._changed, (), len(builder.inputs))
+        plan = Plan(tuple(builder.outputs), program, tuple(builder.allocations), self._changed, (), len(builder.inputs))
         fast = plan_words(plan, public, differentiable, writer.stack, writer.address)
         self._is_fast = fast is not None
         words += fast or ()
@@ -142,7 +142,11 @@ class Template:
         ending = [*writer.lines, *(f"{name} = {writer.tuple(each)}" for name, each in zip(names, values, strict=False))]
         ending.append(f"return outputs, allocations, moves, array('q', {writer.tuple(words)}), {writer.text(cost)}")
         trace.globals.update(
-            Output=Output, proved_spec=proved_spec, PrivateStrides=PrivateStrides, array=array, filled_stack=memory.filled_stack
+            Output=Output,
+            proved_spec=proved_spec,
+            PrivateStrides=PrivateStrides,
+            array=array,
+            filled_stack=memory.filled_stack,
         )
         return trace.function("plan", ending, writer.read)
 

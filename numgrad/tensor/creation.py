@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import math
-from array import array as Numbers  # noqa: N812 - `array` is an argument's name here
+from array import array as Numbers
 from typing import Any
 
 import numpy as np

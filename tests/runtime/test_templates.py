@@ -11,11 +11,10 @@ import pytest
 
 import numgrad as ng
 from numgrad.layout import spec_of
-from numgrad.registry import OPS, Op, plans
+from numgrad.registry import OPS, Op
 from numgrad.runtime import kernel, templates
 from numgrad.runtime.plan import Plan, PrivateOperandError
 from numgrad.runtime.program import laid_out
-from numgrad.symbols import Trace
 from tests.ops.samples import SAMPLES
 
 _TRIES = 12  # other numbers for each row
@@ -36,7 +35,9 @@ def _calls(op: Op) -> Iterator[tuple[Any, Any]]:
 def _changed(value: Any, numbers: Iterator[int]) -> Any:
     if value.__class__ is int:
         return next(numbers)
-    return tuple.__new__(type(value), [_changed(each, numbers) for each in value]) if isinstance(value, tuple) else value
+    return (
+        tuple.__new__(type(value), [_changed(each, numbers) for each in value]) if isinstance(value, tuple) else value
+    )
 
 
 def _other(specs: Any, params: Any, numbers: Iterator[int]) -> tuple[Any, Any]:

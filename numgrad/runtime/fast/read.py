@@ -52,7 +52,9 @@ def install(tensor: Any, modes: Any) -> None:
         constants = objects.addresses_of([None, True, False, modes, "capture"])
         names = ("none", "true", "false", "modes", "capture")
         filled = READER.filled(
-            kind=_KINDS.get(each, OTHER), methods=objects.addresses_of(replaced), **dict(zip(names, constants, strict=True))
+            kind=_KINDS.get(each, OTHER),
+            methods=objects.addresses_of(replaced),
+            **dict(zip(names, constants, strict=True)),
         )
         words, each.reader = objects.words_for_ever(len(filled))
         words[:] = filled

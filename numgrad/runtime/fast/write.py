@@ -15,25 +15,20 @@ from numgrad.runtime.fast.apply import apply
 from numgrad.runtime.host import HostCall
 
 CLOCK = objects.words_for_ever(1)[1]  # address of the count of uses of plans, which says which of two is older
-_clock = ctypes.c_int64.from_address(CLOCK)
-
-
-def tick() -> int:
-    """Another use of a plan; its number."""
-    _clock.value = now = _clock.value + 1
-    return now
+clock = ctypes.c_int64.from_address(CLOCK)
 
 
 def plan_words(
     plan: Any,
     public: int,
     differentiable: bool,
-    stack: Callable[[Any], Any] = lambda nbytes: id(memory.stack_of(nbytes)),
+    stack: Callable[[Any], Any] | None = None,
     address: Callable[[Any], Any] = id,
 ) -> list[Any] | None:
     """The words for a plan of the common kind, else None. The plan holds the objects that they refer to.
 
-    ``stack`` gives the address of the stack of free blocks for so many bytes, ``address`` that of an object.
+    ``stack`` gives the address of the stack of free blocks for so many bytes, ``address`` that of an object; for templates they
+    are texts.
     """
     if isinstance(plan.program, HostCall):
         return None
@@ -51,11 +46,12 @@ def plan_words(
     numbers = iter(new)
     for nbytes in plan.allocations:  # of scratch memory; None: a new output
         if nbytes is not None:
-            add(layout.SCRATCH, stack(nbytes))
+            add(layout.SCRATCH, stack(nbytes) if stack else id(memory.stack_of(nbytes)))
         else:
             number = next(numbers)
             output = plan.outputs[number]
-            add(layout.NEW, stack(output.nbytes), address(output.spec), address(output.nbytes), number)
+            free = stack(output.nbytes) if stack else id(memory.stack_of(output.nbytes))
+            add(layout.NEW, free, address(output.spec), address(output.nbytes), number)
     for number, output in enumerate(plan.outputs):
         if output.source is not None and output.spec is None:
             add(layout.ITSELF, output.source, output=number)
