@@ -151,7 +151,6 @@ def laid_out(launches: Sequence[Launch | Pair], address_count: int, stepped: boo
         raise KernelError(f"a program's arguments take {len(frame)} words, expected at most {_MOST_FRAME_WORDS}")
     first_patch = HEADER_WORDS + len(heads)
     first_frame = first_patch + len(patches)
-    splits = any(launch.work > launch.grain or any(part.kernel.forks for part in launch.parts) for launch in launches)
     cost = sum(launch.cost for launch in launches)
     release = int(cost > GIL_COST)
     header = [len(launches), len(patches) // PATCH_WORDS, len(frame), release, first_patch, first_frame]

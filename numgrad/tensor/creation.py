@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import itertools
 import math
-from array import array as Numbers
 from typing import Any
 
 import numpy as np
@@ -79,9 +76,9 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
             [3, 4]])
     """
     chosen = None if dtype is None else dtypes.as_dtype("tensor", dtype)
-    small = _of_few_numbers(data, chosen) if modes.capture is None else None
-    if small is not None:
-        return finished(small, requires_grad)
+    few = nested.of_few(data, chosen, uninitialized) if modes.capture is None else None
+    if few is not None:
+        return finished(few, requires_grad)
     if isinstance(data, TensorBase):
         array, natural = data._array(), data._spec.dtype  # type: ignore[attr-defined]
     elif isinstance(data, (np.ndarray, np.generic)) or (data.__class__ is not list and hasattr(data, "__array__")):
@@ -96,41 +93,6 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
             modes.capture.fills(copy, data)
         copy._memory()[...] = array
     return finished(copy if chosen is None else cast(copy, chosen), requires_grad)
-
-
-_FEW = 64  # numbers for which the way through NumPy would take longer than they do
-_CODES = {dtypes.float32: "f", dtypes.float64: "d", dtypes.int64: "q"}  # of `array`
-
-
-def _of_few_numbers(data: Any, chosen: Dtype | None) -> Tensor | None:
-    """The tensor of a float or an int, or of a list, or list of lists, of as few of one of them; None for all else."""
-    shape: tuple[int, ...] = ()
-    if data.__class__ is list:
-        shape = (len(data),)
-        if data and data[0].__class__ is list:
-            shape = (len(data), len(data[0]))
-            if any(row.__class__ is not list or len(row) != shape[1] for row in data) or product(shape) > _FEW:
-                return None
-            data = [*itertools.chain.from_iterable(data)]
-    else:
-        data = [data]
-    kinds = set(map(type, data)) if len(data) <= _FEW else set()
-    if not kinds <= {int, float}:
-        return None
-    if kinds == {float}:
-        chosen = chosen or dtypes.get_default_dtype()
-    elif kinds == {int}:
-        chosen = chosen or dtypes.int64
-    code = _CODES.get(chosen) if kinds and chosen is not None else None
-    if code is None or (code == "q" and kinds != {int}):
-        return None
-    try:
-        numbers = Numbers(code, data)
-    except OverflowError:  # of whose text others know more
-        return None
-    tensor = uninitialized(chosen, shape, None)  # type: ignore[arg-type]
-    ctypes.memmove(tensor._address, numbers.buffer_info()[0], len(numbers) * numbers.itemsize)
-    return tensor
 
 
 # NumPy's dtypes that numgrad lacks, with dtypes that hold their values (of longer floats and unsigned integers, nearly all).
@@ -248,9 +210,7 @@ def uninitialized(dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...]
 def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     """A shape given as one argument or as several; negative extents and sizes beyond the memory are refused."""
     shape = size_of(name, size)
-    if min(shape, default=0) >= 0 and product(shape) < 1 << 60 and 0 not in shape:
-        return shape
-    if any(extent < 0 for extent in shape):
+    if min(shape, default=0) < 0:
         raise RuntimeError(f"{name}: Trying to create tensor with negative dimension: {list(shape)}")
     if product([extent for extent in shape if extent]) >= 1 << 60:  # eight bytes each, and addresses have 63 bits
         raise RuntimeError(f"{name}: Storage size calculation overflowed with sizes={list(shape)}")

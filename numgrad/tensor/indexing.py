@@ -25,26 +25,19 @@ _SINGLE = frozenset({int, slice, type(None), type(Ellipsis)})  # classes of item
 
 def get_item(tensor: Tensor, index: Any) -> Tensor:
     """``tensor[index]``: a view, or a copy where an index is a tensor of several elements, a list or a mask."""
-    spec = tensor._spec
-    if index.__class__ is int and spec.ndim and -spec.shape[0] <= index < spec.shape[0]:  # the commonest
+    spec, kind = tensor._spec, index.__class__
+    if kind is int and spec.ndim and -spec.shape[0] <= index < spec.shape[0]:  # the commonest
         return ops.view.select(tensor, 0, index % spec.shape[0])  # type: ignore[no-any-return]
-    if not _is_simple(index):
+    if kind not in _SINGLE and (kind is not tuple or not _SINGLE.issuperset([item.__class__ for item in index])):
         index = _as_torch_reads(index)
         if _is_advanced(index):
             return _take(tensor, index)
-    starts, steps, sizes, dropped, new = _parse(tensor, index)
-    result = tensor
+    result, (starts, steps, sizes, dropped, new) = tensor, _parse(tensor, index)
     if dropped or sizes != spec.shape or max(steps, default=1) > 1:
         result = ops.view.slice_.apply((result,), starts, steps, sizes, dropped)
     for position in new:
         result = ops.view.unsqueeze.apply((result,), position)
     return shaping.permute(result, *range(result.ndim)) if result is tensor else result
-
-
-def _is_simple(index: Any) -> bool:
-    """Whether the index has no array and no sequence in it, as its classes show."""
-    kind = index.__class__
-    return kind in _SINGLE or (kind is tuple and _SINGLE.issuperset([item.__class__ for item in index]))
 
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
