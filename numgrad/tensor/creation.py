@@ -87,8 +87,7 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
     else:
         # Numbers become halves by way of float32, as everything does.
         array, natural = nested.array_of(data, dtypes.float32 if chosen is not None and chosen.is_half else chosen)
-    copy = uninitialized(natural, array.shape, None)
-    if copy._spec.numel:
+    if (copy := uninitialized(natural, array.shape, None))._spec.numel:
         if modes.capture is not None:
             modes.capture.fills(copy, data)
         copy._memory()[...] = array
@@ -274,8 +273,8 @@ def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    tensor = ops.creation.full.apply((), checked_size("zeros", size), 0, chosen_dtype("zeros", dtype))
-    return finished(tensor, requires_grad)
+    filling = checked_size("zeros", size), 0, chosen_dtype("zeros", dtype)
+    return finished(ops.creation.full.apply((), *filling), requires_grad)
 
 
 @public("function")
@@ -291,8 +290,8 @@ def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) ->
     >>> ng.ones((2,), dtype=ng.int64)
     tensor([1, 1])
     """
-    tensor = ops.creation.full.apply((), checked_size("ones", size), 1, chosen_dtype("ones", dtype))
-    return finished(tensor, requires_grad)
+    filling = checked_size("ones", size), 1, chosen_dtype("ones", dtype)
+    return finished(ops.creation.full.apply((), *filling), requires_grad)
 
 
 def ones_of(spec: Spec) -> Tensor:
@@ -470,8 +469,7 @@ def linspace(
     chosen = chosen_dtype("linspace", dtype)
     ends = [_bound("linspace", name, value) for name, value in (("start", start), ("end", end))]
     first, last = [number if chosen.is_bool else number_within("linspace", number, chosen) for number in ends]
-    tensor = ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen)
-    return finished(tensor, requires_grad)
+    return finished(ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen), requires_grad)
 
 
 @public("function")
