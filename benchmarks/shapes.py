@@ -80,7 +80,6 @@ def torch_side(threads: int) -> Callable[..., Any]:
 
 def _state() -> dict[str, float]:
     """Plans that are kept, and kernels that are loaded."""
-    from numgrad.kernels import source  # noqa: F401 - so that all kernels below are known
     from numgrad.registry import plans
     from numgrad.runtime.kernel import Kernel
 

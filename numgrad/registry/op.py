@@ -152,7 +152,8 @@ class Op:
         self.nan_function: Callable[[Any, Any], str] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
-        self.templates: dict[tuple[Any, ...], list[Any]] = {}  # by structure, see `plans`
+        self.templates: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # by structure, see `plans`
+        self.untraced: set[tuple[Any, ...]] = set()  # structures for which there can be none
         self.halves = False  # whether the plan takes float16 and bfloat16 as they are
         self.node_classes: dict[Any, type] = {}  # of its nodes, once they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}

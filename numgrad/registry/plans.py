@@ -64,40 +64,37 @@ def _from_template(op: Op, specs: tuple[Any, ...], params: Any) -> Plan | None:
         plan = template.plan(specs, params, numbers)
         if plan is not None:
             if template is not templates[0]:  # type: ignore[index]
-                op.templates[structure] = [template, *[each for each in templates if each is not template]]  # type: ignore[union-attr]
+                op.templates[structure] = (template, *[each for each in templates if each is not template])  # type: ignore[union-attr]
             return plan
     if templates is None:
         if len(op.templates) >= _MOST_STRUCTURES:
             op.templates.clear()
-        op.templates[structure] = []
-    elif len(templates) < _MOST_TEMPLATES and kernel.rehearsal is None and not config.PYTHON.is_set():
-        plan = op.planned(specs, params).finish()  # whose errors are those of the call
-        plan.prepare(op.public, op.differentiable)
-        op.templates[structure] = [*templates, *_new_template(op, specs, params, numbers)]
-        return plan
+            op.untraced.clear()
+        op.templates[structure] = ()  # the first shape of this call
+    elif len(templates) < _MOST_TEMPLATES and structure not in op.untraced and not config.PYTHON.is_set():
+        return _plan_and_template(op, structure, specs, params, numbers)
     return None
 
 
-def _new_template(op: Op, specs: tuple[Any, ...], params: Any, numbers: list[int]) -> list[Template]:
-    """The template of a call that has a plan; where there can be none, so many of them that nobody asks again."""
-    try:
-        return [Template(op.planned, specs, params, numbers, op.public, op.differentiable)]
-    except (
-        Exception
-    ) as error:  # the plan exists, so the call is right: a planning function does more than symbols can follow
-        _log.debug("%s: each new shape is planned from the start: %s: %s", op.name, type(error).__name__, error)
-        return [_NONE] * _MOST_TEMPLATES
-
-
-class _NoTemplate(Template):
-    def __init__(self) -> None:
-        pass
-
-    def plan(self, specs: Any, params: Any, numbers: Any) -> None:
-        return None
-
-
-_NONE = _NoTemplate()
+def _plan_and_template(op: Op, structure: Any, specs: tuple[Any, ...], params: Any, numbers: list[int]) -> Plan:
+    """The plan by the planning function, whose errors are those of the call; it also leaves a template, if there can be one."""
+    plan = op.planned(specs, params).finish()
+    plan.prepare(op.public, op.differentiable)
+    if kernel.rehearsal is None:
+        try:
+            template = Template(op.planned, specs, params, numbers, op.public, op.differentiable)
+        except (
+            TypeError,
+            ValueError,
+            RuntimeError,
+            ArithmeticError,
+            LookupError,
+        ) as error:  # symbols have no rule
+            _log.debug("%s: each new shape is planned from the start: %s: %s", op.name, type(error).__name__, error)
+            op.untraced.add(structure)
+        else:
+            op.templates[structure] = (*op.templates.get(structure, ()), template)
+    return plan
 
 
 def _forget_half() -> None:
@@ -118,6 +115,7 @@ def forget_plans() -> None:
     for op in list(ops):
         op.plans.clear()
         op.templates.clear()
+        op.untraced.clear()
 
 
 threads.count_listeners.append(forget_plans)
