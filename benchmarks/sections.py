@@ -176,6 +176,32 @@ def overhead(quick: bool) -> Found:
     return Found(rows, found)
 
 
+def small(quick: bool) -> Found:
+    """Small calls one by one, and small programs."""
+    found = run("small", repeats=5, rounds=2) if quick else run("small", repeats=15, rounds=3)
+    rows = [
+        Row("small calls", case, "µs", {side: 1e6 * value for side, value in seconds.items()})
+        for case, seconds in found["cases"].items()
+    ]
+    return Found(rows, found)
+
+
+def shapes(quick: bool) -> Found:
+    """What a shape never seen before takes beyond one that was, and what 2,000 of them leave behind."""
+    found = run("shapes", shapes=20 if quick else 40)
+    ours = found[NUMGRAD]
+    rows = [
+        Row("new shapes", f"{case}, {direction}", "µs more", {NUMGRAD: 1e6 * value})
+        for case, values in ours["seconds"].items()
+        for direction, value in zip(("forward", "backward") if len(values) > 1 else ("all",), values, strict=True)
+    ]
+    left = {"plans kept": ours["after"]["plans"], "kernels": ours["after"]["kernels"] - ours["before"]["kernels"]}
+    rows += [Row("new shapes", f"2,000 of an MLP: {name}", "", {NUMGRAD: value}) for name, value in left.items()]
+    grown = {side: facts["megabytes"] for side, facts in found.items() if side != "machine"}
+    rows.append(Row("new shapes", "2,000 of an MLP: memory", "MB more", grown))
+    return Found(rows, found)
+
+
 def memory(quick: bool) -> Found:
     """Ops that memory bounds."""
     found = run("memory", repeats=3, rounds=2) if quick else run("memory", repeats=5, rounds=5)
@@ -247,6 +273,8 @@ SECTIONS: dict[str, Callable[[bool], Found]] = {
     "gemm": products,
     "memory": memory,
     "overhead": overhead,
+    "small": small,
+    "shapes": shapes,
     "startup": startup,
     "busy": busy,
     "checkpoint": checkpoint,

@@ -41,6 +41,7 @@ class dtype:  # noqa: N801 (torch's name)
         "name",
         "numpy",
         "rank",
+        "reader",
         "smallest",
         "torch_name",
     )
@@ -59,6 +60,7 @@ class dtype:  # noqa: N801 (torch's name)
         largest = _LARGEST_HALF.get(name)
         self.smallest, self.largest = (-largest, largest) if largest else _ends(self.numpy)  # of the finite numbers
         self.is_signed = self.smallest < 0
+        self.reader = 0  # address of the words of `runtime.fast.read`, once it is loaded
 
     def __repr__(self) -> str:
         return f"numgrad.{self.name}"

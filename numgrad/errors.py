@@ -115,3 +115,18 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "numgrad":
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+# ---- texts of torch's that several places have ------------------------------------------------------------------------
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+    "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+    "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
+    "after calling backward."
+)
+
+DETACHED = (
+    "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(): its history is gone, and the second "
+    "derivative would be incomplete. Please use out-of-place `.detach()` instead"
+)

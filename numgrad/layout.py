@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, SupportsIndex, overload
+from typing import Any, Final, NamedTuple, SupportsIndex, overload
 
+from numgrad import symbols
 from numgrad.dtypes import dtype
 from numgrad.errors import ShapeError
 
@@ -195,25 +196,53 @@ def private_strides(shape: Sequence[int], strides: tuple[int, ...]) -> tuple[int
     return row_major if _same_order(shape, strides, row_major) else PrivateStrides(strides)
 
 
+class Kind(NamedTuple):
+    """What specs have in common that differ in their numbers; ``is_exact``: the strides are those of `contiguous_strides`."""
+
+    dtype: dtype
+    ndim: int
+    is_contiguous: bool
+    is_dense: bool
+    is_private: bool
+    is_exact: bool
+
+
 class Spec:
     """dtype, shape and strides of a tensor, interned: equal specs are usually one object, so they hash by identity.
 
     If two equal specs are two objects, only a plan is made twice.
     """
 
-    __slots__ = ("dtype", "extent", "is_contiguous", "is_dense", "is_private", "ndim", "numel", "shape", "strides")
+    __slots__ = (
+        "dtype",
+        "extent",
+        "is_contiguous",
+        "is_dense",
+        "is_private",
+        "kind",
+        "ndim",
+        "numel",
+        "shape",
+        "strides",
+    )
 
     def __init__(self, dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
         _prove(dtype, shape, strides)
-        self.dtype = dtype
-        self.shape = tuple.__new__(Size, shape)  # proved to be ints
-        self.strides = strides
-        self.is_private = isinstance(strides, PrivateStrides)
-        self.ndim = len(shape)
-        self.numel = product(shape)
-        self.extent = 0 if self.numel == 0 else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-        self.is_contiguous = self.numel <= 1 or _same_order(shape, strides, contiguous_strides(shape))
-        self.is_dense = self.is_contiguous or (self.extent == self.numel and not _overlaps(shape, strides))
+        row_major = contiguous_strides(shape)
+        is_private, is_exact, numel = isinstance(strides, PrivateStrides), strides == row_major, product(shape)
+        is_contiguous = is_exact or numel <= 1 or _same_order(shape, strides, row_major)
+        extent = numel
+        if numel > 0 and not is_contiguous:
+            extent = 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+        is_dense = is_contiguous or (extent == numel and not _overlaps(shape, strides))
+        kind = Kind(dtype, len(shape), is_contiguous, is_dense, is_private, is_exact)
+        self.fill(kind, shape, strides, numel, extent)
+
+    def fill(self, kind: Kind, shape: tuple[int, ...], strides: tuple[int, ...], numel: int, extent: int) -> None:
+        """Set all fields, which are proved."""
+        self.shape, self.strides, self.numel, self.extent = tuple.__new__(Size, shape), strides, numel, extent
+        self.dtype, self.ndim, self.is_contiguous, self.is_dense, self.is_private, _ = kind
+        self.kind = _kinds.setdefault(kind, kind)
 
     @property
     def nbytes(self) -> int:
@@ -268,8 +297,10 @@ def _prove(dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> No
         raise ShapeError(f"a tensor of shape {list(shape)} and {dtype} is larger than any memory")
 
 
-_MOST_INTERNED: Final = 1 << 13
-_interned: dict[tuple[dtype, tuple[int, ...], tuple[int, ...]], Spec] = {}
+_MOST_INTERNED: Final = 1 << 12
+_kinds: dict[Kind, Kind] = {}
+_Key = tuple[dtype, tuple[int, ...], tuple[int, ...]]
+_interned: dict[_Key, Spec] = {}
 
 
 def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = None) -> Spec:
@@ -279,12 +310,28 @@ def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = 
         strides = contiguous_strides(shape)
     elif not isinstance(strides, tuple):
         strides = tuple(strides)
+    if symbols.traces and symbols.are_in((*shape, *strides)):
+        return Spec(dtype, shape, strides)
     key = (dtype, shape, strides)
     spec = _interned.get(key)
+    return _interned_as(key, Spec(dtype, shape, strides)) if spec is None else spec
+
+
+def _interned_as(key: _Key, spec: Spec) -> Spec:
+    """Keep a spec under its key, for other users of it."""
+    if len(_interned) >= _MOST_INTERNED:
+        _interned.clear()
+    _interned[key] = spec
+    return spec
+
+
+def proved_spec(key: _Key, kind: Kind, numel: int, extent: int) -> Spec:
+    """The spec of a key of which all else is proved already."""
+    spec = _interned.get(key)
     if spec is None:
-        if len(_interned) >= _MOST_INTERNED:
-            _interned.clear()
-        spec = _interned[key] = Spec(dtype, shape, strides)
+        spec = object.__new__(Spec)
+        spec.fill(kind, key[1], key[2], numel, extent)
+        _interned_as(key, spec)
     return spec
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from numgrad import registry
 from numgrad.autograd import batched, duals
 from numgrad.engine import dispatch, private
-from numgrad.engine.tape import DETACHED, Node, Record, TensorBase, gradient_edge, lost_history, modes, tensor_over
+from numgrad.engine.tape import Node, Record, TensorBase, gradient_edge, lost_history, modes, tensor_over
 from numgrad.engine.views import CUSTOM, check_in_place, fix, follow, refresh
-from numgrad.errors import GradError
+from numgrad.errors import DETACHED, GradError
 from numgrad.node_types import class_of
 from numgrad.registry import Saving, find
 from numgrad.tensor import creation, inference

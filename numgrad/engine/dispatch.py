@@ -12,6 +12,7 @@ from numgrad.errors import KernelError
 from numgrad.registry import Op, SavedCall, chain, half_of
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.fast.layout import MOST_INPUTS
+from numgrad.runtime.fast.write import clock
 from numgrad.runtime.kernel import OUT_OF_BOUNDS
 from numgrad.runtime.memory import allocate
 from numgrad.runtime.plan import Plan, PrivateOperandError
@@ -73,6 +74,12 @@ def _dispatch(op: Op, inputs: tuple[Any, ...], params: Any) -> Any:
         except PrivateOperandError as operand:
             private.expose(inputs[operand.position])
             return dispatch(op, inputs, params)
+        needed = [tensor is not None and (tensor._node is not None or tensor._requires_grad) for tensor in inputs]
+        if op.differentiable and modes.grad_enabled and True in needed:
+            _record_of(op, params, key[1:], plan, needed)
+        if plan.fast is not None and len(inputs) <= MOST_INPUTS:  # so it was kept
+            return dispatch(op, inputs, params)
+    clock.value = plan.used = clock.value + 1
     begin = op.begin(plan, key[1:], params) if op.moving else 0
     edges = _edges(inputs) if op.differentiable and modes.grad_enabled else None
     if guards:
@@ -158,13 +165,7 @@ def _record(
     op: Op, params: Any, specs: Any, plan: Any, edges: list[Any], inputs: tuple[Any, ...], outputs: list[Any]
 ) -> None:
     """Make the node, and give the outputs their place in the graph."""
-    needed = [edge is not None for edge in edges]
-    pattern: Any = bytes(needed) if len(edges) > MOST_INPUTS else sum([1 << n for n, need in enumerate(needed) if need])
-    record = plan.records.get(pattern)
-    if record is None:
-        needs = tuple(needed)
-        output_specs = [tensor._spec for tensor in outputs[: op.public]]
-        record = plan.records[pattern] = Record(op, params, needs, specs, output_specs)
+    record = _record_of(op, params, specs, plan, [edge is not None for edge in edges])
     saved: list[Any] = []
     versions: list[int] = []
     for number in record.saving.inputs:
@@ -185,6 +186,19 @@ def _record(
     if node_watchers:
         for watch in tuple(node_watchers):
             watch(node)
+
+
+def _record_of(op: Op, params: Any, specs: Any, plan: Plan, needed: list[bool]) -> Record:
+    """What nodes share where the gradients of these inputs are needed."""
+    pattern: Any = (
+        bytes(needed) if len(needed) > MOST_INPUTS else sum([1 << n for n, need in enumerate(needed) if need])
+    )
+    record: Record | None = plan.records.get(pattern)
+    if record is None:
+        public = plan.outputs[: op.public]
+        output_specs = [specs[output.source] if output.spec is None else output.spec for output in public]
+        record = plan.records[pattern] = Record(op, params, tuple(needed), specs, output_specs)
+    return record
 
 
 def _count_changes(plan: Any, inputs: tuple[Any, ...]) -> None:

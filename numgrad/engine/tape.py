@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from numgrad.errors import GradError
+from numgrad.errors import DETACHED, FREED, GradError
 from numgrad.layout import Spec
 from numgrad.node_types import SeenNode, stem_of
 from numgrad.registry import check_gradients, find, first_run
@@ -21,18 +21,6 @@ _sequence = itertools.count(1)
 _accumulators = locks.renewed()
 _leaf_records: dict[Spec, Record] = {}
 _MOST_RECORDS = 1 << 12
-
-FREED = (
-    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
-    "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
-    "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
-    "after calling backward."
-)
-
-DETACHED = (
-    "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(): its history is gone, and the second "
-    "derivative would be incomplete. Please use out-of-place `.detach()` instead"
-)
 
 
 class TensorBase:
@@ -115,10 +103,9 @@ class Record:
         self.run: Any = None
         if op is not None:
             self.saving = op.saving(needs)
-            self.run = first_run(self, op.prepared_backward(self))
-            floating = [spec.dtype.is_floating_point for spec in output_specs]
-            self._words = record_words(self.saving.inputs, self.saving.outputs, floating)
-            self.fast = self._words.ctypes.data  # for `fast.apply`
+            self.run = None if op.prepare_function is None else first_run
+            floating = tuple([spec.dtype.is_floating_point for spec in output_specs])
+            self._words, self.fast = record_words(*self.saving, floating)  # for `fast.apply`
 
 
 class Node(SeenNode):

@@ -15,8 +15,6 @@ import functools
 import itertools
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from numgrad.kernels.gemm_layout import Right
 from numgrad.kernels.gemm_pack import plan_pack
 from numgrad.kernels.gemm_panels import DEPTH, panel_product
@@ -361,7 +359,7 @@ def _form(b: PlanBuilder, code: str, rows: int) -> str:
 
 
 def _starts(b: PlanBuilder, batch_sizes: tuple[int, ...]) -> Any:
-    return b.constant(np.array([0, *itertools.accumulate(batch_sizes)], np.int64))
+    return b.constant([0, *itertools.accumulate(batch_sizes)])
 
 
 def _array(b: PlanBuilder, operand: Operand | None, like: Operand) -> Array:

@@ -161,7 +161,7 @@ def plan_reduce(
     reduction = _reduction_of(kind, x.spec.dtype.is_floating_point)
     kept, reduced = split_dims(x.spec, out.spec, dims)
     if kind == "mean":
-        divisor = float(product([r.extent for r in reduced]))
+        divisor = 1.0 * product([r.extent for r in reduced])
     rows = _dense_rows(kept, reduced)
     if rows and plan_short_rows(b, kind, x, out, *rows, divisor):
         return

@@ -90,9 +90,10 @@ def _(x, size):
 def reshape(tensor: Any, size: tuple[int, ...]) -> Any:
     """A view if possible, else a copy."""
     spec = tensor._spec
-    if not spec.is_private and product(size) == spec.numel and view_strides(spec, size) is None:
+    is_simple = spec.kind.is_exact or spec.is_private
+    if not is_simple and product(size) == spec.numel and view_strides(spec, size) is None:
         tensor = find("to_strides")(tensor, strides=contiguous_strides(spec.shape))
-    return view(tensor, size=size)
+    return view.apply((tensor,), size)
 
 
 permute = Op("permute", ("input",), {"dims": ()}, doc="The dimensions in another order.")
@@ -265,8 +266,9 @@ def _(x, dims):
 slice_ = Op(
     "slice",
     ("input",),
-    {"starts": (), "steps": (), "sizes": ()},
-    doc="For each dimension ``sizes[d]`` elements from ``starts[d]`` on, ``steps[d]`` apart: basic indexing.",
+    {"starts": (), "steps": (), "sizes": (), "dropped": ()},
+    doc="For each dimension ``sizes[d]`` elements from ``starts[d]`` on, ``steps[d]`` apart, without the dimensions ``dropped``, "
+    "which have one element: basic indexing.",
     moving=True,
 )
 
@@ -291,10 +293,18 @@ def _slice_geometry(spec: Spec, starts: Any, steps: Any, sizes: Any) -> tuple[tu
     return strides, offset
 
 
+def _without(numbers: Sequence[int], dropped: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple([number for axis, number in enumerate(numbers) if axis not in dropped]) if dropped else tuple(numbers)
+
+
 @slice_.plan
-def _(b: PlanBuilder, input: Operand, starts: Any, steps: Any, sizes: Any) -> None:
+def _(b: PlanBuilder, input: Operand, starts: Any, steps: Any, sizes: Any, dropped: Any) -> None:
     strides, offset = _slice_geometry(input.spec, starts, steps, sizes)
-    b.view(input, sizes, strides, offset)
+    if any(sizes[axis] != 1 for axis in prove_dims("slice", dropped, input.spec.ndim)):
+        raise ShapeError(
+            f"slice: of sizes {sizes} the dimensions {dropped} cannot go, since they have not one element each"
+        )
+    b.view(input, _without(sizes, dropped), _without(strides, dropped), offset)
     room = [_room(*each) for each in zip(input.spec.shape, steps, sizes, strict=True)]
     b.window(room, (0,) * input.spec.ndim if 0 in sizes else input.spec.strides)
 
@@ -302,56 +312,77 @@ def _(b: PlanBuilder, input: Operand, starts: Any, steps: Any, sizes: Any) -> No
 @slice_.backward
 def _(ctx, grad):
     p = ctx.params
-    return slice_backward(grad, size=tuple(ctx.input_specs[0].shape), starts=p.starts, steps=p.steps)
+    shape = tuple(ctx.input_specs[0].shape)
+    return slice_backward(grad, size=shape, starts=p.starts, steps=p.steps, dropped=p.dropped)
 
 
 slice_.linear_in("input")
 
 
+@slice_.shown_as
+def _(specs, needs, params):
+    return "SelectBackward0" if params.dropped else "SliceBackward0", None
+
+
 @slice_.batch
-def _(batch, x, starts, steps, sizes):
-    return slice_(x, starts=(0, *starts), steps=(1, *steps), sizes=(batch.size, *sizes))
+def _(batch, x, starts, steps, sizes, dropped):
+    return slice_(
+        x, starts=(0, *starts), steps=(1, *steps), sizes=(batch.size, *sizes), dropped=tuple(d + 1 for d in dropped)
+    )
 
 
 @slice_.oracle
-def _(x, starts, steps, sizes):
-    return x[tuple(slice(a, a + n * s, s) if n else slice(0, 0) for a, s, n in zip(starts, steps, sizes, strict=True))]
+def _(x, starts, steps, sizes, dropped=()):
+    taken = zip(starts, steps, sizes, strict=True)
+    return x[tuple(slice(a, a + n * s, s) if n else slice(0, 0) for a, s, n in taken)].squeeze(dropped)
 
 
 slice_backward = Op(
     "slice_backward",
     ("grad",),
-    {"size": (), "starts": (), "steps": ()},
+    {"size": (), "starts": (), "steps": (), "dropped": ()},
     doc="Zeros of shape ``size`` with the gradient at the elements that `slice` took.",
 )
 
 
+def _slice_sizes(shape: Sequence[int], dropped: Sequence[int]) -> tuple[int, ...]:
+    """The sizes of a slice of this shape, with those dimensions that it has dropped."""
+    sizes = list(shape)
+    for axis in dropped:
+        sizes.insert(axis, 1)
+    return tuple(sizes)
+
+
 @slice_backward.plan
-def _(b: PlanBuilder, grad: Operand, size: Any, starts: Any, steps: Any) -> None:
+def _(b: PlanBuilder, grad: Operand, size: Any, starts: Any, steps: Any, dropped: Any) -> None:
     out = b.output(grad.spec.dtype, size)
-    sizes = tuple(grad.spec.shape)
-    strides, offset = _slice_geometry(out.spec, starts, steps, sizes)
+    prove_dims("slice_backward", dropped, out.spec.ndim)
+    strides, offset = _slice_geometry(out.spec, starts, steps, _slice_sizes(grad.spec.shape, dropped))
     plan_fill(b, out, 0)
-    plan_copy(b, grad, out.view(sizes, strides, offset))
+    plan_copy(b, grad, out.view(tuple(grad.spec.shape), _without(strides, dropped), offset))
 
 
 @slice_backward.backward
 def _(ctx, grad):
-    p = ctx.params
-    return slice_(grad, starts=p.starts, steps=p.steps, sizes=tuple(ctx.input_specs[0].shape))
+    _, starts, steps, dropped = ctx.params
+    sizes = _slice_sizes(ctx.input_specs[0].shape, dropped)
+    return slice_(grad, starts=starts, steps=steps, sizes=sizes, dropped=dropped)
 
 
 slice_backward.linear_in("grad")
 
 
 @slice_backward.batch
-def _(batch, grad, size, starts, steps):
-    return slice_backward(grad, size=(batch.size, *size), starts=(0, *starts), steps=(1, *steps))
+def _(batch, grad, size, starts, steps, dropped):
+    return slice_backward(
+        grad, size=(batch.size, *size), starts=(0, *starts), steps=(1, *steps), dropped=tuple(d + 1 for d in dropped)
+    )
 
 
 @slice_backward.oracle
-def _(g, size, starts, steps):
+def _(g, size, starts, steps, dropped=()):
     out = np.zeros(size, g.dtype)
+    g = np.expand_dims(g, dropped)
     taken = zip(starts, steps, g.shape, strict=True)
     out[tuple(slice(a, a + n * s, s) if n else slice(0, 0) for a, s, n in taken)] = g
     return out
@@ -362,7 +393,15 @@ def narrow(tensor: Any, dim: int, start: int, length: int) -> Any:
     shape = tensor._spec.shape
     starts, sizes = [0] * len(shape), list(shape)
     starts[dim], sizes[dim] = start, length
-    return slice_.apply((tensor,), tuple(starts), (1,) * len(shape), tuple(sizes))
+    return slice_.apply((tensor,), tuple(starts), (1,) * len(shape), tuple(sizes), ())
+
+
+def select(tensor: Any, dim: int, index: int) -> Any:
+    """The slice at ``index`` of one dimension, from the start, without that dimension."""
+    shape = tensor._spec.shape
+    starts, sizes = [0] * len(shape), list(shape)
+    starts[dim], sizes[dim] = index, 1
+    return slice_.apply((tensor,), tuple(starts), (1,) * len(shape), tuple(sizes), (dim,))
 
 
 # ---- a view that depends on another tensor ----------------------------------------------------------------------

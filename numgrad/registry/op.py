@@ -152,6 +152,8 @@ class Op:
         self.nan_function: Callable[[Any, Any], str] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
+        self.templates: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # by structure, see `plans`
+        self.untraced: set[tuple[Any, ...]] = set()  # structures for which there can be none
         self.halves = False  # whether the plan takes float16 and bfloat16 as they are
         self.node_classes: dict[Any, type] = {}  # of its nodes, once they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
@@ -385,18 +387,7 @@ class Op:
         """Apply the op, all parameters given in their order, which takes half a microsecond less than by name."""
         return chain.dispatch(self, inputs, tuple.__new__(self.Params, values))
 
-    def make_plan(self, specs: tuple[Spec | None, ...], params: Any) -> Plan:
-        """The plan for one signature; cached in `plans`, unless it has very many operands.
-
-        Raises
-        ------
-        ShapeError, DtypeError, TypeError, ValueError, IndexError
-            The op's shape rule refuses the signature.
-        """
-        plan = self.planned(specs, params).finish()
-        plan.prepare(self.public, self.differentiable)
-        plans.keep(self, (params[1:] if self.moving else params, *specs), plan)
-        return plan
+    make_plan = plans.make_plan
 
     def begin(self, plan: Plan, specs: tuple[Spec | None, ...], params: Any) -> int:
         """The element of the input where the view of an op that moves begins. Errors as `make_plan`."""
@@ -431,7 +422,9 @@ class Op:
         half = None if self.halves or not builder.launches else half_of(specs, params)
         if half is not None:  # its kernels would take the bits for an int16
             raise DtypeError(f"\"{self.name}\" not implemented for '{half.torch_name}'; convert with .float() first")
-        if self.mutates is not _writes_first(builder):
+        first = builder.outputs[0] if builder.outputs else None
+        writes_first = first is not None and first.spec is None and first.source == 0 and 0 in builder.changed
+        if self.mutates is not writes_first:
             raise ValueError(
                 f"op {self.name}: its plan {'does not write' if self.mutates else 'writes'} over its first input, expected "
                 f"the declared mutates={self.mutates}"
@@ -472,12 +465,6 @@ def half_of(specs: Sequence[Spec | None], params: Any) -> Dtype | None:
         if value.__class__ is Dtype and value.is_half:
             return value  # type: ignore[no-any-return]
     return None
-
-
-def _writes_first(builder: PlanBuilder) -> bool:
-    """Whether the result is the first input, changed in place."""
-    first = builder.outputs[0] if builder.outputs else None
-    return first is not None and first.spec is None and first.source == 0 and 0 in builder.changed
 
 
 def find(name: str) -> Op:

@@ -1,11 +1,17 @@
-"""The cache of plans: the plans of all ops are counted together, and the older ones go when there are too many."""
+"""The cache of plans: the plans of all ops are counted together, and those that were not used for longest go.
+
+A plan for a new shape of a call that is known otherwise comes from a template (`runtime.templates`).
+"""
 
 from __future__ import annotations
 
+import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from numgrad.runtime import threads
+from numgrad import config
+from numgrad.runtime import kernel, threads
+from numgrad.runtime.templates import MOST_INPUTS, Template, structure_of
 
 if TYPE_CHECKING:
     from numgrad.registry.op import Op
@@ -13,34 +19,103 @@ if TYPE_CHECKING:
 
 ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also unregistered ones, the parts of other ops
 
-_MOST_PLANS = 1 << 12  # of all ops together, some 3 KB each
+_MOST_PLANS = 1 << 12  # of all ops together, some 2 KB each
 _HEAVIEST_PLAN = 1 << 9  # in the same unit; a heavier plan, of some 30,000 operands, is made anew each time
+_MOST_STRUCTURES, _MOST_TEMPLATES = (
+    1 << 8,
+    16,
+)  # of an op; of a structure, for which a planning function takes several ways
 _plans_made = 0  # weight of the plans at the last count, and of those made since
+_log = logging.getLogger("numgrad.plans")
 
 
-def keep(op: Op, key: tuple[Any, ...], plan: Plan) -> None:
-    """Cache the op's plan for one signature, unless it has very many operands.
+def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
+    """The plan for one signature: from a template if one serves it, else by the planning function.
 
-    When there are too many plans, because shapes keep changing, the older half of each op's plans goes.
+    It is cached in ``op.plans``, unless it has very many operands. When there are too many plans, because shapes keep changing,
+    the half that was used least recently goes.
+
+    Raises
+    ------
+    ShapeError, DtypeError, TypeError, ValueError, IndexError
+        The op's shape rule refuses the signature.
     """
     global _plans_made
-    if plan.weight > _HEAVIEST_PLAN:
-        return
-    op.plans[key] = plan
-    _plans_made += plan.weight
-    if _plans_made < _MOST_PLANS:
-        return
-    for each in list(ops):
-        keys = list(each.plans)
-        for old in keys[: len(keys) // 2]:
-            each.plans.pop(old, None)
-    _plans_made = sum([kept.weight for each in list(ops) for kept in list(each.plans.values())])
+    plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
+    if plan is None:
+        plan = op.planned(specs, params).finish()
+        plan.prepare(op.public, op.differentiable)
+    if plan.weight <= _HEAVIEST_PLAN:
+        op.plans[(params[1:] if op.moving else params, *specs)] = plan
+        _plans_made += plan.weight
+        if _plans_made >= _MOST_PLANS:
+            _forget_half()
+    return plan
+
+
+def _from_template(op: Op, specs: tuple[Any, ...], params: Any) -> Plan | None:
+    """The plan by a template; from a structure's second shape on there is one, if it can be."""
+    if len(specs) > MOST_INPUTS:
+        return None
+    numbers: list[int] = []
+    structure = structure_of(specs, params, numbers)
+    templates = op.templates.get(structure)
+    for template in templates or ():
+        plan = template.plan(specs, params, numbers)
+        if plan is not None:
+            if template is not templates[0]:  # type: ignore[index]
+                op.templates[structure] = (template, *[each for each in templates if each is not template])  # type: ignore[union-attr]
+            return plan
+    if templates is None:
+        if len(op.templates) >= _MOST_STRUCTURES:
+            op.templates.clear()
+            op.untraced.clear()
+        op.templates[structure] = ()  # the first shape of this call
+    elif len(templates) < _MOST_TEMPLATES and structure not in op.untraced and not config.PYTHON.is_set():
+        return _plan_and_template(op, structure, specs, params, numbers)
+    return None
+
+
+def _plan_and_template(op: Op, structure: Any, specs: tuple[Any, ...], params: Any, numbers: list[int]) -> Plan:
+    """The plan by the planning function, whose errors are those of the call; it also leaves a template, if there can be one."""
+    plan = op.planned(specs, params).finish()
+    plan.prepare(op.public, op.differentiable)
+    if kernel.rehearsal is None:
+        try:
+            template = Template(op.planned, specs, params, numbers, op.public, op.differentiable)
+        except (
+            TypeError,
+            ValueError,
+            RuntimeError,
+            ArithmeticError,
+            LookupError,
+        ) as error:  # symbols have no rule
+            _log.debug("%s: each new shape is planned from the start: %s: %s", op.name, type(error).__name__, error)
+            op.untraced.add(structure)
+        else:
+            op.templates[structure] = (*op.templates.get(structure, ()), template)
+    return plan
+
+
+def _forget_half() -> None:
+    """Drop the plans that were used least recently."""
+    global _plans_made
+    entries = [(kept.last_use(), each, key, kept) for each in list(ops) for key, kept in list(each.plans.items())]
+    entries.sort(key=lambda entry: entry[0])
+    _plans_made = sum([entry[3].weight for entry in entries])
+    for _, each, old, dropped in entries:
+        if _plans_made <= _MOST_PLANS // 2:
+            break
+        if each.plans.pop(old, None) is not None:
+            _plans_made -= dropped.weight
 
 
 def forget_plans() -> None:
     """Drop all plans: after a change of the number of threads, for which scratch memory was sized."""
     for op in list(ops):
         op.plans.clear()
+        op.templates.clear()
+        op.untraced.clear()
 
 
 threads.count_listeners.append(forget_plans)

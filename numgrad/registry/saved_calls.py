@@ -45,17 +45,16 @@ def saved_calls(inputs: int, *calls: tuple[SavedCall, int | Sequence[int]]) -> C
     return run
 
 
-def first_run(record: Any, run: Any) -> Any:
-    """A prepared backward whose gradients are checked at its first run; later ones have the same shapes."""
+def first_run(node: Any, grads: Any) -> Any:
+    """The first run of a prepared backward, which is made now; later ones are not checked, since they have the same shapes."""
+    record = node.record
+    run = record.op.prepared_backward(record)
     if run is None:
-        return None
-
-    def checked(node: Any, grads: Any) -> Any:
-        result = check_gradients(node, run(node, grads))
-        record.run = run
-        return result
-
-    return checked
+        record.run = None
+        return node.apply(grads, False)
+    result = check_gradients(node, run(node, grads))
+    record.run = run
+    return result
 
 
 def check_gradients(node: Any, grads: Any) -> Any:

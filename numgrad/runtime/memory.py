@@ -264,8 +264,22 @@ def allocate(nbytes: int) -> Storage:
 
 def stack_of(nbytes: int) -> list[_Block]:
     """The stack of free blocks for so many bytes: always the same list."""
-    with _lock:
-        return _stacks.setdefault(size_class_of(nbytes), [])
+    stack = _by_size.get(nbytes)
+    if stack is None:
+        with _lock:
+            stack = _stacks.setdefault(size_class_of(nbytes), [])
+            if len(_by_size) > _MOST_SIZES:
+                _by_size.clear()
+            _by_size[nbytes] = stack
+    return stack
+
+
+def filled_stack(nbytes: int) -> list[_Block]:
+    """`stack_of`, with a block on it for a plan that is used at once."""
+    stack = stack_of(nbytes)
+    if not stack:
+        _add_block(nbytes)
+    return stack
 
 
 def keep_new(storages: list[Any]) -> None:
@@ -305,9 +319,6 @@ def _add_block(nbytes: int) -> None:
     """Put a new block on the stack for a size, unless there is one by now."""
     with _lock:
         stack = stack_of(nbytes)
-        if len(_by_size) > _MOST_SIZES:
-            _by_size.clear()
-        _by_size[nbytes] = stack
         if stack:
             return
         new_block = _guarded_block if GUARDS else _new_block

@@ -42,6 +42,8 @@ tuple_new = interpreter_function("PyTuple_New", 1)
 tuple_get = interpreter_function("PyTuple_GetItem", 2)
 tuple_size = interpreter_function("PyTuple_Size", 1)
 tuple_set = interpreter_function("PyTuple_SetItem", 3, "int")
+number_to_int = interpreter_function("PyNumber_Long", 1)
+number_to_float = interpreter_function("PyNumber_Float", 1)
 iterator_next = interpreter_function("PyIter_Next", 1)
 
 _METH_FASTCALL, _METH_NOARGS = 0x0080, 0x0004
@@ -60,8 +62,9 @@ _alive: list[Any] = []  # for ever, as `words_for_ever`
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_alive))
 
 
-def _definition(function: Native, flags: int) -> int:
-    definition = _MethodDefinition(function.name.encode(), function.address(), flags, None)
+def _definition(function: Native, flags: int, name: str = "", doc: str = "") -> int:
+    text = f"{name}($self, /)\n--\n\n{doc}".encode() if doc else None  # which `inspect` reads
+    definition = _MethodDefinition((name or function.name).encode(), function.address(), flags, text)
     _alive.append(definition)
     return ctypes.addressof(definition)
 
@@ -80,12 +83,17 @@ def built_in(function: Native, owner: int, rehearsed: Callable[..., Any]) -> Cal
     return wrapper
 
 
-def built_in_method(cls: type, function: Native) -> Any:
-    """``function(self, 0)`` as a method without arguments of a class; one that does nothing in a rehearsal."""
+def built_in_method(cls: type, function: Native, replaced: Any = None) -> Any:
+    """``function(self, 0)`` as a method without arguments of a class, which has the name and text of the ``replaced`` one.
+
+    In a rehearsal it is that one, or one that does nothing.
+    """
     if kernel.rehearsal is not None:
         function.address()
-        return lambda self: None
-    return _method(cls, function, _METH_NOARGS)
+        return replaced or (lambda self: None)
+    return _method(
+        cls, function, _METH_NOARGS, *(() if replaced is None else (replaced.__name__, replaced.__doc__ or ""))
+    )
 
 
 def built_in_method_of_any(cls: type, function: Native, rehearsed: Callable[..., Any]) -> Any:
@@ -96,10 +104,10 @@ def built_in_method_of_any(cls: type, function: Native, rehearsed: Callable[...,
     return _method(cls, function, _METH_FASTCALL)
 
 
-def _method(cls: type, function: Native, flags: int) -> Any:
+def _method(cls: type, function: Native, flags: int, name: str = "", doc: str = "") -> Any:
     create = ctypes.pythonapi.PyDescr_NewMethod
     create.restype, create.argtypes = ctypes.py_object, [ctypes.py_object, ctypes.c_void_p]
-    return create(cls, _definition(function, flags))
+    return create(cls, _definition(function, flags, name, doc))
 
 
 def words_for_ever(count: int) -> tuple[np.ndarray, int]:

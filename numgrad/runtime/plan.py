@@ -7,20 +7,24 @@ Running one is a look-up, the allocation of outputs and one call into compiled c
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from numgrad import symbols
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import KernelError, ProofError, ShapeError
 from numgrad.layout import Spec, product, spec_of
 from numgrad.runtime import memory, program, threads
+from numgrad.runtime.fast.layout import PLAN_USED
 from numgrad.runtime.fast.write import plan_words
 from numgrad.runtime.host import HostArray, HostCall
 from numgrad.runtime.kernel import Kernel
-from numgrad.runtime.program import Address, Array, Constant, Launch, Pair, Program
+from numgrad.runtime.launches import Address, Array, Constant, Launch, Pair
+from numgrad.runtime.program import Program
 
 STATUS = Array(Address(program.STATUS_ADDRESS), (1,))  # argument for a kernel's parameter "status: i8[:]"
 WEIGHED = 64  # operands that weigh as much as the rest of a plan
@@ -67,8 +71,7 @@ class Operand:
         return Operand(self.index, spec, spec.extent, self.offset + offset)
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """How one output of a plan comes about.
 
     ``source`` is None for new memory; otherwise the input that the output is a view of, from element ``offset`` on, or,
@@ -98,24 +101,25 @@ class PlanBuilder:
         )
         self.outputs: list[Output] = []
         self.changed: list[int] = []  # inputs whose memory the launches change
-        self.scratch_bytes: list[int] = []
         self.launches: list[Launch | Pair] = []
         self.call: HostCall | None = None  # in the place of launches
         self.moves: tuple[tuple[int, int], ...] = ()  # see `window`
-        self._addresses = len(inputs)
-        self._allocations: list[tuple[str, int, str]] = []  # kind, position among its kind, dtype code
+        self.addresses = len(inputs)  # operands: the inputs, and what is allocated
+        self.allocations: list[int | None] = []  # see `Plan`
+        self._codes: list[str] = []  # of their dtypes
         self.workers = threads.get_num_threads()
 
-    def _new_operand(self, kind: str, position: int, spec: Spec, extent: int) -> Operand:
-        self._allocations.append((kind, position, spec.dtype.code))
-        self._addresses += 1
-        return Operand(self._addresses - 1, spec, extent)
+    def _new_operand(self, nbytes: int | None, spec: Spec, extent: int) -> Operand:
+        self.allocations.append(nbytes)
+        self._codes.append(spec.dtype.code)
+        self.addresses += 1
+        return Operand(self.addresses - 1, spec, extent)
 
     def output(self, dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> Operand:
         """A new output; contiguous if no strides are given. Its content is undefined until a launch writes it."""
         spec = spec_of(dtype, shape, strides)
-        self.outputs.append(Output(spec, nbytes=spec.nbytes))
-        return self._new_operand("output", len(self.outputs) - 1, spec, spec.extent)
+        self.outputs.append(Output(spec, nbytes=spec.extent * dtype.itemsize))
+        return self._new_operand(None, spec, spec.extent)
 
     def view(self, source: Operand, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> None:
         """An output that shares an input's memory, from element ``offset`` (of the input) on."""
@@ -176,17 +180,19 @@ class PlanBuilder:
         A kernel with a ``worker`` parameter finds its part of the latter at ``worker * count``.
         """
         extent = count * self.workers if per_worker else count
-        self.scratch_bytes.append(extent * dtype.itemsize)
-        return self._new_operand("scratch", len(self.scratch_bytes) - 1, spec_of(dtype, (extent,)), extent)
+        return self._new_operand(extent * dtype.itemsize, spec_of(dtype, (extent,)), extent)
 
     @property
     def table(self) -> Array:
         """The table of the inputs' addresses, for a kernel that takes any number of them."""
         return Array(Address(program.TABLE_ADDRESS), (len(self.inputs),))
 
-    def constant(self, words: np.ndarray) -> Constant:
-        """An array of int64 that a kernel reads at each call."""
-        return Constant(np.ascontiguousarray(words, np.int64))
+    def constant(self, words: np.ndarray | Sequence[Any]) -> Constant:
+        """An array of int64, or nested sequences of ints, that a kernel reads at each call."""
+        array = np.ascontiguousarray(words, object if symbols.traces else np.int64)
+        if array.dtype == object and not symbols.are_in(array.flat):
+            array = array.astype(np.int64)
+        return Constant(array)
 
     def launch(
         self,
@@ -271,7 +277,8 @@ class PlanBuilder:
         for parameter, argument in zip(kernel.parameters, arguments, strict=True):
             if not isinstance(argument, Array) or argument.address.index < 0:
                 continue
-            code = self.code_of(argument)
+            index = argument.address.index  # of the operand that it lies in
+            code = self.inputs[index].code if index < len(self.inputs) else self._codes[index - len(self.inputs)]  # type: ignore[union-attr]
             if parameter.type in kernel.variables:
                 if table.setdefault(parameter.type, code) != code:
                     raise ProofError(f"{kernel.name}: {parameter.type} is both {table[parameter.type]} and {code}")
@@ -279,18 +286,13 @@ class PlanBuilder:
                 raise ProofError(f"{kernel.name}: {parameter.name} is of type {code}, expected {parameter.type}")
         return tuple(table[name] for name in kernel.variables)
 
-    def code_of(self, array: Array) -> str:
-        """dtype code of the operand that an array lies in."""
-        index = array.address.index
-        if index >= len(self.inputs):
-            return self._allocations[index - len(self.inputs)][2]
-        operand = self.inputs[index]
-        assert operand is not None
-        return operand.code
-
     def finish(self) -> Plan:
         """The finished plan."""
-        return Plan(self)
+        program: Program | HostCall | None = self.call
+        if self.launches:
+            program = Program(self.launches, self.addresses)
+        allocations, changed = tuple(self.allocations), tuple(self.changed)
+        return Plan(tuple(self.outputs), program, allocations, changed, self.moves, len(self.inputs))
 
 
 class Plan:
@@ -302,12 +304,19 @@ class Plan:
         How each output comes about.
     program
         The launches, or the call of the host; None for an op that only makes views.
+    allocations
+        Operands that the plan allocates, in the order of their addresses, which follow the inputs': bytes of scratch memory, or
+        None for an output.
+    changed
+        Numbers of the inputs whose memory the launches change.
+    moves
+        Of a view that may begin elsewhere, for each dimension how many beginnings there are, and their stride.
     records
         The engine's records for this signature: what nodes share, by the pattern of needed gradients, as bits.
     needs
         What the verifier of programs found its launches to need of each operand, if it was asked.
-    moves
-        Of a view that may begin elsewhere, for each dimension how many beginnings there are, and their stride.
+    used
+        The number of its last use by Python.
     weight
         Its share of the room for plans; mostly 1.
     fast
@@ -316,7 +325,6 @@ class Plan:
 
     __slots__ = (
         "_fast_words",
-        "_has_scratch",
         "_inputs",
         "allocations",
         "changed",
@@ -326,35 +334,42 @@ class Plan:
         "outputs",
         "program",
         "records",
+        "used",
         "weight",
     )
 
-    def __init__(self, builder: PlanBuilder) -> None:
-        self.outputs = tuple(builder.outputs)
-        allocations = builder._allocations
-        self.program: Program | HostCall | None = builder.call
-        if builder.launches:
-            self.program = Program(builder.launches, len(builder.inputs) + len(allocations))
-        # Operands that the plan allocates, in the order of their addresses, which follow the inputs': bytes of scratch
-        # memory, or None for an output.
-        self.allocations = tuple(
-            [builder.scratch_bytes[position] if kind == "scratch" else None for kind, position, _ in allocations]
-        )
-        self._has_scratch = bool(builder.scratch_bytes)
-        self._inputs = len(builder.inputs)
-        self.weight = 1 + (len(builder.inputs) + len(builder.outputs)) // WEIGHED
-        self.changed = tuple(builder.changed)
-        self.moves = builder.moves
+    def __init__(
+        self,
+        outputs: tuple[Output, ...],
+        program: Program | HostCall | None,
+        allocations: tuple[int | None, ...],
+        changed: tuple[int, ...],
+        moves: tuple[tuple[int, int], ...],
+        inputs: int,
+    ) -> None:
+        self.outputs, self.program, self.allocations = outputs, program, allocations
+        self.changed, self.moves, self._inputs = changed, moves, inputs
+        self.weight = 1 + (inputs + len(outputs)) // WEIGHED
         self.records: dict[int, Any] = {}
         self.needs: Any = None
         self.fast: int | None = None
         self._fast_words: Any = None
+        self.used = 0
 
     def prepare(self, public: int, differentiable: bool) -> None:
         """Set `fast`, for an op that returns ``public`` of its outputs."""
-        self._fast_words = plan_words(self, public, differentiable)
-        if self._fast_words is not None:
+        words = plan_words(self, public, differentiable)
+        if words is not None:
+            self._fast_words = np.array(words, np.int64)
             self.fast = self._fast_words.ctypes.data
+
+    def last_use(self) -> int:
+        """The number of the last use: plans with small ones are forgotten first."""
+        return (
+            self._used
+            if self.fast is None
+            else max(self.used, ctypes.c_int64.from_address(self.fast + PLAN_USED).value)
+        )
 
     def begin(self, starts: Any) -> int | None:
         """The element of the source where a view with these starts begins; None if it may not begin there."""
@@ -370,7 +385,7 @@ class Plan:
     def run(self, addresses: list[int]) -> int:
         """Launch, given the addresses of the inputs and the new outputs; the launch's status word."""
         assert self.program is not None
-        if not self._has_scratch:
+        if len(self.allocations) + self._inputs == len(addresses):
             return program.launch(self.program, *addresses)
         scratch = []  # held until the launch is done
         outputs = iter(addresses[self._inputs :])

@@ -24,7 +24,6 @@ import math
 import struct
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -34,7 +33,9 @@ from numgrad.errors import KernelError
 from numgrad.runtime import kernel, locks, threads
 from numgrad.runtime import pool as _pool
 from numgrad.runtime.host import HostCall
-from numgrad.runtime.kernel import OUT_OF_BOUNDS, Kernel, native
+from numgrad.runtime.kernel import OUT_OF_BOUNDS, native
+from numgrad.runtime.launches import Address as Address  # whoever makes programs finds all of it here
+from numgrad.runtime.launches import Array, Constant, Launch, Pair
 from numgrad.runtime.objects import built_in, words_for_ever
 from numgrad.runtime.words import (
     acquire_gil,
@@ -49,6 +50,7 @@ from numgrad.runtime.words import (
     stack_words,
     word_to_python,
 )
+from numgrad.symbols import Symbol
 
 run_region = _pool.run_region
 HEADER_WORDS, LAUNCH_WORDS, PATCH_WORDS = 6, 5, 3
@@ -62,78 +64,7 @@ _MOST_FRAME_WORDS = 8192  # the frame lies on the launching thread's stack
 _MOST_ADDRESSES = 1024  # and so do the addresses, up to this number
 
 
-@dataclass(frozen=True)
-class Address:
-    """An argument that each call binds: the ``index``-th address given to the program, plus ``offset`` bytes."""
-
-    index: int
-    offset: int = 0
-
-
-@dataclass(frozen=True)
-class Array:
-    """An array argument: where it starts, and its extents (C-contiguous)."""
-
-    address: Address
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Constant:
-    """An argument that is the same at each call: an int64 array, C-contiguous, which lives as long as its program."""
-
-    words: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its extents."""
-        return self.words.shape
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One kernel over ``range(work)`` in chunks of ``grain``; arguments are `Array`, `Constant`, records or Python scalars.
-
-    ``cost`` is a rough count of elementary operations, by which the program decides whether to release the GIL. A launch that
-    ``prepares`` reads inputs, and what such launches before it wrote; it writes scratch memory that no other launch writes.
-    """
-
-    kernel: Kernel
-    binding: tuple[str, ...]
-    arguments: tuple[Any, ...]
-    work: int
-    grain: int
-    cost: int
-    workers: int  # the most threads of the launch; its scratch memory has room for as many
-    prepares: bool = False
-
-    @property
-    def chunks(self) -> int:
-        """Number of chunks of its work."""
-        return -(-self.work // self.grain)
-
-    @property
-    def parts(self) -> tuple[Launch, ...]:
-        """Itself; of a `Pair` the two."""
-        return (self,)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two independent launches, run as one: half of the threads begin with the first, half with the second.
-
-    So a launch that waits for reads from memory runs beside one that waits for writes.
-    """
-
-    parts: tuple[Launch, Launch]
-
-    work = property(lambda self: sum(part.chunks for part in self.parts))
-    grain = 1
-    cost = property(lambda self: sum(part.cost for part in self.parts))
-    workers = property(lambda self: min(part.workers for part in self.parts))
-
-
-def _scalar_word(name: str, type_name: str, value: Any) -> int:
+def scalar_word(name: str, type_name: str, value: Any) -> int:
     """The bits of a kernel's scalar argument; a number beyond float32 becomes infinite.
 
     Raises
@@ -145,6 +76,9 @@ def _scalar_word(name: str, type_name: str, value: Any) -> int:
     """
     if not isinstance(value, (int, float, np.number, np.bool_)):
         raise TypeError(f"{name} is {value!r}, expected a number")
+    if type(value) is Symbol:
+        is_int = type_name in ("i1", "i2", "i4", "i8", "u1") and isinstance(value, int)
+        return value if is_int else value.trace.call("scalar_word", scalar_word, name, type_name, value)  # type: ignore[return-value]
     try:
         if type_name == "f4":
             with np.errstate(over="ignore"):
@@ -173,75 +107,115 @@ class Template(NamedTuple):
     heads: list[tuple[int, ...]]
 
 
+class Laid(NamedTuple):
+    """Launches as the words of a program; ``constants`` are those among them that hold the address of a constant's words."""
+
+    words: list[Any]
+    constants: list[tuple[int, Constant]]
+    splits: bool
+    cost: int
+
+
+def laid_out(launches: Sequence[Launch | Pair], address_count: int, stepped: bool) -> Laid:
+    """The words of a program (see the module's text), but for addresses of constants. Kernels are compiled.
+
+    Raises
+    ------
+    KernelError
+        An argument is not what its kernel declares, or there are too many of them.
+    """
+    heads: list[Any] = []
+    patches: list[Any] = []
+    frame: list[Any] = []
+    constants: list[tuple[int, Constant]] = []
+    splits = False
+    for launch in launches:
+        begin = len(frame)
+        splits = splits or bool(launch.work > launch.grain)
+        if isinstance(launch, Pair):
+            entry = kernel.NO_ADDRESS if stepped else run_pair.address()
+            frame += [0] * PAIR_WORDS
+            for number, part in enumerate(launch.parts):
+                first = begin + 2 + PART_WORDS * number
+                patches += [len(frame), STATUS_ADDRESS, 0]
+                frame[first : first + PART_WORDS] = [0, 8 * (len(frame) - begin), part.work, part.grain]
+                splits = splits or part.kernel.forks
+                _add_slots(part, address_count, frame, patches, constants)
+                frame[first] = kernel.NO_ADDRESS if stepped else part.kernel.entry(part.binding)
+        else:
+            splits = splits or launch.kernel.forks
+            _add_slots(launch, address_count, frame, patches, constants)
+            entry = kernel.NO_ADDRESS if stepped else launch.kernel.entry(launch.binding)
+        heads += [entry, begin, launch.work, launch.grain, launch.workers]
+    if len(frame) > _MOST_FRAME_WORDS:
+        raise KernelError(f"a program's arguments take {len(frame)} words, expected at most {_MOST_FRAME_WORDS}")
+    first_patch = HEADER_WORDS + len(heads)
+    first_frame = first_patch + len(patches)
+    cost = sum(launch.cost for launch in launches)
+    release = int(cost > GIL_COST)
+    header = [len(launches), len(patches) // PATCH_WORDS, len(frame), release, first_patch, first_frame]
+    constants = [(first_frame + word, constant) for word, constant in constants]
+    return Laid(header + heads + patches + frame, constants, splits, cost)
+
+
+def _add_slots(
+    launch: Launch, address_count: int, frame: list[Any], patches: list[Any], constants: list[tuple[int, Constant]]
+) -> None:
+    """Add a launch's slots to the frame."""
+    frame.append(0)  # the status address, written by `execute`
+    for parameter, argument in zip(launch.kernel.bound(launch.binding), launch.arguments, strict=True):
+        if parameter.ndim:
+            if not isinstance(argument, (Array, Constant)) or len(argument.shape) != parameter.ndim:
+                raise KernelError(
+                    f"{launch.kernel.name}: argument {parameter.name} is {argument!r}, "
+                    f"expected an array of {parameter.ndim} dimensions"
+                )
+            if isinstance(argument, Constant):
+                constants.append((len(frame), argument))
+            elif argument.address.index >= address_count:
+                raise KernelError(f"{launch.kernel.name}: {parameter.name} has no address")
+            else:
+                patches += [len(frame), argument.address.index, argument.address.offset]
+            frame += [0, *argument.shape]
+        else:
+            for name, type_name, value in parameter.scalars(argument, f"{launch.kernel.name}: "):
+                frame.append(scalar_word(name, type_name, value))
+
+
 class Program:
     """Launches laid out for compiled code (see the module's text); made once per signature, run many times."""
 
+    __slots__ = ("__weakref__", "_held", "_launches", "_template", "address", "address_count", "cost", "has_table",
+                 "splits", "stepped")  # fmt: skip
+
     def __init__(self, launches: Sequence[Launch | Pair], address_count: int, stepped: bool | None = None) -> None:
-        self.launches = tuple(launches)
-        self._template: Template | None = None
         # Whether `stepping` runs it, with nothing compiled; the setting decides by default.
-        self.stepped = config.PYTHON.is_set() if stepped is None else stepped
-        self.address_count = address_count
-        heads: list[int] = []
-        patches: list[int] = []
-        frame: list[int] = []
-        for launch in launches:
-            begin = len(frame)
-            if isinstance(launch, Pair):
-                entry = kernel.NO_ADDRESS if self.stepped else run_pair.address()
-                frame += [0] * PAIR_WORDS
-                for number, part in enumerate(launch.parts):
-                    first = begin + 2 + PART_WORDS * number
-                    patches += [len(frame), STATUS_ADDRESS, 0]
-                    offset = 8 * (len(frame) - begin)
-                    frame[first : first + PART_WORDS] = [
-                        self._lay_out(part, frame, patches),
-                        offset,
-                        part.work,
-                        part.grain,
-                    ]
-            else:
-                entry = self._lay_out(launch, frame, patches)
-            heads += [entry, begin, launch.work, launch.grain, launch.workers]
-        if len(frame) > _MOST_FRAME_WORDS:
-            raise KernelError(f"a program's arguments take {len(frame)} words, expected at most {_MOST_FRAME_WORDS}")
-        first_patch = HEADER_WORDS + len(heads)
-        first_frame = first_patch + len(patches)
-        self.splits = any(
-            launch.work > launch.grain or any(part.kernel.forks for part in launch.parts) for launch in launches
-        )
-        self.has_table = address_count > _MOST_ADDRESSES
-        self.cost: int = sum(launch.cost for launch in launches)
-        release = int(self.cost > GIL_COST)
-        header = [len(self.launches), len(patches) // PATCH_WORDS, len(frame), release, first_patch, first_frame]
-        self.words = np.array(header + heads + patches + frame, np.int64)
-        self.address: int = self.words.ctypes.data
-        if self.stepped:
+        stepped = config.PYTHON.is_set() if stepped is None else stepped
+        laid = laid_out(launches, address_count, stepped)
+        for word, constant in laid.constants:
+            laid.words[word] = constant.words.ctypes.data
+        words = np.array(laid.words, np.int64)
+        self.fill(words, words.ctypes.data, tuple(launches), address_count, laid.splits, laid.cost, stepped)
+        if stepped:
             from numgrad.runtime import stepping
 
             stepping.know(self)
 
-    def _lay_out(self, launch: Launch, frame: list[int], patches: list[int]) -> int:
-        """Add a launch's slots to the frame; its entry."""
-        frame.append(0)  # the status address, written by `execute`
-        for parameter, argument in zip(launch.kernel.bound(launch.binding), launch.arguments, strict=True):
-            if parameter.ndim:
-                if not isinstance(argument, (Array, Constant)) or len(argument.shape) != parameter.ndim:
-                    raise KernelError(
-                        f"{launch.kernel.name}: argument {parameter.name} is {argument!r}, "
-                        f"expected an array of {parameter.ndim} dimensions"
-                    )
-                if isinstance(argument, Constant):
-                    frame += [argument.words.ctypes.data, *argument.shape]
-                    continue
-                if argument.address.index >= self.address_count:
-                    raise KernelError(f"{launch.kernel.name}: {parameter.name} has no address")
-                patches += [len(frame), argument.address.index, argument.address.offset]
-                frame += [0, *argument.shape]
-            else:
-                for name, type_name, value in parameter.scalars(argument, f"{launch.kernel.name}: "):
-                    frame.append(_scalar_word(name, type_name, value))
-        return kernel.NO_ADDRESS if self.stepped else launch.kernel.entry(launch.binding)
+    def fill(
+        self, held: Any, address: int, launches: Any, address_count: int, splits: bool, cost: int, stepped: bool = False
+    ) -> None:
+        """Set all fields: the words, their address, and the launches, or a function that gives them."""
+        self._held, self.address, self._launches = held, address, launches
+        self.address_count, self.splits, self.cost, self.stepped = address_count, splits, cost, stepped
+        self.has_table = address_count > _MOST_ADDRESSES
+        self._template: Template | None = None
+
+    @property
+    def launches(self) -> tuple[Launch | Pair, ...]:
+        """The launches."""
+        if callable(self._launches):
+            self._launches = tuple(self._launches())
+        return self._launches  # type: ignore[no-any-return]
 
     def touched(self) -> tuple[list[int], dict[int, str]]:
         """By each address the bytes from it on that launches may touch, and as what dtype, as kernels name it."""
@@ -268,10 +242,11 @@ class Program:
     def _new_template(self) -> Template:
         if self.stepped:  # a replay is machine code
             return Program(self.launches, self.address_count, stepped=False).template
-        count, patch_count, frame_words, _, first_patch, first_frame = self.words[:HEADER_WORDS].tolist()
-        frame = self.words[first_frame : first_frame + frame_words]
-        heads = self.words[HEADER_WORDS:first_patch].reshape(count, LAUNCH_WORDS).tolist()
-        patches = self.words[first_patch:first_frame].reshape(patch_count, PATCH_WORDS).tolist()
+        words = np.frombuffer(self._held, np.int64)
+        count, patch_count, frame_words, _, first_patch, first_frame = words[:HEADER_WORDS].tolist()
+        frame = words[first_frame : first_frame + frame_words]
+        heads = words[HEADER_WORDS:first_patch].reshape(count, LAUNCH_WORDS).tolist()
+        patches = words[first_patch:first_frame].reshape(patch_count, PATCH_WORDS).tolist()
         to_table = [word for word, index, _ in patches if index == TABLE_ADDRESS]
         bound = [(word, index, offset) for word, index, offset in patches if index >= 0]
         if to_table:

@@ -189,6 +189,33 @@ def word_to_python(typing_context, value):
 
 
 @intrinsic
+def double_to_python(typing_context, bits):
+    """A new Python float, from the bits of a float64; the thread must hold the GIL."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        value = builder.bitcast(args[0], ir.DoubleType())
+        return builder.call(_function(builder, "PyFloat_FromDouble", ir.IntType(64), [ir.DoubleType()]), [value])
+
+    return _signature(1), emit
+
+
+@intrinsic
+def single_to_python(typing_context, bits):
+    """A new Python float, from the bits of a float32, the lower half of the word; the thread must hold the GIL."""
+
+    def emit(context, builder, signature, args):
+        from llvmlite import ir
+
+        single = builder.bitcast(builder.trunc(args[0], ir.IntType(32)), ir.FloatType())
+        value = builder.fpext(single, ir.DoubleType())
+        return builder.call(_function(builder, "PyFloat_FromDouble", ir.IntType(64), [ir.DoubleType()]), [value])
+
+    return _signature(1), emit
+
+
+@intrinsic
 def release_gil(typing_context):
     """Let other Python threads run; returns the state for `acquire_gil`."""
 

@@ -32,6 +32,8 @@ def wrap_dim(op: str, dim: int, ndim: int) -> int:
     TypeError
         ``dim`` is not an int.
     """
+    if dim.__class__ is int and -ndim <= dim < ndim:
+        return dim if dim >= 0 else dim + ndim
     dim = as_int(op, "dim", dim)
     low, high = (-ndim, ndim - 1) if ndim else (-1, 0)
     if not low <= dim <= high:

@@ -111,7 +111,26 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
     """
     for name, tensor in (("input", input), ("other", other)):
         check_tensor("equal", name, tensor)
-    return input.shape == other.shape and builtins.bool(eq(input, other).all())
+    if input._spec.shape != other._spec.shape:
+        return False
+    if input._spec.numel > _FIRST and input._spec.kind.is_exact and other._spec.kind.is_exact:
+        return _are_equal(*[ops.view.view(each.detach(), size=(each._spec.numel,)) for each in (input, other)])
+    return builtins.bool(eq(input, other).all())
+
+
+_FIRST = 1 << 12  # elements that are compared before others, of which most unequal tensors differ in one
+
+
+def _are_equal(input: Tensor, other: Tensor) -> builtins.bool:
+    """Whether two vectors are equal, part by part up to the first difference; each part is larger than the one before."""
+    begin, count, end = 0, _FIRST, input._spec.numel
+    while begin < end:
+        count = builtins.min(count, end - begin)
+        parts = [ops.view.narrow(each, 0, begin, count) for each in (input, other)]
+        if not eq(*parts).all():
+            return False
+        begin, count = begin + count, count << 4
+    return True
 
 
 @public("function", "method")

@@ -76,6 +76,9 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
             [3, 4]])
     """
     chosen = None if dtype is None else dtypes.as_dtype("tensor", dtype)
+    few = nested.of_few(data, chosen, uninitialized) if modes.capture is None else None
+    if few is not None:
+        return finished(few, requires_grad)
     if isinstance(data, TensorBase):
         array, natural = data._array(), data._spec.dtype  # type: ignore[attr-defined]
     elif isinstance(data, (np.ndarray, np.generic)) or (data.__class__ is not list and hasattr(data, "__array__")):
@@ -84,8 +87,7 @@ def tensor(data: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
     else:
         # Numbers become halves by way of float32, as everything does.
         array, natural = nested.array_of(data, dtypes.float32 if chosen is not None and chosen.is_half else chosen)
-    copy = uninitialized(natural, array.shape, None)
-    if copy._spec.numel:
+    if (copy := uninitialized(natural, array.shape, None))._spec.numel:
         if modes.capture is not None:
             modes.capture.fills(copy, data)
         copy._memory()[...] = array
@@ -131,9 +133,9 @@ def from_numpy(array: np.ndarray) -> Tensor:
             f"from_numpy: the array (strides {array.strides}, writeable {array.flags.writeable}) can't be shared; numgrad needs "
             "writeable, aligned, native memory without negative strides: pass array.copy()"
         )
-    strides = tuple(s // array.itemsize for s in array.strides)
+    strides = None if array.flags.c_contiguous else tuple(s // array.itemsize for s in array.strides)
     spec = spec_of(dtype, array.shape, strides)
-    storage = memory.Storage(array.ctypes.data, spec.nbytes, array)
+    storage = memory.Storage(array.__array_interface__["data"][0], spec.nbytes, array)
     shared: Tensor = tensor_over(Tensor, storage, spec, storage.address)
     if modes.capture is not None:
         modes.capture.fills(shared, array)
@@ -141,8 +143,10 @@ def from_numpy(array: np.ndarray) -> Tensor:
 
 
 def _is_shareable(array: np.ndarray) -> bool:
-    usable = array.flags.aligned and array.flags.writeable and array.dtype.isnative
-    return usable and not any(s < 0 or s % array.itemsize for s in array.strides)
+    flags = array.flags
+    if not (flags.aligned and flags.writeable and array.dtype.isnative):
+        return False
+    return flags.c_contiguous or not any(s < 0 or s % array.itemsize for s in array.strides)
 
 
 @public("function")
@@ -205,7 +209,7 @@ def uninitialized(dtype: Dtype, shape: tuple[int, ...], strides: tuple[int, ...]
 def checked_size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     """A shape given as one argument or as several; negative extents and sizes beyond the memory are refused."""
     shape = size_of(name, size)
-    if any(extent < 0 for extent in shape):
+    if min(shape, default=0) < 0:
         raise RuntimeError(f"{name}: Trying to create tensor with negative dimension: {list(shape)}")
     if product([extent for extent in shape if extent]) >= 1 << 60:  # eight bytes each, and addresses have 63 bits
         raise RuntimeError(f"{name}: Storage size calculation overflowed with sizes={list(shape)}")
@@ -269,8 +273,8 @@ def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    tensor = ops.creation.full(size=checked_size("zeros", size), value=0, dtype=chosen_dtype("zeros", dtype))
-    return finished(tensor, requires_grad)
+    filling = checked_size("zeros", size), 0, chosen_dtype("zeros", dtype)
+    return finished(ops.creation.full.apply((), *filling), requires_grad)
 
 
 @public("function")
@@ -286,8 +290,8 @@ def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) ->
     >>> ng.ones((2,), dtype=ng.int64)
     tensor([1, 1])
     """
-    tensor = ops.creation.full(size=checked_size("ones", size), value=1, dtype=chosen_dtype("ones", dtype))
-    return finished(tensor, requires_grad)
+    filling = checked_size("ones", size), 1, chosen_dtype("ones", dtype)
+    return finished(ops.creation.full.apply((), *filling), requires_grad)
 
 
 def ones_of(spec: Spec) -> Tensor:
@@ -414,6 +418,8 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+        if end.__class__ is int and step.__class__ is int and end >= 0 and step == 1 and dtype is None:  # the commonest
+            return finished(ops.creation.arange.apply((), 0, 1, end, dtypes.int64), requires_grad)
     numbers = [_bound("arange", name, value) for name, value in (("start", start), ("end", end), ("step", step))]
     chosen = None if dtype is None else dtypes.as_dtype("arange", dtype)
     if not all(map(math.isfinite, numbers)):
@@ -429,7 +435,7 @@ def arange(
     if chosen is None:
         chosen = dtypes.get_default_dtype() if floating else dtypes.int64
     count = math.ceil((last - first) / stride) if floating else -((first - last) // stride)
-    return finished(ops.creation.arange(start=first, step=stride, count=int(count), dtype=chosen), requires_grad)
+    return finished(ops.creation.arange.apply((), first, stride, int(count), chosen), requires_grad)
 
 
 def _bound(op: str, name: str, value: Any) -> float:
@@ -463,8 +469,7 @@ def linspace(
     chosen = chosen_dtype("linspace", dtype)
     ends = [_bound("linspace", name, value) for name, value in (("start", start), ("end", end))]
     first, last = [number if chosen.is_bool else number_within("linspace", number, chosen) for number in ends]
-    tensor = ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen)
-    return finished(tensor, requires_grad)
+    return finished(ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen), requires_grad)
 
 
 @public("function")

@@ -25,17 +25,18 @@ _SINGLE = frozenset({int, slice, type(None), type(Ellipsis)})  # classes of item
 
 def get_item(tensor: Tensor, index: Any) -> Tensor:
     """``tensor[index]``: a view, or a copy where an index is a tensor of several elements, a list or a mask."""
-    index = _as_torch_reads(index)
-    if _is_advanced(index):
-        return _take(tensor, index)
-    starts, steps, sizes, dropped, new = _parse(tensor, index)
-    result = tensor
-    if sizes != tensor._spec.shape or max(steps, default=1) > 1:
-        result = ops.view.slice_.apply((result,), starts, steps, sizes)
-    if dropped:
-        result = ops.view.squeeze.apply((result,), dropped)
+    spec, kind = tensor._spec, index.__class__
+    if kind is int and spec.ndim and -spec.shape[0] <= index < spec.shape[0]:  # the commonest
+        return ops.view.select(tensor, 0, index % spec.shape[0])  # type: ignore[no-any-return]
+    if kind not in _SINGLE and (kind is not tuple or not _SINGLE.issuperset([item.__class__ for item in index])):
+        index = _as_torch_reads(index)
+        if _is_advanced(index):
+            return _take(tensor, index)
+    result, (starts, steps, sizes, dropped, new) = tensor, _parse(tensor, index)
+    if dropped or sizes != spec.shape or max(steps, default=1) > 1:
+        result = ops.view.slice_.apply((result,), starts, steps, sizes, dropped)
     for position in new:
-        result = ops.view.unsqueeze(result, dim=position)
+        result = ops.view.unsqueeze.apply((result,), position)
     return shaping.permute(result, *range(result.ndim)) if result is tensor else result
 
 
@@ -454,7 +455,7 @@ def _with_ellipsis(tensor: Tensor, index: Any) -> list[Any]:
         if item is Ellipsis:
             ellipses.append(position)
         elif item is not None:
-            used += _mask_ndim(item) if _is_array(item) else 1
+            used += _mask_ndim(item) if item.__class__ not in _SINGLE and _is_array(item) else 1
     if used > ndim:
         raise IndexError(f"too many indices for tensor of dimension {ndim}: got {used}")
     if len(ellipses) > 1:

@@ -102,7 +102,8 @@ def dot(input: Tensor, other: Tensor) -> Tensor:
         raise ShapeError(
             f"dot: expected two 1D tensors of one length, but got {list(input.shape)} and {list(other.shape)}"
         )
-    return shaping.squeeze(mm(shaping.unsqueeze(input, 0), shaping.unsqueeze(other, 1)))
+    row, column = ops.view.unsqueeze.apply((input,), 0), ops.view.unsqueeze.apply((other,), 1)
+    return ops.view.view.apply((mm(row, column),), ())  # type: ignore[no-any-return]
 
 
 @public("function", "method", "linalg")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import ctypes
+import itertools
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -11,6 +14,7 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
+from numgrad.layout import product
 from numgrad.tensor.arguments import as_number, dtype_of_number, number_within
 
 _PYTHONS = {bool, int, float}
@@ -129,3 +133,45 @@ def _is_sequence(data: Any) -> bool:
     if isinstance(data, (str, bytes, Mapping, TensorBase, np.ndarray, np.generic)):
         return False
     return isinstance(data, Sequence) or (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
+
+
+# ---- a few numbers -----------------------------------------------------------------------------------------------
+
+_FEW = 64  # numbers for which the way through NumPy would take longer than they do
+_CODES = {dtypes.float32: "f", dtypes.float64: "d", dtypes.int64: "q"}  # of `array`
+
+
+def of_few(data: Any, chosen: Dtype | None, new: Callable[..., Any]) -> Any:
+    """The tensor of a float or an int, or of a list, or list of lists, of a few of them; None for all else.
+
+    ``new(dtype, shape, None)`` makes one without values.
+    """
+    shape: tuple[int, ...] = ()
+    if data.__class__ is list:
+        shape = (len(data),)
+        if data and data[0].__class__ is list:
+            shape = (len(data), len(data[0]))
+            if any(row.__class__ is not list or len(row) != shape[1] for row in data) or product(shape) > _FEW:
+                return None
+            data = [*itertools.chain.from_iterable(data)]
+    else:
+        data = [data]
+    kinds = set(map(type, data)) if len(data) <= _FEW else set()
+    if not kinds <= {int, float}:
+        return None
+    if kinds == {float}:
+        chosen = chosen or dtypes.get_default_dtype()
+    elif kinds == {int}:
+        chosen = chosen or dtypes.int64
+    code = _CODES.get(chosen) if kinds and chosen is not None else None
+    if code is None or (code == "q" and kinds != {int}):
+        return None
+    if code != "q" and int in kinds and any(abs(each) > 1 << 53 for each in data):  # would be rounded twice
+        return None
+    try:
+        numbers = array(code, data)
+    except OverflowError:  # of whose text others know more
+        return None
+    tensor = new(chosen, shape, None)
+    ctypes.memmove(tensor._address, numbers.buffer_info()[0], len(numbers) * numbers.itemsize)
+    return tensor

@@ -26,7 +26,7 @@ def ravel(input: Tensor) -> Tensor:
     >>> ng.ravel(ng.tensor([[1, 2], [3, 4]]))
     tensor([1, 2, 3, 4])
     """
-    return shaping.reshape(shaping.contiguous(input), (input._spec.numel,))
+    return shaping.reshape(input if input._spec.kind.is_exact else shaping.contiguous(input), (input._spec.numel,))
 
 
 @public("method")
@@ -169,6 +169,10 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     numgrad.Size([3, 4, 2])
     """
     ndim = input._spec.ndim
+    if source.__class__ is int and destination.__class__ is int:
+        order = list(range(ndim)) or [0]
+        order.insert(wrap_dim("movedim", destination, ndim), order.pop(wrap_dim("movedim", source, ndim)))
+        return shaping.permute(input, *order[:ndim])
     sides = []
     for word, dims in (("source", source), ("destination", destination)):
         axes = [wrap_dim("movedim", dim, ndim) for dim in (dims if isinstance(dims, (tuple, list)) else (dims,))]

@@ -36,6 +36,8 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
     """
     if -1 not in size:
         return size
+    if len(size) == 1:
+        return (numel,)
     others = product([extent for extent in size if extent != -1])
     if size.count(-1) > 1:
         raise RuntimeError(f"{op}: only one dimension can be inferred, got the shape {list(size)}")
@@ -139,6 +141,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         raise RuntimeError(f"flatten() has invalid args: start_dim {start_dim} cannot come after end_dim {end_dim}")
     if first == last and ndim:
         return input
+    if first == 0 and last == ndim - 1:
+        return drop_base_of_copy(view_ops.reshape(input, (input._spec.numel,)), input)
     shape = input._spec.shape
     return reshape(input, (*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :]))
 
@@ -162,7 +166,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     ndim = input._spec.ndim
     if len(order) != ndim:
         raise RuntimeError(f"permute: {len(order)} dims are given, expected {ndim} (the input has {ndim} dimensions)")
-    return ops.view.permute(input, dims=tuple(wrap_dim("permute", d, ndim) for d in order))  # type: ignore[no-any-return]
+    return ops.view.permute.apply((input,), tuple([wrap_dim("permute", d, ndim) for d in order]))  # type: ignore[no-any-return]
 
 
 @public("function", "method")
@@ -180,7 +184,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """
     ndim = input._spec.ndim
     first, second = wrap_dim("transpose", dim0, ndim), wrap_dim("transpose", dim1, ndim)
-    return ops.view.transpose(input, dim0=first, dim1=second) if ndim else permute(input)  # type: ignore[no-any-return]
+    return ops.view.transpose.apply((input,), first, second) if ndim else permute(input)  # type: ignore[no-any-return]
 
 
 @public("function", "method")
@@ -257,7 +261,7 @@ def expand(input: Tensor, *size: Any) -> Tensor:
         if -1 in sizes[:missing]:
             raise ShapeError(f"expand: -1 is not allowed in a leading, non-existing dimension; sizes are {list(sizes)}")
     filled = [shape[axis - missing] if extent == -1 else extent for axis, extent in enumerate(sizes)]
-    return ops.view.expand(input, size=tuple(filled))  # type: ignore[no-any-return]
+    return ops.view.expand.apply((input,), tuple(filled))  # type: ignore[no-any-return]
 
 
 @public("method")
@@ -293,7 +297,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     (numgrad.Size([2]), numgrad.Size([2, 1]), numgrad.Size([1, 2, 1]))
     """
     dims = reduced_dims("squeeze", dim, input._spec.ndim, empty_means_all=False)
-    return ops.view.squeeze(input, dims=dims)  # type: ignore[no-any-return]
+    return ops.view.squeeze.apply((input,), dims)  # type: ignore[no-any-return]
 
 
 @public("function", "method")
@@ -309,7 +313,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     >>> ng.unsqueeze(ng.zeros(3), 0).shape, ng.unsqueeze(ng.zeros(3), -1).shape
     (numgrad.Size([1, 3]), numgrad.Size([3, 1]))
     """
-    return ops.view.unsqueeze(input, dim=wrap_dim("unsqueeze", dim, input._spec.ndim + 1))  # type: ignore[no-any-return]
+    return ops.view.unsqueeze.apply((input,), wrap_dim("unsqueeze", dim, input._spec.ndim + 1))  # type: ignore[no-any-return]
 
 
 @public("function", "method")
@@ -361,7 +365,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
         raise IndexError(
             f"select(): index {index} out of range for tensor of size {list(input._spec.shape)} at dimension {axis}"
         )
-    return ops.view.squeeze.apply((view_ops.narrow(input, axis, index % extent, 1),), (axis,))  # type: ignore[no-any-return]
+    return view_ops.select(input, axis, index % extent)  # type: ignore[no-any-return]
 
 
 @public("method")

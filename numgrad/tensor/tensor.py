@@ -571,7 +571,7 @@ class Tensor(Operators, Attributes, Methods):
         >>> ng.tensor([[1, 2], [3, 4]]).tolist(), ng.tensor(5).tolist()
         ([[1, 2], [3, 4]], 5)
         """
-        return self._values().tolist()
+        return self._values().tolist() if self._spec.ndim else self.item()
 
     def __float__(self) -> float:
         return float(self._only())

@@ -148,6 +148,7 @@ bad(
 
 good("slice", "every second", normal(5, 6), params={"starts": (1, 0), "steps": (2, 3), "sizes": (2, 2)})
 good("slice", "one element", normal(5), params={"starts": (3,), "steps": (1,), "sizes": (1,)})
+good("slice", "one row", normal(5, 2), params={"starts": (3, 0), "steps": (1, 1), "sizes": (1, 2), "dropped": (0,)})
 good("slice", "nothing", normal(5, 2), params={"starts": (0, 0), "steps": (1, 1), "sizes": (0, 2)})
 bad(
     "slice",
@@ -177,6 +178,7 @@ bad(
 
 _BACK = {"size": (5, 6), "starts": (1, 0), "steps": (2, 3)}
 good("slice_backward", "every second", normal(2, 2), params=_BACK)
+good("slice_backward", "one row", normal(2), params=_BACK | {"dropped": (0,)})
 good("slice_backward", "empty", normal(0, 2), params=_BACK)
 bad(
     "slice_backward",

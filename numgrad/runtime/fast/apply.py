@@ -23,6 +23,7 @@ from numgrad.runtime.fast.layout import (
     ARG_SPEC,
     BEFORE_INPUTS,
     CALL_READS,
+    CLOCK,
     FALSE,
     FIRST_INPUT,
     FIRST_LISTENER,
@@ -50,6 +51,7 @@ from numgrad.runtime.fast.layout import (
     PLAN_ROWS,
     PLAN_SEVERAL,
     PLAN_SPLITS,
+    PLAN_USED,
     POOL,
     RECORD_FAST,
     RECORD_SAVED,
@@ -148,6 +150,9 @@ def apply_to(words, args, count, plan_object, distance):
     # Make all objects and take all blocks. A failure here is undone, and Python starts over.
     incref(plan_object)
     incref(record_object)
+    now = peek(peek(words + CLOCK)) + 1
+    poke(peek(words + CLOCK), now)
+    poke(plan + PLAN_USED, now)
     total = PAIR_SIZE // 8 * outputs + (PARTS_WORDS + saved if pattern else 0)
     objects, blocks, addresses = stack_words(total + 1), stack_words(rows + 1), stack_words(count + rows)
     for position in range(total):

@@ -116,6 +116,7 @@ def _template(owner: str, *empty: str) -> int:
 
 SAVED = ENGINE.word("saved", "whether the function is `apply_saved`")
 MOVED = ENGINE.word("moved", "whether the function is `apply_moved`")
+CLOCK = ENGINE.word("clock", "address of the count of uses of plans")
 MEMORY = ENGINE.word("memory", "address of the words of the pool of storage")
 POOL = ENGINE.word("pool", "address of the words of the pool of threads")
 RUN = ENGINE.word("run", "address of `run_program`")
@@ -173,6 +174,7 @@ ROW_SIZE = ROW.size
 
 PLAN = Layout("a plan")
 PLAN_PROGRAM = PLAN.word("program", "address of the program; 0: nothing is launched")
+PLAN_USED = PLAN.word("used", "the clock at its last use")
 PLAN_ROWS = PLAN.count("rows", "operands that are allocated, in the order of their addresses, then other outputs", ROW)
 PLAN_OUTPUTS = PLAN.word("outputs", "how many outputs there are")
 PLAN_PUBLIC = PLAN.word("public", "how many of them are returned")

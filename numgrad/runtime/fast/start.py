@@ -13,7 +13,7 @@ from typing import Any
 from numgrad import config
 from numgrad.errors import KernelError
 from numgrad.runtime import kernel, locks
-from numgrad.runtime.fast import write
+from numgrad.runtime.fast import read, write
 from numgrad.runtime.fast.apply import apply
 
 _PATIENCE = 1 << 12  # calls that Python serves while the store has no `apply`: compiling it takes some seconds
@@ -78,7 +78,10 @@ def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return nothing, nothing, nothing
     try:
-        return write.load(*facts())
+        found = facts()
+        functions = write.load(*found)
+        read.install(found[0], found[5][1])
+        return functions
     except KernelError as error:  # an interpreter that lays out its objects in another way
         _log.warning("ops are applied by Python, which is slower: %s", error)
         return nothing, nothing, nothing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,9 +14,22 @@ from numgrad.runtime.fast import layout
 from numgrad.runtime.fast.apply import apply
 from numgrad.runtime.host import HostCall
 
+CLOCK = objects.words_for_ever(1)[1]  # address of the count of uses of plans, which says which of two is older
+clock = ctypes.c_int64.from_address(CLOCK)
 
-def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | None:
-    """The words for a plan of the common kind, else None. The plan holds the objects that they refer to."""
+
+def plan_words(
+    plan: Any,
+    public: int,
+    differentiable: bool,
+    stack: Callable[[Any], Any] | None = None,
+    address: Callable[[Any], Any] = id,
+) -> list[Any] | None:
+    """The words for a plan of the common kind, else None. The plan holds the objects that they refer to.
+
+    ``stack`` gives the address of the stack of free blocks for so many bytes, ``address`` that of an object; for templates they
+    are texts.
+    """
     if isinstance(plan.program, HostCall):
         return None
     new = [number for number, output in enumerate(plan.outputs) if output.source is None]
@@ -23,27 +38,28 @@ def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | Non
         return None
     if len(plan.outputs) + len(plan.allocations) > layout.MOST_OPERANDS:
         return None
-    rows: list[list[int]] = []
+    rows: list[list[Any]] = []
 
-    def add(kind: int, origin: int, spec: Any = None, nbytes: int | None = None, output: int = 0) -> None:
-        addresses = [0 if each is None else id(each) for each in (spec, nbytes)]
-        rows.append(layout.ROW.filled(kind=kind, origin=origin, spec=addresses[0], nbytes=addresses[1], output=output))
+    def add(kind: int, origin: Any, spec: Any = 0, nbytes: Any = 0, output: int = 0) -> None:
+        rows.append(layout.ROW.filled(kind=kind, origin=origin, spec=spec, nbytes=nbytes, output=output))
 
     numbers = iter(new)
     for nbytes in plan.allocations:  # of scratch memory; None: a new output
         if nbytes is not None:
-            add(layout.SCRATCH, id(memory.stack_of(nbytes)))
+            add(layout.SCRATCH, stack(nbytes) if stack else id(memory.stack_of(nbytes)))
         else:
             number = next(numbers)
             output = plan.outputs[number]
-            add(layout.NEW, id(memory.stack_of(output.nbytes)), output.spec, output.nbytes, number)
+            free = stack(output.nbytes) if stack else id(memory.stack_of(output.nbytes))
+            add(layout.NEW, free, address(output.spec), address(output.nbytes), number)
     for number, output in enumerate(plan.outputs):
         if output.source is not None and output.spec is None:
             add(layout.ITSELF, output.source, output=number)
         elif output.source is not None:
-            add(output.source, output.offset * output.spec.dtype.itemsize, output.spec, output=number)
-    words = layout.PLAN.filled(
+            add(output.source, output.offset * output.spec.dtype.itemsize, address(output.spec), output=number)
+    return layout.PLAN.filled(
         program=0 if plan.program is None else plan.program.address,
+        used=0,
         rows=rows,
         outputs=len(plan.outputs),
         public=min(public, len(plan.outputs)),
@@ -52,17 +68,21 @@ def plan_words(plan: Any, public: int, differentiable: bool) -> np.ndarray | Non
         several=int(public != 1),
         changed=plan.changed,
     )
-    return np.array(words, np.int64)
 
 
+@functools.lru_cache(1 << 10)
 def record_words(
-    inputs: Sequence[int | None], outputs: Sequence[tuple[int, int]], differentiable: Sequence[bool]
-) -> np.ndarray:
-    """The words for a record: the inputs and outputs that nodes save, and which public outputs have a gradient."""
+    inputs: tuple[int | None, ...], outputs: tuple[tuple[int, int], ...], differentiable: tuple[bool, ...]
+) -> tuple[np.ndarray, int]:
+    """A record's words, and their address: which inputs and outputs nodes save, and which public outputs have a gradient.
+
+    Records of all shapes share them.
+    """
     saved = [layout.NOTHING if slot is None else slot for slot in inputs]
     for slot, number in outputs:
         saved[slot] = layout.OUTPUT + number
-    return np.array(layout.RECORD.filled(saved=saved, differentiable=[*map(int, differentiable)]), np.int64)
+    words = np.array(layout.RECORD.filled(saved=saved, differentiable=[*map(int, differentiable)]), np.int64)
+    return words, words.ctypes.data
 
 
 def backward_words(reads: Sequence[int]) -> np.ndarray:
@@ -122,6 +142,7 @@ def load(
         filled = layout.ENGINE.filled(
             saved=saved,
             moved=moved,
+            clock=CLOCK,
             memory=memory.WORDS,
             pool=threads.ADDRESS,
             run=program.run_program.address(),

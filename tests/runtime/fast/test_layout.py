@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import numgrad as ng
@@ -44,7 +45,15 @@ def test_words_are_written_where_the_constants_say():
     stack, nbytes, spec = 111, 222, 333
     row = layout.ROW.filled(kind=layout.NEW, origin=stack, spec=spec, nbytes=nbytes, output=1)
     words = layout.PLAN.filled(
-        program=1, rows=[row, row], outputs=2, public=3, differentiable=4, splits=5, several=6, changed=[7, 8, 9]
+        program=1,
+        used=0,
+        rows=[row, row],
+        outputs=2,
+        public=3,
+        differentiable=4,
+        splits=5,
+        several=6,
+        changed=[7, 8, 9],
     )
     assert words[layout.PLAN_ROWS // 8] == 2
     assert words[layout.PLAN_CHANGED // 8] == 3
@@ -90,8 +99,9 @@ def test_a_plan_in_words():
         program=SimpleNamespace(address=77, splits=True),
     )
     words = write.plan_words(plan, 1, True)
-    assert words[: layout.PLAN.size // 8].tolist() == [77, 3, 2, 1, 1, 1, 0, 1]
-    rows = words[layout.PLAN.size // 8 : -1].reshape(3, layout.ROW.size // 8).tolist()
+    assert words is not None
+    assert words[: layout.PLAN.size // 8] == [77, 0, 3, 2, 1, 1, 1, 0, 1]
+    rows = np.reshape(words[layout.PLAN.size // 8 : -1], (3, layout.ROW.size // 8)).tolist()
     assert rows == [
         [layout.NEW, id(memory.stack_of(24)), id(spec), id(plan.outputs[0].nbytes), 0],
         [layout.SCRATCH, id(memory.stack_of(64)), 0, 0, 0],
@@ -101,6 +111,7 @@ def test_a_plan_in_words():
 
 
 def test_a_record_and_a_saved_call_in_words():
-    saved = write.record_words((None, 4, None), ((2, 1),), (True, False))
+    saved, address = write.record_words((None, 4, None), ((2, 1),), (True, False))
+    assert address == saved.ctypes.data
     assert saved.tolist() == [3, layout.NOTHING, 4, layout.OUTPUT + 1, 1, 0]
     assert write.backward_words((-1, 0, 2)).tolist() == [3, -1, 0, 2]
