@@ -31,9 +31,9 @@ from numgrad.kernels.reduce_kernels import (
     Columns,
     Kept,
     Reduced,
-    larger,
+    larger_row,
     part_of,
-    smaller,
+    smaller_row,
 )
 from numgrad.layout import product
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
@@ -80,7 +80,7 @@ def first_match(row, best):
     return position
 
 
-def _inner_kernel(name: str, extreme: Device, better: Device) -> Kernel:
+def _inner_kernel(name: str, extreme_row: Device, better: Device) -> Kernel:
     def arg_inner(x, values, indices, kept, reduced, start, stop):
         count, part_length, outputs = reduced.length, reduced.part_length, reduced.outputs
         row_length, step = reduced.extents.n2, reduced.source.s2
@@ -100,10 +100,7 @@ def _inner_kernel(name: str, extreme: Device, better: Device) -> Kernel:
                 )
                 offset = base + offset3(position, reduced.extents, reduced.source)
                 if step == 1:
-                    row = x[offset : offset + length]
-                    v = row[0]
-                    for i in range(row.shape[0]):
-                        v = extreme(v, row[i])
+                    v = extreme_row(x[offset], x[offset : offset + length])
                     if better(v, best) or position == first:
                         best, where, where_offset, where_length = v, position, offset, length
                 else:
@@ -179,12 +176,12 @@ def _combine_kernel(name: str, better: Device) -> Kernel:
 
 _KERNELS = {
     "max": (
-        _inner_kernel("argmax", larger, is_larger),
+        _inner_kernel("argmax", larger_row, is_larger),
         _outer_kernel("argmax", is_larger),
         _combine_kernel("argmax", is_larger),
     ),
     "min": (
-        _inner_kernel("argmin", smaller, is_smaller),
+        _inner_kernel("argmin", smaller_row, is_smaller),
         _outer_kernel("argmin", is_smaller),
         _combine_kernel("argmin", is_smaller),
     ),
@@ -250,7 +247,7 @@ def _plan(
             outer, x.flat,
             b.scratch(x.spec.dtype, COLUMNS, per_worker=True).flat,
             b.scratch(dtypes.int64, COLUMNS, per_worker=True).flat,
-            *flat, *records, Columns(width, result_columns.out_stride, blocks),
+            *flat, *records, Columns(width, result_columns.out_stride, blocks, COLUMNS, 1, 0),
             work=units * parts * blocks, grain=grain, cost=2 * outputs * count,
         )  # fmt: skip
     if parts > 1:
