@@ -167,15 +167,11 @@ def plan_reduce(
     kept, reduced = split_dims(x.spec, out.spec, dims)
     if kind == "mean":
         divisor = float(product([r.extent for r in reduced]))
-    rows = _dense_rows(kept, reduced)
-    if rows and plan_short_rows(b, kind, x, out, *rows, divisor):
-        return
     _plan(b, reduction, x, out, kept, reduced, divisor)
 
 
-def _dense_rows(kept: list[Loop], reduced: list[Loop]) -> tuple[int, int] | None:
+def _dense_rows(outer: list[Loop], inner: list[Loop]) -> tuple[int, int] | None:
     """Number and length of the rows, if these lie one after the other, and so do their results."""
-    outer, inner = merged(in_memory_order(kept)), merged(in_memory_order(reduced))
     if len(outer) != 1 or len(inner) != 1 or inner[0].stride != 1:
         return None
     dense = outer[0].stride == inner[0].extent and outer[0].out_stride == 1
@@ -202,6 +198,20 @@ def _plan(
         kept = [k for k in kept if k is not columns]
     elif reduced and not reduced[-1].stride:
         columns = Loop(1, 1, 1)  # one element over and over
+    rows = _dense_rows(kept, reduced) if columns is None else None
+    if rows and plan_short_rows(b, reduction, x, out, *rows, divisor):
+        return
+    if columns is None and len(reduced) > 1 and reduced[-1].extent < BLOCK and outputs > 1:
+        # Short rows far from each other: first each row, in the order of memory, then what they came to.
+        part, joined = reduction.part or reduction, reduction.join or reduction
+        middle = b.scratch(reduction.accumulator or x.spec.dtype, product([k.extent for k in (*kept, *reduced[:-1])]))
+        loops = _dense(in_memory_order([*kept, *reduced[:-1]]), 1)
+        step = {(loop.extent, loop.stride): loop.out_stride for loop in loops}
+        _plan(b, part, x, middle, loops, reduced[-1:], 1.0)
+        kept = [Loop(k.extent, step[k.extent, k.stride], k.out_stride) for k in kept]
+        reduced = [Loop(r.extent, step[r.extent, r.stride]) for r in reduced[:-1]]
+        _plan(b, joined, middle, out, kept, reduced, divisor)
+        return
     every = columns.stride if columns else 1
     if len(kept) > KEPT or len(reduced) > REDUCED or every > MOST_EVERY:
         gathered, loops = plan_gather(b, x, (*kept, *([columns] if columns else [])), reduced)

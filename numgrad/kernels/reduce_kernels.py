@@ -15,7 +15,7 @@ from numgrad.runtime.kernel import Device, Kernel, device, intrinsic, kernel
 
 KEPT, REDUCED = 4, 3  # loops that the kernels have room for
 BLOCK = 1024  # elements that are added in the input's own type
-COLUMNS = 512  # outputs that one unit of outer work accumulates; in float64 they fill 4 KB of cache
+COLUMNS = 1024  # outputs that one unit of outer work accumulates; in float64 they fill 8 KB of cache
 
 
 @intrinsic
@@ -346,7 +346,12 @@ def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device, term: 
                         third_two, fourth_two = fold(term(x4[j]), term(x5[j])), fold(term(x6[j]), term(x7[j]))
                         a[j] = fold(a[j], fold(fold(first_two, last_two), fold(third_two, fourth_two)))
                     offset += 8 * step
-                for _ in range(length % 8):
+                for _ in range(length % 8 // 3):
+                    x0, x1, x2 = x[offset : offset + n], x[offset + step :][:n], x[offset + 2 * step :][:n]
+                    for j in range(a.shape[0]):
+                        a[j] = fold(a[j], fold(fold(term(x0[j]), term(x1[j])), term(x2[j])))
+                    offset += 3 * step
+                for _ in range(length % 8 % 3):
                     fold_tail(a, x, offset, n)
                     offset += step
                 position += length
@@ -374,19 +379,35 @@ def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device, term: 
     return kernel("T[:], A[:], O[:], Kept, Reduced, Columns, f8", Kept, Reduced, Columns)(reduce_outer)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reduction:
-    """A kind of reduction: its kernels and the type that it accumulates in (None: the input's).
+    """A kind of reduction: its kernels, the functions that they are made of, and the type that it accumulates in.
 
-    If a reduction is cut into parts, ``part`` computes them and ``join`` combines them; None: the kind itself does.
+    Without an ``accumulator`` that is the input's. If a reduction is cut into parts, ``part`` computes them and ``join`` combines
+    them; None: the kind itself does.
     """
 
     inner: Kernel
     steps: Kernel  # as ``inner``, for elements that do not lie next to each other
     outer: Kernel
+    begin: Device
+    fold: Device
+    fold_row: Device
+    term: Device
+    finish: Device
     accumulator: dtypes.dtype | None
     part: Reduction | None = None
     join: Reduction | None = None
+
+    @property
+    def finishes(self) -> bool:
+        """Whether a result is more than what was folded, even over a divisor of 1."""
+        return self.finish is rooted
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether its terms are of another type than the input."""
+        return self.term is squared
 
 
 def _reduction(
@@ -401,7 +422,8 @@ def _reduction(
     join: Reduction | None = None,
 ) -> Reduction:
     inner, steps = [_inner_kernel(name, begin, folds[k], finish, strided=k == 1) for k in range(2)]
-    return Reduction(inner, steps, _outer_kernel(name, begin, fold, finish, term), accumulator, part, join)
+    outer = _outer_kernel(name, begin, fold, finish, term)
+    return Reduction(inner, steps, outer, begin, fold, folds[0], term, finish, accumulator, part, join)
 
 
 # `larger` and `smaller` fold any value; a product of few values is not worth kernels of a third kind.
