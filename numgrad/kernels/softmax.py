@@ -29,9 +29,9 @@ from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 from numgrad.runtime.program import Array
 
-COLUMNS, NARROWEST = 256, 32
-BLOCK_BYTES = 1 << 17  # of a block of columns, which is read three times
-UNITS = 16  # blocks of columns that there should be
+COLUMNS, NARROWEST = 256, 64
+BLOCK_BYTES = 1 << 20  # of a block of columns, which is read three times; narrow rows cost more than a farther cache
+EACH = 3  # blocks of columns that there should be for each thread
 FEW, FEW_SIZE = 4, 1 << 16  # units, and elements of all of them, that are computed in several launches, by all threads
 EXP_COST = 4  # an exponential, in elementary operations
 
@@ -104,9 +104,15 @@ def softmax_columns(x, out, high, total, blocks, width, logarithm, start, stop, 
         for i in range(x.shape[1]):
             v, y = x[n, i, first:last], out[n, i, first:last]
             for j in range(m.shape[0]):
-                e = exp(v[j] - m[j])
-                y[j] = e
-                s[j] += e
+                y[j] = exp(v[j] - m[j])
+            if i % 4 == 3:
+                y0, y1, y2 = out[n, i - 3, first:last], out[n, i - 2, first:last], out[n, i - 1, first:last]
+                for j in range(s.shape[0]):
+                    s[j] += (y0[j] + y1[j]) + (y2[j] + y[j])
+        for i in range(x.shape[1] // 4 * 4, x.shape[1]):
+            y = out[n, i, first:last]
+            for j in range(s.shape[0]):
+                s[j] += y[j]
         if logarithm:
             for j in range(m.shape[0]):
                 share[j] = log(s[j])
@@ -301,10 +307,13 @@ def _product(grad, out):
     return grad * out
 
 
-def _columns_of(outer: int, extent: int, inner: int, itemsize: int) -> tuple[int, int]:
-    """Blocks of columns, and columns of each: what is read again should lie in the second cache, and all threads have work."""
+def _columns_of(b: PlanBuilder, outer: int, extent: int, inner: int, itemsize: int) -> tuple[int, int]:
+    """Blocks of columns, and columns of each: what is read again should lie near, and all threads have work.
+
+    A column's bits do not depend on the block that it is in.
+    """
     width = min(COLUMNS, max(NARROWEST, BLOCK_BYTES // max(1, extent * itemsize) // NARROWEST * NARROWEST))
-    while width > NARROWEST and outer * (inner // width) < UNITS:
+    while width > NARROWEST and outer * (inner // width) < EACH * b.workers and b.workers > 1:
         width //= 2
     return -(-inner // width), width
 
@@ -318,7 +327,7 @@ def plan_softmax(b: PlanBuilder, x: Operand, out: Operand, dim: int, *, log: boo
     """Softmax, or its logarithm, over ``dim``; x and out float32 or float64, dense, of the same shape and strides."""
     outer, extent, inner = _common("softmax", dim, x, out)
     code, cost = x.code, outer * extent * inner * EXP_COST
-    blocks, width = _columns_of(outer, extent, inner, x.spec.dtype.itemsize)
+    blocks, width = _columns_of(b, outer, extent, inner, x.spec.dtype.itemsize)
     if _is_for_all_threads(outer * blocks, outer * extent * inner):
         x, out = (_seen_as(operand, outer, extent, inner) for operand in (x, out))
         high, total = (_one_each(b, x, outer, inner) for _ in range(2))
@@ -361,7 +370,7 @@ def plan_softmax_backward(
     outer, extent, inner = _common("softmax_backward", dim, out, grad_output, grad_input)
     unit = EXP_COST if log else 2
     operands = grad_output, out, grad_input
-    blocks, width = _columns_of(outer, extent, inner, out.spec.dtype.itemsize)
+    blocks, width = _columns_of(b, outer, extent, inner, out.spec.dtype.itemsize)
     if _is_for_all_threads(outer * blocks, outer * extent * inner):
         g, y, d = (_seen_as(operand, outer, extent, inner) for operand in operands)
         total = _one_each(b, y, outer, inner)
