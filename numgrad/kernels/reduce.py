@@ -170,7 +170,7 @@ def plan_reduce(
     _plan(b, reduction, x, out, kept, reduced, divisor)
 
 
-def _dense_rows(outer: list[Loop], inner: list[Loop]) -> tuple[int, int] | None:
+def dense_rows(outer: list[Loop], inner: list[Loop]) -> tuple[int, int] | None:
     """Number and length of the rows, if these lie one after the other, and so do their results."""
     if len(outer) != 1 or len(inner) != 1 or inner[0].stride != 1:
         return None
@@ -198,7 +198,7 @@ def _plan(
         kept = [k for k in kept if k is not columns]
     elif reduced and not reduced[-1].stride:
         columns = Loop(1, 1, 1)  # one element over and over
-    rows = _dense_rows(kept, reduced) if columns is None else None
+    rows = dense_rows(kept, reduced) if columns is None else None
     if rows and plan_short_rows(b, reduction, x, out, *rows, divisor):
         return
     if columns is None and len(reduced) > 1 and reduced[-1].extent < BLOCK and outputs > 1:

@@ -14,6 +14,7 @@ from numgrad.kernels.loops import Extents4, Steps4, offset3, offset4
 from numgrad.kernels.reduce import (
     Loop,
     _dense,
+    dense_rows,
     grain_of,
     in_memory_order,
     kept_record,
@@ -31,15 +32,18 @@ from numgrad.kernels.reduce_kernels import (
     Columns,
     Kept,
     Reduced,
+    choose,
     larger_row,
     part_of,
     smaller_row,
 )
+from numgrad.kernels.reduce_short import ENOUGH
 from numgrad.layout import product
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 STRIDE = 64
+SHORT = 32  # elements of a row that are compared one after the other
 
 
 @device
@@ -119,6 +123,22 @@ def _inner_kernel(name: str, extreme_row: Device, better: Device) -> Kernel:
     return kernel("T[:], T[:], i8[:], Kept, Reduced", Kept, Reduced)(arg_inner)
 
 
+def _short_kernel(name: str, better: Device) -> Kernel:
+    def arg_short(x, values, indices, count, start, stop):
+        """Rows of ``count`` elements that lie one after the other, without anything round a row."""
+        for i in range(start, stop):
+            row = x[i * count : (i + 1) * count]
+            best, where = row[0], 0
+            for j in range(1, row.shape[0]):
+                take = better(row[j], best)
+                best, where = choose(take, row[j], best), choose(take, j, where)
+            values[i] = best
+            indices[i] = where
+
+    arg_short.__name__ = f"{name}_short"
+    return kernel("T[:], T[:], i8[:], i8")(arg_short)
+
+
 def _outer_kernel(name: str, better: Device) -> Kernel:
     def arg_outer(x, best, where, values, indices, kept, reduced, columns, start, stop, worker):
         count, part_length, outputs = reduced.length, reduced.part_length, reduced.outputs
@@ -177,11 +197,13 @@ def _combine_kernel(name: str, better: Device) -> Kernel:
 _KERNELS = {
     "max": (
         _inner_kernel("argmax", larger_row, is_larger),
+        _short_kernel("argmax", is_larger),
         _outer_kernel("argmax", is_larger),
         _combine_kernel("argmax", is_larger),
     ),
     "min": (
         _inner_kernel("argmin", smaller_row, is_smaller),
+        _short_kernel("argmin", is_smaller),
         _outer_kernel("argmin", is_smaller),
         _combine_kernel("argmin", is_smaller),
     ),
@@ -214,7 +236,7 @@ def plan_reduce_index(
 def _plan(
     b: PlanBuilder, kind: str, x: Operand, values: Operand, indices: Operand, kept: list[Loop], reduced: list[Loop]
 ) -> None:
-    inner, outer, combine = _KERNELS[kind]
+    inner, short, outer, combine = _KERNELS[kind]
     kept, reduced = merged(in_memory_order(kept)), merged(reduced)
     outputs, count = product([k.extent for k in kept]), product([r.extent for r in reduced])
     if outputs * count == 0:
@@ -227,6 +249,13 @@ def _plan(
         gathered, loops = plan_gather(b, x, (*kept, *([columns] if columns else [])), reduced)
         split = len(loops) - len(reduced)
         _plan(b, kind, gathered, values, indices, loops[:split], loops[split:])
+        return
+    rows = dense_rows(kept, reduced) if columns is None and count <= SHORT else None
+    if rows and rows[0] >= ENOUGH:
+        b.launch(
+            short, x.array(outputs * count), values.array(outputs), indices.array(outputs), count,
+            work=outputs, grain=grain_of(4 * count), cost=4 * outputs * count,
+        )  # fmt: skip
         return
     width = columns.extent if columns else 1
     blocks = -(-width // COLUMNS)

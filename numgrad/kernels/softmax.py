@@ -31,7 +31,7 @@ from numgrad.runtime.program import Array
 
 COLUMNS, NARROWEST = 256, 64
 BLOCK_BYTES = 1 << 20  # of a block of columns, which is read three times; narrow rows cost more than a farther cache
-EACH = 3  # blocks of columns that there should be for each thread
+EACH = 2  # blocks of columns that there should be for each thread
 FEW, FEW_SIZE = 4, 1 << 16  # units, and elements of all of them, that are computed in several launches, by all threads
 EXP_COST = 4  # an exponential, in elementary operations
 
@@ -313,7 +313,7 @@ def _columns_of(b: PlanBuilder, outer: int, extent: int, inner: int, itemsize: i
     A column's bits do not depend on the block that it is in.
     """
     width = min(COLUMNS, max(NARROWEST, BLOCK_BYTES // max(1, extent * itemsize) // NARROWEST * NARROWEST))
-    while width > NARROWEST and outer * (inner // width) < EACH * b.workers and b.workers > 1:
+    while width > NARROWEST and outer * -(-inner // width) < EACH * b.workers and b.workers > 1:
         width //= 2
     return -(-inner // width), width
 
