@@ -149,22 +149,22 @@ def main() -> int:
         print(json.dumps({"machine": facts, "threads": found}, indent=2))
         return 0
     common.print_machine(facts)
+    _print(found)
+    return 0
+
+
+def _print(found: dict[int, dict[str, Any]]) -> None:
+    """The limits, and a table that Markdown reads."""
     for count, at in found.items():
         for place, rates in at["limits"].items():
             text = ", ".join(f"{name} {rate / 1e9:.1f}" for name, rate in rates.items())
-            print(f"limits {place} the caches, {count} threads, GB/s: {text}")
-    header = [
-        "family",
-        *(f"{place}, {count} {unit}" for count in found for place in SHAPES for unit in ("GB/s", "share")),
-    ]
-    rows = []
+            print(f"- limits {place} the caches, threads: {count}; GB/s: {text}")
+    columns = [(count, place) for count in found for place in SHAPES]
+    print("\n| family | " + " | ".join(f"{place}, threads: {count}" for count, place in columns) + " |")
+    print("|---|" + "---:|" * len(columns))
     for name in next(iter(found.values()))["families"]:
-        cells = [found[count]["families"][name][place] for count in found for place in SHAPES]
-        rows.append(
-            [name, *(text for cell in cells for text in (f"{cell['bytes'] / 1e9:.1f}", f"{cell['share']:.2f}"))]
-        )
-    common.print_table(header, rows)
-    return 0
+        cells = [found[count]["families"][name][place] for count, place in columns]
+        print(f"| {name} | " + " | ".join(f"{c['bytes'] / 1e9:.1f} ({c['share']:.2f})" for c in cells) + " |")
 
 
 if __name__ == "__main__":

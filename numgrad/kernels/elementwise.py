@@ -33,7 +33,7 @@ from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 TILE = 32  # elements of an edge of a tile
 TILED_FROM = 1 << 14  # elements in all
 EVERY = frozenset("234")  # letters of strides that are known to a kernel
-_LETTERS = {0: "s", 1: "a", 2: "2", 3: "3", 4: "4"}  # of strides
+_LETTERS = (("a", 1), ("s", 0), ("2", 2), ("3", 3), ("4", 4))  # of strides
 STRETCH = 256  # elements whose arguments are looked at before the quick form is taken: they stay in the first cache
 
 
@@ -384,7 +384,7 @@ def _plan_piece(
     if over is not None:
         operands, strides, offsets = operands[:-1], strides[:-1], offsets[:-1]
     steps = [row[-1] for row in strides]
-    pattern = "".join(_LETTERS.get(step, "t") for step in steps)
+    pattern = "".join(next((letter for letter, known in _LETTERS if step == known), "t") for step in steps)
     outer = len(extents) - 1
     kernel = elementwise_kernel(name, function, pattern, items, outer, over, gated, quick)
     arguments: list[Any] = [

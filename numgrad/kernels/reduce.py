@@ -205,11 +205,16 @@ def _plan(
         # Short rows far from each other: first each row, in the order of memory, then what they came to.
         part, joined = reduction.part or reduction, reduction.join or reduction
         middle = b.scratch(reduction.accumulator or x.spec.dtype, product([k.extent for k in (*kept, *reduced[:-1])]))
-        loops = _dense(in_memory_order([*kept, *reduced[:-1]]), 1)
-        step = {(loop.extent, loop.stride): loop.out_stride for loop in loops}
+        order = in_memory_order([*kept, *reduced[:-1]])
+        loops = _dense(order, 1)
         _plan(b, part, x, middle, loops, reduced[-1:], 1.0)
-        kept = [Loop(k.extent, step[k.extent, k.stride], k.out_stride) for k in kept]
-        reduced = [Loop(r.extent, step[r.extent, r.stride]) for r in reduced[:-1]]
+
+        def step(loop: Loop) -> int:
+            """Between the elements of a loop in ``middle``."""
+            return next(d.out_stride for each, d in zip(order, loops, strict=True) if each is loop)
+
+        kept = [Loop(k.extent, step(k), k.out_stride) for k in kept]
+        reduced = [Loop(r.extent, step(r)) for r in reduced[:-1]]
         _plan(b, joined, middle, out, kept, reduced, divisor)
         return
     every = columns.stride if columns else 1
@@ -226,7 +231,7 @@ def _plan(
     dense = every == 1 and len(reduced) == 1 and reduced[0].stride == columns.extent
     if dense and columns.extent < NARROW and count >= 4 * together:
         # Rows side by side are taken for one long row; what they come to is folded as another reduction.
-        rows, left = divmod(count, together)
+        rows, left = count // together, count % together
         joined = Loop(together * columns.extent, 1, 1)
         result, loops, parts = _plan_outer(
             b, reduction, x, None, kept, [Loop(rows, joined.extent)], joined, 1, left * columns.extent, 1.0
