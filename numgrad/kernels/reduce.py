@@ -178,6 +178,13 @@ def dense_rows(outer: list[Loop], inner: list[Loop]) -> tuple[int, int] | None:
     return (outer[0].extent, inner[0].extent) if dense else None
 
 
+def _are_far_apart(kept: list[Loop], reduced: list[Loop]) -> bool:
+    """Whether an output's rows are short, with those of other outputs between them."""
+    if len(reduced) < 2 or not 4 <= reduced[-1].extent < BLOCK or not all(loop.stride for loop in reduced):
+        return False
+    return any(0 < loop.stride < reduced[-2].stride for loop in kept)
+
+
 def _plan(
     b: PlanBuilder,
     reduction: Reduction,
@@ -201,8 +208,8 @@ def _plan(
     rows = dense_rows(kept, reduced) if columns is None else None
     if rows and plan_short_rows(b, reduction, x, out, *rows, divisor):
         return
-    if columns is None and len(reduced) > 1 and reduced[-1].extent < BLOCK and outputs > 1:
-        # Short rows far from each other: first each row, in the order of memory, then what they came to.
+    if columns is None and _are_far_apart(kept, reduced):
+        # First each row, in the order of memory, then what they came to.
         part, joined = reduction.part or reduction, reduction.join or reduction
         middle = b.scratch(reduction.accumulator or x.spec.dtype, product([k.extent for k in (*kept, *reduced[:-1])]))
         order = in_memory_order([*kept, *reduced[:-1]])
