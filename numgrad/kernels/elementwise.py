@@ -6,7 +6,8 @@ A scalar function such as ``lambda g, out: g * (1 - out * out)`` becomes a kerne
 - *rows*: an odometer over the outer dimensions and an inner loop, for everything else.
 
 In either form, the inner step of each operand is one letter of the kernel's pattern: ``a`` consecutive elements (an array
-slice, so that LLVM vectorises), ``s`` one element for the whole loop, ``t`` a stride. Literals in the scalar function take
+slice, so that LLVM vectorises), ``s`` one element for the whole loop, ``2`` to ``4`` every second to fourth element, which LLVM
+picks out of whole vectors, ``t`` another stride. Literals in the scalar function take
 the type of the computation: Numba would compute ``1 - x`` in float64 for a float32 ``x``.
 """
 
@@ -15,6 +16,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, KernelError, ShapeError
@@ -29,6 +32,8 @@ from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
 TILE = 32  # elements of an edge of a tile
 TILED_FROM = 1 << 14  # elements in all
+EVERY = frozenset("234")  # letters of strides that are known to a kernel
+_LETTERS = (("a", 1), ("s", 0), ("2", 2), ("3", 3), ("4", 4))  # of strides
 STRETCH = 256  # elements whose arguments are looked at before the quick form is taken: they stay in the first cache
 
 
@@ -87,6 +92,8 @@ def elementwise_kernel(
     if not outputs:
         lines += ["    if holds:", "        status[0] = 1"]
     names: dict[str, Any] = {"function": function}
+    if not EVERY.isdisjoint(pattern):
+        names.update({f"every_{letter}": np.uint64(letter) for letter in EVERY & set(pattern)}, uint64=np.uint64)
     if quick is not None:
         names.update(quick=quick.function, holds_for=quick.holds)
     generated = function_from("\n".join(lines) + "\n", own_name, names)
@@ -150,6 +157,10 @@ def _loop(
         elif letter == "s":
             lines.append(f"{operand}_v = {operand}[{first if base == '_o' else '0'}]")
             access = f"{operand}_v"
+        elif letter in EVERY:  # an index without a sign, which cannot count from the end
+            lines.append(f"{operand}_v = {operand}[{first}{'' if base == '_o' else f' * {letter}'}:]")
+            stretch.append(f"{operand}_w = {operand}_v[begin * {letter}:]")
+            access = f"{operand}_{'v' if quick is None else 'w'}[uint64(i) * every_{letter}]"
         else:
             lines.append(f"{operand}_b = {first}" + ("" if base == "_o" else f" * {operand}_t"))
             stretch.append(f"{operand}_c = {operand}_b + begin * {operand}_t")
@@ -373,7 +384,7 @@ def _plan_piece(
     if over is not None:
         operands, strides, offsets = operands[:-1], strides[:-1], offsets[:-1]
     steps = [row[-1] for row in strides]
-    pattern = "".join("a" if step == 1 else "s" if step == 0 else "t" for step in steps)
+    pattern = "".join(next((letter for letter, known in _LETTERS if step == known), "t") for step in steps)
     outer = len(extents) - 1
     kernel = elementwise_kernel(name, function, pattern, items, outer, over, gated, quick)
     arguments: list[Any] = [

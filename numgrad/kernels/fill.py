@@ -7,6 +7,8 @@ import numpy as np
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
+STRETCH = 1 << 20  # numbers that are counted in 32 bits
+
 
 @kernel("T[:], T")
 def fill(out, value, start, stop):
@@ -17,22 +19,32 @@ def fill(out, value, start, stop):
 
 @kernel("T[:], f8, f8")
 def ramp(out, first, step, start, stop):
-    for i in range(start, stop):
-        out[i] = first + i * step
+    for begin in range(start, stop, STRETCH):
+        y, number = out[begin : min(stop, begin + STRETCH)], np.float64(begin)
+        for i in range(y.shape[0]):
+            y[i] = first + (number + np.int32(i)) * step  # vectors of 64-bit integers cannot be converted on most CPUs
 
 
 @kernel("T[:], i8, i8")
 def integer_ramp(out, first, step, start, stop):
-    for i in range(start, stop):
-        out[i] = first + i * step
+    y, number = out[start:stop], first + start * step
+    for i in range(y.shape[0]):
+        y[i] = number
+        number += step
 
 
 @kernel("T[:], f8, f8, f8")
 def line(out, first, last, step, start, stop):
     end = out.shape[0] - 1
-    half = out.shape[0] // 2
-    for i in range(start, stop):
-        out[i] = first + step * i if i < half or end == 0 else last - step * (end - i)
+    half = out.shape[0] // 2 if end else 1
+    for begin in range(start, min(half, stop), STRETCH):
+        y, number = out[begin : min(half, stop, begin + STRETCH)], np.float64(begin)
+        for i in range(y.shape[0]):
+            y[i] = first + step * (number + np.int32(i))
+    for begin in range(max(start, half), stop, STRETCH):
+        y, number = out[begin : min(stop, begin + STRETCH)], np.float64(end - begin)
+        for i in range(y.shape[0]):
+            y[i] = last - step * (number - np.int32(i))
 
 
 @kernel("T[:], i8, i8, f8")

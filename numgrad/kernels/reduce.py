@@ -30,6 +30,7 @@ from numgrad.kernels.reduce_kernels import (
     INT_PRODUCT,
     INT_SUM,
     KEPT,
+    KNOWN_SUM,
     MAX,
     MIN,
     REDUCED,
@@ -44,12 +45,16 @@ from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 GATHERED = 8  # loops that the gathering kernel has room for
+NARROW = 64  # columns; below, several rows are taken for one
+SIDE_BY_SIDE = 256  # columns of such a row, about
+MOST_EVERY = 4  # steps between columns that are read together with what lies between
 PARTIAL = 1 << 15  # elements of one partial result, at least
 MOST_UNITS = 64
 
 
 def _reduction_of(kind: str, floating: bool) -> Reduction:
     table = {"max": MAX, "min": MIN, "any": ANY, "all": ALL, "squares": FLOAT_SQUARES, "norm": FLOAT_NORM}
+    table["nansum"] = KNOWN_SUM
     if kind in ("sum", "mean"):
         return FLOAT_SUM if floating else INT_SUM
     if kind == "prod":
@@ -162,19 +167,22 @@ def plan_reduce(
     kept, reduced = split_dims(x.spec, out.spec, dims)
     if kind == "mean":
         divisor = 1.0 * product([r.extent for r in reduced])
-    rows = _dense_rows(kept, reduced)
-    if rows and plan_short_rows(b, kind, x, out, *rows, divisor):
-        return
     _plan(b, reduction, x, out, kept, reduced, divisor)
 
 
-def _dense_rows(kept: list[Loop], reduced: list[Loop]) -> tuple[int, int] | None:
+def dense_rows(outer: list[Loop], inner: list[Loop]) -> tuple[int, int] | None:
     """Number and length of the rows, if these lie one after the other, and so do their results."""
-    outer, inner = merged(in_memory_order(kept)), merged(in_memory_order(reduced))
     if len(outer) != 1 or len(inner) != 1 or inner[0].stride != 1:
         return None
     dense = outer[0].stride == inner[0].extent and outer[0].out_stride == 1
     return (outer[0].extent, inner[0].extent) if dense else None
+
+
+def _are_far_apart(kept: list[Loop], reduced: list[Loop]) -> bool:
+    """Whether an output's rows are short, with those of other outputs between them."""
+    if len(reduced) < 2 or not 4 <= reduced[-1].extent < BLOCK or not all(loop.stride for loop in reduced):
+        return False
+    return any(0 < loop.stride < reduced[-2].stride for loop in kept)
 
 
 def _plan(
@@ -195,44 +203,122 @@ def _plan(
     columns = nearest if any(nearest is k for k in kept) and outputs * count > 1 and count > 0 else None
     if columns is not None:
         kept = [k for k in kept if k is not columns]
-    if len(kept) > KEPT or len(reduced) > REDUCED or (columns is not None and columns.stride != 1):
+    elif reduced and not reduced[-1].stride:
+        columns = Loop(1, 1, 1)  # one element over and over
+    rows = dense_rows(kept, reduced) if columns is None else None
+    if rows and plan_short_rows(b, reduction, x, out, *rows, divisor):
+        return
+    if columns is None and _are_far_apart(kept, reduced):
+        # First each row, in the order of memory, then what they came to.
+        part, joined = reduction.part or reduction, reduction.join or reduction
+        middle = b.scratch(reduction.accumulator or x.spec.dtype, product([k.extent for k in (*kept, *reduced[:-1])]))
+        order = in_memory_order([*kept, *reduced[:-1]])
+        loops = _dense(order, 1)
+        _plan(b, part, x, middle, loops, reduced[-1:], 1.0)
+
+        def step(loop: Loop) -> int:
+            """Between the elements of a loop in ``middle``."""
+            return next(d.out_stride for each, d in zip(order, loops, strict=True) if each is loop)
+
+        kept = [Loop(k.extent, step(k), k.out_stride) for k in kept]
+        reduced = [Loop(r.extent, step(r)) for r in reduced[:-1]]
+        _plan(b, joined, middle, out, kept, reduced, divisor)
+        return
+    every = columns.stride if columns else 1
+    if len(kept) > KEPT or len(reduced) > REDUCED or every > MOST_EVERY:
         gathered, loops = plan_gather(b, x, (*kept, *([columns] if columns else [])), reduced)
         _plan(
             b, reduction, gathered, out, loops[: len(loops) - len(reduced)], loops[len(loops) - len(reduced) :], divisor
         )
         return
+    if columns is None:
+        _plan_inner(b, reduction, x, out, kept, reduced, divisor)
+        return
+    together = SIDE_BY_SIDE // columns.extent
+    dense = every == 1 and len(reduced) == 1 and reduced[0].stride == columns.extent
+    if dense and columns.extent < NARROW and count >= 4 * together:
+        # Rows side by side are taken for one long row; what they come to is folded as another reduction.
+        rows, left = count // together, count % together
+        joined = Loop(together * columns.extent, 1, 1)
+        result, loops, parts = _plan_outer(
+            b, reduction, x, None, kept, [Loop(rows, joined.extent)], joined, 1, left * columns.extent, 1.0
+        )
+        outputs = product([k.extent for k in kept])
+        loops = [Loop(k.extent, r.out_stride, k.out_stride) for k, r in zip(kept, loops, strict=True)]
+        loops.append(Loop(columns.extent, 1, columns.out_stride))
+        folded = [Loop(parts, outputs * joined.extent), Loop(together, columns.extent)]
+        _plan(b, reduction.join or reduction, result, out, loops, folded, divisor)
+        return
+    result, loops, parts = _plan_outer(b, reduction, x, out, kept, reduced, columns, every, 0, divisor)
+    if parts > 1:
+        loops = [Loop(k.extent, r.out_stride, k.out_stride) for k, r in zip(kept, loops, strict=True)]
+        loops.append(Loop(columns.extent, 1, columns.out_stride))
+        _plan(b, reduction.join or reduction, result, out, loops, [Loop(parts, outputs)], divisor)
+
+
+def _plan_inner(
+    b: PlanBuilder,
+    reduction: Reduction,
+    x: Operand,
+    out: Operand,
+    kept: list[Loop],
+    reduced: list[Loop],
+    divisor: float,
+) -> None:
+    """Rows that are folded to one value each."""
+    outputs, count = product([k.extent for k in kept]), product([r.extent for r in reduced])
+    parts, part_length = parts_of(count, outputs, 1)
+    result, loops, step, part = out, kept, divisor, reduction
+    if parts > 1:
+        part = reduction.part or reduction
+        result, loops, step = b.scratch(reduction.accumulator or x.spec.dtype, parts * outputs), _dense(kept, 1), 1.0
+    rows = part.steps if reduced and reduced[-1].stride != 1 else part.inner
+    b.launch(
+        rows, x.flat, result.flat, kept_record(loops), reduced_record(reduced, count, part_length, outputs), step,
+        work=outputs * parts, grain=grain_of(part_length + 16), cost=outputs * count, binding=(x.code, result.code),
+    )  # fmt: skip
+    if parts > 1:
+        loops = [Loop(k.extent, r.out_stride, k.out_stride) for k, r in zip(kept, loops, strict=True)]
+        _plan(b, reduction.join or reduction, result, out, loops, [Loop(parts, outputs)], divisor)
+
+
+def _plan_outer(
+    b: PlanBuilder,
+    reduction: Reduction,
+    x: Operand,
+    out: Operand | None,
+    kept: list[Loop],
+    reduced: list[Loop],
+    columns: Loop,
+    every: int,
+    tail: int,
+    divisor: float,
+) -> tuple[Operand, list[Loop], int]:
+    """Rows below each other that are folded onto each other: where the results are, its kept loops, and the number of parts.
+
+    The results of parts, and those without an ``out``, are in scratch memory: for each part all outputs, the columns last.
+    """
     accumulator = reduction.accumulator or x.spec.dtype
-    width = columns.extent if columns else 1
-    blocks = -(-width // COLUMNS)
-    units = outputs // width
+    count, units = product([r.extent for r in reduced]), product([k.extent for k in kept])
+    outputs = units * columns.extent
+    width = (columns.extent - 1) * every + 1
+    block = COLUMNS // every * every
+    blocks = -(-width // block)
     parts, part_length = parts_of(count, units * blocks, min(width, COLUMNS))
-    result, result_kept, result_columns, step = out, kept, columns, divisor
-    join = reduction.join or reduction
-    if parts > 1:
+    result, loops, result_step, step = out, kept, columns.out_stride, divisor
+    if parts > 1 or result is None:
         reduction = reduction.part or reduction
-        result = b.scratch(accumulator, parts * outputs)
-        result_kept = _dense(kept, width)
-        result_columns = columns and Loop(columns.extent, columns.stride, 1)
-        step = 1.0
-    records = kept_record(result_kept), reduced_record(reduced, count, part_length, units)
-    binding = (x.code, accumulator.code, result.code)
-    cost = part_length * min(width, COLUMNS) + 16
-    if result_columns is None:
-        b.launch(
-            reduction.inner, x.flat, result.flat, *records, step,
-            work=units * parts, grain=grain_of(cost), cost=outputs * count, binding=binding[::2],
-        )  # fmt: skip
-    else:
-        b.launch(
-            reduction.outer, x.flat, b.scratch(accumulator, COLUMNS, per_worker=True).flat, result.flat, *records,
-            Columns(width, result_columns.out_stride, blocks), step,
-            work=units * parts * blocks, grain=grain_of(cost), cost=outputs * count, binding=binding,
-        )  # fmt: skip
-    if parts > 1:
-        kept = [Loop(k.extent, r.out_stride, k.out_stride) for k, r in zip(kept, result_kept, strict=True)]
-        if columns is not None:
-            kept.append(Loop(columns.extent, 1, columns.out_stride))
-        _plan(b, join, result, out, kept, [Loop(parts, outputs)], divisor)
+        result, loops = b.scratch(accumulator, parts * outputs), _dense(kept, columns.extent)
+        result_step, step = 1, 1.0
+    cost = part_length * min(width, block) + 16
+    b.launch(
+        reduction.outer, x.flat, b.scratch(accumulator, COLUMNS, per_worker=True).flat, result.flat,
+        kept_record(loops), reduced_record(reduced, count, part_length, units),
+        Columns(width, result_step, blocks, block, every, tail), step,
+        work=units * parts * blocks, grain=grain_of(cost), cost=units * width * count,
+        binding=(x.code, accumulator.code, result.code),
+    )  # fmt: skip
+    return result, loops, parts
 
 
 def _dense(kept: list[Loop], step: int) -> list[Loop]:

@@ -14,6 +14,7 @@ from numgrad.kernels.loops import Extents4, Steps4, offset3, offset4
 from numgrad.kernels.reduce import (
     Loop,
     _dense,
+    dense_rows,
     grain_of,
     in_memory_order,
     kept_record,
@@ -31,15 +32,18 @@ from numgrad.kernels.reduce_kernels import (
     Columns,
     Kept,
     Reduced,
-    larger,
+    choose,
+    larger_row,
     part_of,
-    smaller,
+    smaller_row,
 )
+from numgrad.kernels.reduce_short import ENOUGH
 from numgrad.layout import product
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 STRIDE = 64
+SHORT = 32  # elements of a row that are compared one after the other
 
 
 @device
@@ -80,7 +84,7 @@ def first_match(row, best):
     return position
 
 
-def _inner_kernel(name: str, extreme: Device, better: Device) -> Kernel:
+def _inner_kernel(name: str, extreme_row: Device, better: Device) -> Kernel:
     def arg_inner(x, values, indices, kept, reduced, start, stop):
         count, part_length, outputs = reduced.length, reduced.part_length, reduced.outputs
         row_length, step = reduced.extents.n2, reduced.source.s2
@@ -100,10 +104,7 @@ def _inner_kernel(name: str, extreme: Device, better: Device) -> Kernel:
                 )
                 offset = base + offset3(position, reduced.extents, reduced.source)
                 if step == 1:
-                    row = x[offset : offset + length]
-                    v = row[0]
-                    for i in range(row.shape[0]):
-                        v = extreme(v, row[i])
+                    v = extreme_row(x[offset], x[offset : offset + length])
                     if better(v, best) or position == first:
                         best, where, where_offset, where_length = v, position, offset, length
                 else:
@@ -120,6 +121,22 @@ def _inner_kernel(name: str, extreme: Device, better: Device) -> Kernel:
 
     arg_inner.__name__ = f"{name}_inner"
     return kernel("T[:], T[:], i8[:], Kept, Reduced", Kept, Reduced)(arg_inner)
+
+
+def _short_kernel(name: str, better: Device) -> Kernel:
+    def arg_short(x, values, indices, count, start, stop):
+        """Rows of ``count`` elements that lie one after the other, without anything round a row."""
+        for i in range(start, stop):
+            row = x[i * count : (i + 1) * count]
+            best, where = row[0], 0
+            for j in range(1, row.shape[0]):
+                take = better(row[j], best)
+                best, where = choose(take, row[j], best), choose(take, j, where)
+            values[i] = best
+            indices[i] = where
+
+    arg_short.__name__ = f"{name}_short"
+    return kernel("T[:], T[:], i8[:], i8")(arg_short)
 
 
 def _outer_kernel(name: str, better: Device) -> Kernel:
@@ -179,12 +196,14 @@ def _combine_kernel(name: str, better: Device) -> Kernel:
 
 _KERNELS = {
     "max": (
-        _inner_kernel("argmax", larger, is_larger),
+        _inner_kernel("argmax", larger_row, is_larger),
+        _short_kernel("argmax", is_larger),
         _outer_kernel("argmax", is_larger),
         _combine_kernel("argmax", is_larger),
     ),
     "min": (
-        _inner_kernel("argmin", smaller, is_smaller),
+        _inner_kernel("argmin", smaller_row, is_smaller),
+        _short_kernel("argmin", is_smaller),
         _outer_kernel("argmin", is_smaller),
         _combine_kernel("argmin", is_smaller),
     ),
@@ -217,7 +236,7 @@ def plan_reduce_index(
 def _plan(
     b: PlanBuilder, kind: str, x: Operand, values: Operand, indices: Operand, kept: list[Loop], reduced: list[Loop]
 ) -> None:
-    inner, outer, combine = _KERNELS[kind]
+    inner, short, outer, combine = _KERNELS[kind]
     kept, reduced = merged(in_memory_order(kept)), merged(reduced)
     outputs, count = product([k.extent for k in kept]), product([r.extent for r in reduced])
     if outputs * count == 0:
@@ -230,6 +249,13 @@ def _plan(
         gathered, loops = plan_gather(b, x, (*kept, *([columns] if columns else [])), reduced)
         split = len(loops) - len(reduced)
         _plan(b, kind, gathered, values, indices, loops[:split], loops[split:])
+        return
+    rows = dense_rows(kept, reduced) if columns is None and count <= SHORT else None
+    if rows and rows[0] >= ENOUGH:
+        b.launch(
+            short, x.array(outputs * count), values.array(outputs), indices.array(outputs), count,
+            work=outputs, grain=grain_of(4 * count), cost=4 * outputs * count,
+        )  # fmt: skip
         return
     width = columns.extent if columns else 1
     blocks = -(-width // COLUMNS)
@@ -250,7 +276,7 @@ def _plan(
             outer, x.flat,
             b.scratch(x.spec.dtype, COLUMNS, per_worker=True).flat,
             b.scratch(dtypes.int64, COLUMNS, per_worker=True).flat,
-            *flat, *records, Columns(width, result_columns.out_stride, blocks),
+            *flat, *records, Columns(width, result_columns.out_stride, blocks, COLUMNS, 1, 0),
             work=units * parts * blocks, grain=grain, cost=2 * outputs * count,
         )  # fmt: skip
     if parts > 1:

@@ -10,23 +10,24 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.kernels.loops import Extents3, Extents4, Steps3, Steps4, offset3, offset4
+from numgrad.kernels.reduce_rows import fold_row, fold_steps
 from numgrad.runtime.kernel import Device, Kernel, device, intrinsic, kernel
 
 KEPT, REDUCED = 4, 3  # loops that the kernels have room for
 BLOCK = 1024  # elements that are added in the input's own type
-COLUMNS = 512  # outputs that one unit of outer work accumulates; in float64 they fill 4 KB of cache
+COLUMNS = 1024  # outputs that one unit of outer work accumulates; in float64 they fill 8 KB of cache
 
 
 @intrinsic
 def larger(typing_context, a, b):
     """The larger of two values of one type; NaN if one of them is NaN."""
-    return _extreme(a, "maximum", ">")
+    return _extreme(a, ">")
 
 
 @intrinsic
 def smaller(typing_context, a, b):
     """The smaller of two values of one type; NaN if one of them is NaN."""
-    return _extreme(a, "minimum", "<")
+    return _extreme(a, "<")
 
 
 @intrinsic
@@ -54,19 +55,15 @@ def _(condition, a, b):
     return a if condition else b
 
 
-def _extreme(a: Any, name: str, comparison: str) -> Any:
-    # LLVM vectorises a reduction by its own NaN-propagating maximum, but none that is written with comparisons.
-    from llvmlite import ir
+def _extreme(a: Any, comparison: str) -> Any:
     from numba import types
-    from numba.core import cgutils
 
     def emit(context, builder, signature, args):
-        if isinstance(a, types.Float):
-            kind = args[0].type
-            suffix = "f32" if isinstance(kind, ir.FloatType) else "f64"
-            function_type = ir.FunctionType(kind, [kind, kind])
-            function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.{suffix}")
-            return builder.call(function, args)
+        if isinstance(
+            a, types.Float
+        ):  # b where it is NaN, and a where that is: three instructions, LLVM's maximum takes seven
+            chosen = builder.select(builder.fcmp_ordered(comparison, *args), *args)
+            return builder.select(builder.fcmp_unordered("uno", args[0], args[0]), args[0], chosen)
         compare = builder.icmp_signed if getattr(a, "signed", False) else builder.icmp_unsigned
         return builder.select(compare(comparison, *args), *args)
 
@@ -92,11 +89,18 @@ class Reduced(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The outputs of one row, which are accumulated side by side, `COLUMNS` at once."""
+    """The outputs of one row, which are accumulated side by side, `COLUMNS` at once.
+
+    Every ``every``-th element of a row belongs to an output: those between are taken too, and not written. ``tail`` elements of a
+    row behind the last one belong to the outputs, too.
+    """
 
     width: int
     result_step: int
     blocks: int
+    block: int  # elements of one, a multiple of ``every``
+    every: int
+    tail: int
 
 
 @device
@@ -105,7 +109,23 @@ def part_of(unit, outputs):
     return 0 if unit < outputs else unit // outputs
 
 
-# ---- the kinds of reductions: for one value, a row, and four rows at once -----------------------------------------
+# ---- the kinds of reductions: for one value, for a row, and for every few elements of one --------------------------
+
+
+@intrinsic
+def known(typing_context, v):
+    """v, or 0 for NaN."""
+
+    def emit(context, builder, signature, args):
+        zero = args[0].type(0.0)
+        return builder.select(builder.fcmp_unordered("uno", args[0], args[0]), zero, args[0])
+
+    return v(v), emit
+
+
+@known.in_python
+def _(v):
+    return type(v)(0) if v != v else v
 
 
 @device
@@ -174,68 +194,62 @@ def both(a, v):
     return (a != 0) & (v != 0)
 
 
-@device
-def add_float_row(a, row):
-    for first in range(0, row.shape[0], BLOCK):
-        block = row[first : first + BLOCK]
-        s = row.dtype.type(0)
-        for i in range(block.shape[0]):
-            s += block[i]
-        a += s
-    return a
+def _blocks(kind: str) -> tuple[Device, Device]:
+    """Folds of a row, and of every ``step``-th element of one, that add blocks of `BLOCK` elements in the row's type."""
+    fold, fold_every = fold_row(kind), fold_steps(kind)
+
+    @device
+    def row_of_blocks(a, row):
+        for first in range(0, row.shape[0], BLOCK):
+            a += fold(a, row[first : first + BLOCK])
+        return a
+
+    @device
+    def steps_of_blocks(a, row, step):
+        for first in range(0, row.shape[0], BLOCK * step):
+            a += fold_every(a, row[first : first + BLOCK * step], step)
+        return a
+
+    return row_of_blocks, steps_of_blocks
 
 
-@device
-def add_row(a, row):
-    for i in range(row.shape[0]):
-        a += row[i]
-    return a
+def _whole(kind: str, join: Device) -> tuple[Device, Device]:
+    """Folds that take a whole row at once, which ``join`` adds to what there is."""
+    fold, fold_every = fold_row(kind), fold_steps(kind)
+
+    @device
+    def whole_row(a, row):
+        return join(a, fold(a, row))
+
+    @device
+    def whole_steps(a, row, step):
+        return join(a, fold_every(a, row, step))
+
+    return whole_row, whole_steps
 
 
-@device
-def multiply_row(a, row):
-    for i in range(row.shape[0]):
-        a *= row[i]
-    return a
+def _one_by_one(fold: Device) -> tuple[Device, Device]:
+    """Folds of what LLVM vectorises by itself."""
+
+    @device
+    def row_of_values(a, row):
+        for i in range(row.shape[0]):
+            a = fold(a, row[i])
+        return a
+
+    @device
+    def steps_of_values(a, row, step):
+        for i in range(0, row.shape[0], step):
+            a = fold(a, row[i])
+        return a
+
+    return row_of_values, steps_of_values
 
 
-@device
-def either_row(a, row):
-    for i in range(row.shape[0]):
-        a |= row[i] != 0
-    return a
-
-
-@device
-def both_row(a, row):
-    for i in range(row.shape[0]):
-        a &= row[i] != 0
-    return a
-
-
-@device
-def larger_row(a, row):
-    for i in range(row.shape[0]):
-        a = larger(a, row[i])
-    return a
-
-
-@device
-def smaller_row(a, row):
-    for i in range(row.shape[0]):
-        a = smaller(a, row[i])
-    return a
-
-
-@device
-def add_squares_row(a, row):
-    for first in range(0, row.shape[0], BLOCK):
-        block = row[first : first + BLOCK]
-        s = np.float64(0)
-        for i in range(block.shape[0]):
-            s += squared(block[i])
-        a += s
-    return a
+_SUMS, _KNOWN_SUMS = _blocks("sum"), _blocks("nansum")
+_SQUARES, _PRODUCTS = _whole("squares", add), _whole("product", multiply)
+_LARGEST, _SMALLEST = _whole("max", larger), _whole("min", smaller)
+add_float_row, larger_row, smaller_row = _SUMS[0], _LARGEST[0], _SMALLEST[0]
 
 
 @device
@@ -256,48 +270,61 @@ def as_it_is(a, divisor):
 # ---- the two loops ----------------------------------------------------------------------------------------------
 
 
-def _inner_kernel(name: str, begin: Device, fold: Device, fold_row: Device, finish: Device, term: Device) -> Kernel:
+def _inner_kernel(name: str, begin: Device, fold: Device, finish: Device, strided: bool) -> Kernel:
     def reduce_inner(x, out, kept, reduced, divisor, start, stop):
         count, part_length, outputs = reduced.length, reduced.part_length, reduced.outputs
-        row_length, step = reduced.extents.n2, reduced.source.s2
+        n1, n2 = reduced.extents
+        s0, s1, step = reduced.source
         for unit in range(start, stop):
             part = part_of(unit, outputs)
             index = unit - part * outputs
-            base = offset4(index, kept.extents, kept.source)
             position = part * part_length
             last = min(count, position + part_length)
-            offset = base + offset3(position, reduced.extents, reduced.source)
-            a = begin(x, offset)
+            base = offset4(index, kept.extents, kept.source)
+            i0, i1, first = 0, 0, position  # of the first row, and the position in it
+            if position >= n2:
+                i1 = position // n2
+                first = position - i1 * n2
+                if i1 >= n1:
+                    i0 = i1 // n1
+                    i1 -= i0 * n1
+            a = begin(x, base + i0 * s0 + i1 * s1 + first * step)
             while position < last:
-                length = min(
-                    row_length - (position if position < row_length else position % row_length), last - position
-                )
-                if step == 1:
-                    a = fold_row(a, x[offset : offset + length])
+                length = min(n2 - first, last - position)
+                offset = base + i0 * s0 + i1 * s1 + first * step
+                if strided:
+                    a = fold(a, x[offset : offset + (length - 1) * step + 1], step)
                 else:
-                    for i in range(length):
-                        a = fold(a, term(x[offset + i * step]))
+                    a = fold(a, x[offset : offset + length])
                 position += length
-                if position < last:
-                    offset = base + offset3(position, reduced.extents, reduced.source)
+                first = 0
+                i1 += 1
+                if i1 == n1:
+                    i0, i1 = i0 + 1, 0
             out[offset4(index, kept.extents, kept.result) + part * outputs] = finish(a, divisor)
 
-    reduce_inner.__name__ = f"{name}_inner"
-    return kernel("T[:], O[:], Kept, Reduced, f8", Kept, Reduced, reassociate=True)(reduce_inner)
+    reduce_inner.__name__ = f"{name}_{'steps' if strided else 'inner'}"
+    return kernel("T[:], O[:], Kept, Reduced, f8", Kept, Reduced)(reduce_inner)
 
 
 def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device, term: Device) -> Kernel:
+    @device
+    def fold_tail(a, x, offset, n):
+        x0 = x[offset : offset + n]
+        for j in range(x0.shape[0]):
+            a[j] = fold(a[j], term(x0[j]))
+
     def reduce_outer(x, accumulators, out, kept, reduced, columns, divisor, start, stop, worker):
         count, part_length, outputs = reduced.length, reduced.part_length, reduced.outputs
         row_length, step = reduced.extents.n2, reduced.source.s2
-        result_step, blocks = columns.result_step, columns.blocks
+        result_step, blocks, every = columns.result_step, columns.blocks, columns.every
         accumulators = accumulators[worker * COLUMNS : (worker + 1) * COLUMNS]
         for unit in range(start, stop):
             row = unit // blocks
-            column = (unit - row * blocks) * COLUMNS
+            column = (unit - row * blocks) * columns.block
             part = part_of(row, outputs)
             index = row - part * outputs
-            n = min(COLUMNS, columns.width - column)
+            n = min(columns.block, columns.width - column)
             base = offset4(index, kept.extents, kept.source) + column
             position = part * part_length
             last = min(count, position + part_length)
@@ -309,49 +336,78 @@ def _outer_kernel(name: str, begin: Device, fold: Device, finish: Device, term: 
                 length = min(
                     row_length - (position if position < row_length else position % row_length), last - position
                 )
-                for _ in range(length // 4):
+                for _ in range(length // 8):
                     x0, x1 = x[offset : offset + n], x[offset + step : offset + step + n]
-                    x2, x3 = (
-                        x[offset + 2 * step : offset + 2 * step + n],
-                        x[offset + 3 * step : offset + 3 * step + n],
-                    )
+                    x2, x3 = x[offset + 2 * step :][:n], x[offset + 3 * step :][:n]
+                    x4, x5 = x[offset + 4 * step :][:n], x[offset + 5 * step :][:n]
+                    x6, x7 = x[offset + 6 * step :][:n], x[offset + 7 * step :][:n]
                     for j in range(a.shape[0]):
                         first_two, last_two = fold(term(x0[j]), term(x1[j])), fold(term(x2[j]), term(x3[j]))
-                        a[j] = fold(a[j], fold(first_two, last_two))
-                    offset += 4 * step
-                for _ in range(length % 4):
-                    x0 = x[offset : offset + n]
+                        third_two, fourth_two = fold(term(x4[j]), term(x5[j])), fold(term(x6[j]), term(x7[j]))
+                        a[j] = fold(a[j], fold(fold(first_two, last_two), fold(third_two, fourth_two)))
+                    offset += 8 * step
+                for _ in range(length % 8 // 3):
+                    x0, x1, x2 = x[offset : offset + n], x[offset + step :][:n], x[offset + 2 * step :][:n]
                     for j in range(a.shape[0]):
-                        a[j] = fold(a[j], term(x0[j]))
+                        a[j] = fold(a[j], fold(fold(term(x0[j]), term(x1[j])), term(x2[j])))
+                    offset += 3 * step
+                for _ in range(length % 8 % 3):
+                    fold_tail(a, x, offset, n)
                     offset += step
                 position += length
                 if position < last:
                     offset = base + offset3(position, reduced.extents, reduced.source)
-            first = offset4(index, kept.extents, kept.result) + part * outputs * columns.width + column * result_step
-            if result_step == 1:
-                y = out[first : first + n]
-                for j in range(y.shape[0]):
-                    y[j] = finish(a[j], divisor)
+            if columns.tail and last == count:
+                fold_tail(a, x, offset, columns.tail)
+            first = offset4(index, kept.extents, kept.result)
+            if every == 1:
+                first += part * outputs * columns.width + column * result_step
+                if result_step == 1:
+                    y = out[first : first + n]
+                    for j in range(y.shape[0]):
+                        y[j] = finish(a[j], divisor)
+                else:
+                    for j in range(n):
+                        out[first + j * result_step] = finish(a[j], divisor)
             else:
-                for j in range(n):
-                    out[first + j * result_step] = finish(a[j], divisor)
+                written = (columns.width + every - 1) // every
+                first += part * outputs * written + column // every * result_step
+                for j in range((n + every - 1) // every):
+                    out[first + j * result_step] = finish(a[j * every], divisor)
 
     reduce_outer.__name__ = f"{name}_outer"
     return kernel("T[:], A[:], O[:], Kept, Reduced, Columns, f8", Kept, Reduced, Columns)(reduce_outer)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reduction:
-    """A kind of reduction: its kernels and the type that it accumulates in (None: the input's).
+    """A kind of reduction: its kernels, the functions that they are made of, and the type that it accumulates in.
 
-    If a reduction is cut into parts, ``part`` computes them and ``join`` combines them; None: the kind itself does.
+    Without an ``accumulator`` that is the input's. If a reduction is cut into parts, ``part`` computes them and ``join`` combines
+    them; None: the kind itself does.
     """
 
     inner: Kernel
+    steps: Kernel  # as ``inner``, for elements that do not lie next to each other
     outer: Kernel
+    begin: Device
+    fold: Device
+    fold_row: Device
+    term: Device
+    finish: Device
     accumulator: dtypes.dtype | None
     part: Reduction | None = None
     join: Reduction | None = None
+
+    @property
+    def finishes(self) -> bool:
+        """Whether a result is more than what was folded, even over a divisor of 1."""
+        return self.finish is rooted
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether its terms are of another type than the input."""
+        return self.term is squared
 
 
 def _reduction(
@@ -359,29 +415,29 @@ def _reduction(
     accumulator: dtypes.dtype | None,
     begin: Device,
     fold: Device,
-    fold_row: Device,
+    folds: tuple[Device, Device],
     finish: Device = as_it_is,
     term: Device = itself,
     part: Reduction | None = None,
     join: Reduction | None = None,
 ) -> Reduction:
-    inner = _inner_kernel(name, begin, fold, fold_row, finish, term)
-    return Reduction(inner, _outer_kernel(name, begin, fold, finish, term), accumulator, part, join)
+    inner, steps = [_inner_kernel(name, begin, folds[k], finish, strided=k == 1) for k in range(2)]
+    outer = _outer_kernel(name, begin, fold, finish, term)
+    return Reduction(inner, steps, outer, begin, fold, folds[0], term, finish, accumulator, part, join)
 
 
 # `larger` and `smaller` fold any value; a product of few values is not worth kernels of a third kind.
-FLOAT_SUM = _reduction("sum", dtypes.float64, begin_float, add, add_float_row, divided)
-FLOAT_SQUARES = _reduction(
-    "squares", dtypes.float64, begin_float, add, add_squares_row, divided, squared, join=FLOAT_SUM
-)
+FLOAT_SUM = _reduction("sum", dtypes.float64, begin_float, add, _SUMS, divided)
+KNOWN_SUM = _reduction("nansum", dtypes.float64, begin_float, add, _KNOWN_SUMS, divided, known, join=FLOAT_SUM)
+FLOAT_SQUARES = _reduction("squares", dtypes.float64, begin_float, add, _SQUARES, divided, squared, join=FLOAT_SUM)
 FLOAT_NORM = _reduction(
-    "norm", dtypes.float64, begin_float, add, add_squares_row, rooted, squared, FLOAT_SQUARES,
-    _reduction("root", dtypes.float64, begin_float, add, add_float_row, rooted),
+    "norm", dtypes.float64, begin_float, add, _SQUARES, rooted, squared, FLOAT_SQUARES,
+    _reduction("root", dtypes.float64, begin_float, add, _SUMS, rooted, part=FLOAT_SUM),
 )  # fmt: skip
-INT_SUM = _reduction("sum_int", dtypes.int64, begin_int, add, add_row)
-FLOAT_PRODUCT = _reduction("prod", dtypes.float64, begin_float_product, multiply, multiply_row)
-INT_PRODUCT = _reduction("prod_int", dtypes.int64, begin_int_product, multiply, multiply_row)
-MAX = _reduction("max", None, begin_first, larger, larger_row)
-MIN = _reduction("min", None, begin_first, smaller, smaller_row)
-ANY = _reduction("any", dtypes.bool_, begin_false, either, either_row)
-ALL = _reduction("all", dtypes.bool_, begin_true, both, both_row)
+INT_SUM = _reduction("sum_int", dtypes.int64, begin_int, add, _one_by_one(add))
+FLOAT_PRODUCT = _reduction("prod", dtypes.float64, begin_float_product, multiply, _PRODUCTS)
+INT_PRODUCT = _reduction("prod_int", dtypes.int64, begin_int_product, multiply, _one_by_one(multiply))
+MAX = _reduction("max", None, begin_first, larger, _LARGEST)
+MIN = _reduction("min", None, begin_first, smaller, _SMALLEST)
+ANY = _reduction("any", dtypes.bool_, begin_false, either, _one_by_one(either))
+ALL = _reduction("all", dtypes.bool_, begin_true, both, _one_by_one(both))

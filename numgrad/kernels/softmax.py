@@ -13,10 +13,10 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import ProofError
+from numgrad.kernels import scalar
+from numgrad.kernels.elementwise import plan_elementwise
 from numgrad.kernels.fill import plan_fill
-from numgrad.kernels.reduce import (
-    PARTIAL,
-)
+from numgrad.kernels.reduce import PARTIAL, plan_reduce
 from numgrad.kernels.reduce_kernels import (
     BLOCK,
     add_float_row,
@@ -29,7 +29,10 @@ from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 from numgrad.runtime.program import Array
 
-COLUMNS = 256
+COLUMNS, NARROWEST = 256, 64
+BLOCK_BYTES = 1 << 20  # of a block of columns, which is read three times; narrow rows cost more than a farther cache
+EACH = 2  # blocks of columns that there should be for each thread
+FEW, FEW_SIZE = 4, 1 << 16  # units, and elements of all of them, that are computed in several launches, by all threads
 EXP_COST = 4  # an exponential, in elementary operations
 
 
@@ -81,15 +84,15 @@ def softmax_rows(x, out, logarithm, start, stop):
                 y[j] *= share
 
 
-@kernel("T[:, :, :], T[:, :, :], T[:], f8[:], i8, i8")
-def softmax_columns(x, out, high, total, blocks, logarithm, start, stop, worker):
-    """The same over the middle dimension; a unit is a block of columns of one outer index."""
-    high, total = high[worker * COLUMNS : (worker + 1) * COLUMNS], total[worker * COLUMNS : (worker + 1) * COLUMNS]
+@kernel("T[:, :, :], T[:, :, :], T[:], f8[:], i8, i8, i8")
+def softmax_columns(x, out, high, total, blocks, width, logarithm, start, stop, worker):
+    """The same over the middle dimension; a unit is a block of ``width`` columns of one outer index."""
+    high, total = high[2 * worker * COLUMNS :][: 2 * COLUMNS], total[worker * COLUMNS : (worker + 1) * COLUMNS]
     for unit in range(start, stop):
         n = unit // blocks
-        first = (unit - n * blocks) * COLUMNS
-        last = min(x.shape[2], first + COLUMNS)
-        m, s = high[: last - first], total[: last - first]
+        first = (unit - n * blocks) * width
+        last = min(x.shape[2], first + width)
+        m, s, share = high[: last - first], total[: last - first], high[COLUMNS:][: last - first]
         v = x[n, 0, first:last]
         for j in range(m.shape[0]):
             m[j] = v[j]
@@ -101,21 +104,29 @@ def softmax_columns(x, out, high, total, blocks, logarithm, start, stop, worker)
         for i in range(x.shape[1]):
             v, y = x[n, i, first:last], out[n, i, first:last]
             for j in range(m.shape[0]):
-                e = exp(v[j] - m[j])
-                y[j] = e
-                s[j] += e
+                y[j] = exp(v[j] - m[j])
+            if i % 4 == 3:
+                y0, y1, y2 = out[n, i - 3, first:last], out[n, i - 2, first:last], out[n, i - 1, first:last]
+                for j in range(s.shape[0]):
+                    s[j] += (y0[j] + y1[j]) + (y2[j] + y[j])
+        for i in range(x.shape[1] // 4 * 4, x.shape[1]):
+            y = out[n, i, first:last]
+            for j in range(s.shape[0]):
+                s[j] += y[j]
         if logarithm:
             for j in range(m.shape[0]):
-                s[j] = log(s[j])
+                share[j] = log(s[j])
             for i in range(x.shape[1]):
                 v, y = x[n, i, first:last], out[n, i, first:last]
                 for j in range(m.shape[0]):
-                    y[j] = (v[j] - m[j]) - s[j]
+                    y[j] = (v[j] - m[j]) - share[j]
         else:
+            for j in range(m.shape[0]):
+                share[j] = 1.0 / s[j]
             for i in range(x.shape[1]):
                 y = out[n, i, first:last]
                 for j in range(m.shape[0]):
-                    y[j] /= s[j]
+                    y[j] *= share[j]
 
 
 @kernel("T[:, :], T[:, :], T[:, :], i8", reassociate=True)
@@ -134,14 +145,14 @@ def softmax_backward_rows(grad, out, grad_input, logarithm, start, stop):
                 d[j] = y[j] * (g[j] - t)
 
 
-@kernel("T[:, :, :], T[:, :, :], T[:, :, :], f8[:], i8, i8")
-def softmax_backward_columns(grad, out, grad_input, total, blocks, logarithm, start, stop, worker):
-    total = total[worker * COLUMNS : (worker + 1) * COLUMNS]
+@kernel("T[:, :, :], T[:, :, :], T[:, :, :], T[:], f8[:], i8, i8, i8")
+def softmax_backward_columns(grad, out, grad_input, share, total, blocks, width, logarithm, start, stop, worker):
+    share, total = share[worker * COLUMNS : (worker + 1) * COLUMNS], total[worker * COLUMNS : (worker + 1) * COLUMNS]
     for unit in range(start, stop):
         n = unit // blocks
-        first = (unit - n * blocks) * COLUMNS
-        last = min(out.shape[2], first + COLUMNS)
-        s = total[: last - first]
+        first = (unit - n * blocks) * width
+        last = min(out.shape[2], first + width)
+        s, t = total[: last - first], share[: last - first]
         for j in range(s.shape[0]):
             s[j] = 0.0
         for i in range(out.shape[1]):
@@ -152,14 +163,16 @@ def softmax_backward_columns(grad, out, grad_input, total, blocks, logarithm, st
             else:
                 for j in range(s.shape[0]):
                     s[j] += g[j] * y[j]
+        for j in range(s.shape[0]):
+            t[j] = s[j]
         for i in range(out.shape[1]):
             g, y, d = grad[n, i, first:last], out[n, i, first:last], grad_input[n, i, first:last]
             if logarithm:
                 for j in range(s.shape[0]):
-                    d[j] = g[j] - exp(y[j]) * s[j]
+                    d[j] = g[j] - exp(y[j]) * t[j]
             else:
                 for j in range(s.shape[0]):
-                    d[j] = y[j] * (g[j] - s[j])
+                    d[j] = y[j] * (g[j] - t[j])
 
 
 # ---- negative log-likelihood ------------------------------------------------------------------------------------
@@ -270,24 +283,84 @@ def _common(name: str, dim: int, *operands: Operand) -> tuple[int, int, int]:
     return view
 
 
+def _shifted_exp(x, high):
+    return scalar.exp(x - high)
+
+
+def _shared(e, total):
+    return e / total
+
+
+def _log_shared(x, high, total):
+    return (x - high) - scalar.log(total)
+
+
+def _of_product(grad, out, total):
+    return out * (grad - total)
+
+
+def _of_logarithm(grad, out, total):
+    return grad - scalar.exp(out) * total
+
+
+def _product(grad, out):
+    return grad * out
+
+
+def _columns_of(b: PlanBuilder, outer: int, extent: int, inner: int, itemsize: int) -> tuple[int, int]:
+    """Blocks of columns, and columns of each: what is read again should lie near, and all threads have work.
+
+    A column's bits do not depend on the block that it is in.
+    """
+    width = min(COLUMNS, max(NARROWEST, BLOCK_BYTES // max(1, extent * itemsize) // NARROWEST * NARROWEST))
+    while width > NARROWEST and outer * -(-inner // width) < EACH * b.workers and b.workers > 1:
+        width //= 2
+    return -(-inner // width), width
+
+
+def _is_for_all_threads(units: int, size: int) -> bool:
+    """Whether so few units share so many elements that each should be computed by all threads, in several launches."""
+    return 0 < units < FEW and size >= FEW_SIZE
+
+
 def plan_softmax(b: PlanBuilder, x: Operand, out: Operand, dim: int, *, log: bool = False) -> None:
     """Softmax, or its logarithm, over ``dim``; x and out float32 or float64, dense, of the same shape and strides."""
     outer, extent, inner = _common("softmax", dim, x, out)
-    cost = outer * extent * inner * EXP_COST
+    code, cost = x.code, outer * extent * inner * EXP_COST
+    blocks, width = _columns_of(b, outer, extent, inner, x.spec.dtype.itemsize)
+    if _is_for_all_threads(outer * blocks, outer * extent * inner):
+        x, out = (_seen_as(operand, outer, extent, inner) for operand in (x, out))
+        high, total = (_one_each(b, x, outer, inner) for _ in range(2))
+        plan_reduce(b, "max", x, high, (1,))
+        plan_elementwise(b, "softmax_exp", _shifted_exp, code, [x, high], [out], cost=EXP_COST)
+        plan_reduce(b, "sum", out, total, (1,))
+        if log:
+            plan_elementwise(b, "softmax_log", _log_shared, code, [x, high, total], [out], cost=EXP_COST)
+        else:
+            plan_elementwise(b, "softmax_share", _shared, code, [out, total], [out])
+        return
     if inner == 1:
         b.launch(
             softmax_rows, x.array(outer, extent), out.array(outer, extent), int(log),
             work=outer if extent else 0, grain=max(1, GRAIN_COST // max(1, extent * EXP_COST)), cost=cost,
         )  # fmt: skip
         return
-    blocks = -(-inner // COLUMNS)
     shape = outer, extent, inner
     b.launch(
-        softmax_columns, x.array(*shape), out.array(*shape), b.scratch(x.spec.dtype, COLUMNS, per_worker=True).flat,
-        b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat, blocks, int(log),
+        softmax_columns, x.array(*shape), out.array(*shape), b.scratch(x.spec.dtype, 2 * COLUMNS, per_worker=True).flat,
+        b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat, blocks, width, int(log),
         work=outer * blocks if extent else 0, cost=cost,
-        grain=max(1, GRAIN_COST // max(1, extent * min(inner, COLUMNS) * EXP_COST)),
+        grain=max(1, GRAIN_COST // max(1, extent * min(inner, width) * EXP_COST)),
     )  # fmt: skip
+
+
+def _seen_as(operand: Operand, outer: int, extent: int, inner: int) -> Operand:
+    return operand.view((outer, extent, inner), (extent * inner, inner, 1))
+
+
+def _one_each(b: PlanBuilder, like: Operand, outer: int, inner: int) -> Operand:
+    """A number for each row or column that is softened."""
+    return b.scratch(like.spec.dtype, outer * inner).view((outer, 1, inner), (inner, 0, 1))
 
 
 def plan_softmax_backward(
@@ -297,17 +370,27 @@ def plan_softmax_backward(
     outer, extent, inner = _common("softmax_backward", dim, out, grad_output, grad_input)
     unit = EXP_COST if log else 2
     operands = grad_output, out, grad_input
+    blocks, width = _columns_of(b, outer, extent, inner, out.spec.dtype.itemsize)
+    if _is_for_all_threads(outer * blocks, outer * extent * inner):
+        g, y, d = (_seen_as(operand, outer, extent, inner) for operand in operands)
+        total = _one_each(b, y, outer, inner)
+        if not log:
+            plan_elementwise(b, "softmax_product", _product, out.code, [g, y], [d])
+        plan_reduce(b, "sum", g if log else d, total, (1,))
+        slope = _of_logarithm if log else _of_product
+        plan_elementwise(b, "softmax_slope", slope, out.code, [g, y, total], [d], cost=unit)
+        return
     if inner == 1:
         b.launch(
             softmax_backward_rows, *[o.array(outer, extent) for o in operands], int(log),
             work=outer, grain=max(1, GRAIN_COST // max(1, extent * unit)), cost=outer * extent * unit,
         )  # fmt: skip
         return
-    blocks = -(-inner // COLUMNS)
     b.launch(
         softmax_backward_columns, *[o.array(outer, extent, inner) for o in operands],
-        b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat, blocks, int(log), work=outer * blocks,
-        grain=max(1, GRAIN_COST // max(1, extent * min(inner, COLUMNS) * unit)), cost=outer * extent * inner * unit,
+        b.scratch(out.spec.dtype, COLUMNS, per_worker=True).flat,
+        b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat, blocks, width, int(log), work=outer * blocks,
+        grain=max(1, GRAIN_COST // max(1, extent * min(inner, width) * unit)), cost=outer * extent * inner * unit,
     )  # fmt: skip
 
 

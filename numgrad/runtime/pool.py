@@ -36,7 +36,7 @@ TICKET = 0
 ENTRY, SLOTS, FIRST, END, GRAIN, CHUNKS, WORKERS = (LINE + 8 * i for i in range(7))
 DONE, WAITING = 2 * LINE, 2 * LINE + 8  # chunks that workers have finished; whether the launcher sleeps on that
 SLEEPING, WAKES = 3 * LINE, 3 * LINE + 8  # whether a worker may be asleep; the word that workers sleep on
-LOCK = 4 * LINE  # 1 while a launcher holds the pool
+LOCK, OWED = 4 * LINE, 4 * LINE + 8  # 1 while a launcher holds the pool; what regions have weighed that woke nobody
 # Written by Python when the pool starts or stops. A worker leaves when GENERATION is no longer its own. ALIVE counts the
 # workers that have not left. THREADS is the number of workers, and READY is 1 once it is set.
 GENERATION, SPINS, THREADS, READY, SYSTEM = (5 * LINE + 8 * i for i in range(5))
@@ -50,6 +50,12 @@ ONE_END = (1 << END_BITS) - 1
 CLOSED = (1 << CHUNK_BITS) - 1  # as chunks claimed: nobody may claim
 MOST_CHUNKS = ONE_END - 1  # a region with more runs in several rounds
 EPOCH_MASK = (1 << (63 - CHUNK_BITS)) - 1
+# A launch says with the number of its workers what it weighs, `crew`; 0: unknown, so all are woken.
+CREW_BITS = 12
+WEIGHT = 1 << 12  # elementary operations
+# To wake a thread costs the launcher 5 us on a bare machine, and 30 in a virtual one, where the sleeper needs 30 more: as long as
+# so many operations take. Regions that weigh less run on the threads that are awake; those that did so in turn are added up.
+WAKE_WEIGHT = (1 << 19) // WEIGHT
 
 
 @device
@@ -144,8 +150,22 @@ def spin(count):
         pause()
 
 
+def crew(workers: int, cost: int) -> int:
+    """A launch's number of workers and what it weighs, in one word."""
+    return workers | min(1 + cost // WEIGHT, WAKE_WEIGHT) << CREW_BITS
+
+
 @device
-def share(pool, entry, slots, first, end, grain, workers):
+def is_worth_waking(pool, weight):
+    """Whether a region that finds workers asleep should wake them; for the holder of the lock."""
+    owed = atomic_load(pool + OWED) + weight
+    wakes = weight == 0 or owed >= WAKE_WEIGHT
+    atomic_store(pool + OWED, 0 if wakes else owed)
+    return wakes
+
+
+@device
+def share(pool, entry, slots, first, end, grain, workers, weight):
     """Run ``entry`` over ``range(first, end)`` on the pool, which the caller holds."""
     chunks = (end - first + grain - 1) // grain
     ticket = atomic_load(pool + TICKET)
@@ -160,7 +180,7 @@ def share(pool, entry, slots, first, end, grain, workers):
     release_store(pool + CHUNKS, chunks)
     release_store(pool + WORKERS, workers)
     atomic_store(pool + TICKET, epoch << CHUNK_BITS)
-    if atomic_load(pool + SLEEPING):
+    if atomic_load(pool + SLEEPING) and is_worth_waking(pool, weight):
         wake_workers(pool, min(chunks, workers) - 1)
     theirs = chunks - claim_chunks(pool, epoch, 0, 0)
     spun = 0
@@ -179,17 +199,18 @@ def share(pool, entry, slots, first, end, grain, workers):
 
 
 @device
-def run_region(pool, entry, slots, work, grain, workers):
-    """Run ``entry`` over ``range(work)`` in chunks of ``grain`` on at most ``workers`` threads, to the end."""
+def run_region(pool, entry, slots, work, grain, crew):
+    """Run ``entry`` over ``range(work)`` in chunks of ``grain`` on at most so many threads as the `crew` says, to the end."""
     if work <= 0:
         return
+    workers, weight = crew & ((1 << CREW_BITS) - 1), crew >> CREW_BITS
     if work <= grain:
         call_entry(entry, slots, 0, work, 0)
     elif workers > 1 and atomic_load(pool + THREADS) and compare_and_swap(pool + LOCK, 0, 1):
         first = 0
         while first < work:
             end = work if work - first <= MOST_CHUNKS * grain else first + MOST_CHUNKS * grain
-            share(pool, entry, slots, first, end, grain, workers)
+            share(pool, entry, slots, first, end, grain, workers, weight)
             first = end
         atomic_store(pool + LOCK, 0)
     else:
@@ -201,6 +222,6 @@ def run_region(pool, entry, slots, work, grain, workers):
 
 
 @native(6)
-def region(pool, entry, slots, work, grain, workers):
+def region(pool, entry, slots, work, grain, crew):
     """`run_region`, for kernels that have parts of their own: by its address, lest their code contain it."""
-    run_region(pool, entry, slots, work, grain, workers)
+    run_region(pool, entry, slots, work, grain, crew)

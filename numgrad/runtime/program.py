@@ -8,7 +8,7 @@ of its launches, on the pool if the work is worth splitting:
 words                 meaning
 ====================  ==================================================================
 0 .. 5                launches, patches, frame words, release the GIL, first patch, first frame word
-then, per launch      entry, offset of its slots in the frame, work, grain, workers
+then, per launch      entry, offset of its slots in the frame, work, grain, workers and weight (`pool.crew`)
 then, per patch       index of the word in the frame, index of the address, bytes to add
 then                  the frame: for each launch its slots (word 0 the status address, then the arguments)
 ====================  ==================================================================
@@ -97,7 +97,7 @@ class Template(NamedTuple):
     """A program's frame, with room for a table of its addresses if it needs one, and the words of it that a copy has written.
 
     ``patches`` are word, number of an address, and bytes to add; ``statuses`` hold the address of the status; ``inside`` are
-    word, and the word of the frame whose address it holds; ``heads`` are entry, first word, work, grain, workers, is the last.
+    word, and the word of the frame whose address it holds; ``heads`` are entry, first word, work, grain, `pool.crew`, is the last.
     """
 
     frame: np.ndarray
@@ -146,7 +146,7 @@ def laid_out(launches: Sequence[Launch | Pair], address_count: int, stepped: boo
             splits = splits or launch.kernel.forks
             _add_slots(launch, address_count, frame, patches, constants)
             entry = kernel.NO_ADDRESS if stepped else launch.kernel.entry(launch.binding)
-        heads += [entry, begin, launch.work, launch.grain, launch.workers]
+        heads += [entry, begin, launch.work, launch.grain, _pool.crew(launch.workers, launch.cost)]
     if len(frame) > _MOST_FRAME_WORDS:
         raise KernelError(f"a program's arguments take {len(frame)} words, expected at most {_MOST_FRAME_WORDS}")
     first_patch = HEADER_WORDS + len(heads)
@@ -261,7 +261,7 @@ class Program:
         )
 
     def bound_launches(self, addresses: Sequence[int], status: int) -> list[tuple[int, np.ndarray, int, int, int]]:
-        """(entry, slots, work, grain, workers) of each launch, with the addresses written into its slots, for a replay.
+        """(entry, slots, work, grain, `pool.crew`) of each launch, with the addresses written into its slots, for a replay.
 
         They are valid as long as the program, which holds the constants.
         """
@@ -275,8 +275,8 @@ class Program:
             memory[word] = addresses[index] + offset
         ends = [*[begin for _, begin, *_ in template.heads[1:]], len(memory)]
         return [
-            (entry, memory[begin:end], work, grain, workers)
-            for (entry, begin, work, grain, workers, _), end in zip(template.heads, ends, strict=True)
+            (entry, memory[begin:end], work, grain, crew)
+            for (entry, begin, work, grain, crew, _), end in zip(template.heads, ends, strict=True)
         ]
 
 
@@ -355,7 +355,7 @@ def execute(self, args, count):
 
 @native(3)
 def run_bound(pool, rows, count):
-    """Run ``count`` rows of (entry, slots, work, grain, workers), one after the other: the replay loop."""
+    """Run ``count`` rows of (entry, slots, work, grain, crew), one after the other: the replay loop."""
     for row in range(count):
         head = rows + 8 * LAUNCH_WORDS * row
         run_region(pool, peek(head), peek(head + 8), peek(head + 16), peek(head + 24), peek(head + 32))

@@ -7,7 +7,7 @@ words where they belong before the first launch. A program that leaves a status 
 words                        meaning
 ===========================  ==========================================================================
 of a list                    address of its rows, address of its patches, number of patches, the status
-of a row                     entry, slots, work, grain, workers, whether a program ends with this launch
+of a row                     entry, slots, work, grain, `pool.crew`, whether a program ends with this launch
 of a patch                   address of the word, number of the slot, bytes to add
 ===========================  ==========================================================================
 """
@@ -163,8 +163,8 @@ class BoundCalls:
             for word, goal in template.inside:
                 written.append(at + word)
                 values.append(base + 8 * (at + goal))
-            for entry, begin, work, grain, workers, ends in template.heads:
-                rows.append((entry, base + 8 * (at + begin), work, grain, workers, ends))
+            for entry, begin, work, grain, crew, ends in template.heads:
+                rows.append((entry, base + 8 * (at + begin), work, grain, crew, ends))
             at += len(frame)
         memory[written] = values
         return np.array(rows, np.int64).reshape(-1, ROW_WORDS)

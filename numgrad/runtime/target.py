@@ -32,18 +32,26 @@ class Target:
     fused: bool = True  # multiply-add is one instruction
     features_off: tuple[str, ...] = ()  # beginnings of the names of LLVM features that must not be used
     never: tuple[str, ...] = ()  # features that LLVM may take from the CPU's name, even if the machine reports none
+    whole: tuple[
+        str, ...
+    ] = ()  # CPUs, by LLVM's names, where loops that LLVM vectorises have to be told to use the whole width
 
     def lanes(self, itemsize: int) -> int:
         """Elements of ``itemsize`` bytes in one vector."""
         return max(1, self.vector_bytes // itemsize)
 
 
+# LLVM takes 256 of the 512 bits on each CPU of Intel's, since the first ones lowered their clock for the rest. The servers since
+# Sapphire Rapids hardly do: they read two whole registers in a cycle, as their code with 256 bits cannot. The older ones and the
+# clients stay at 256. For Zen 4, which splits most of such an instruction in two, and Zen 5 LLVM takes 512 by itself. What the
+# width brings was measured on neither: the object code is what is known (tests/runtime/test_target.py).
+_WHOLE = ("sapphirerapids", "emeraldrapids", "graniterapids", "graniterapids-d")
 _AVX512_OFF = ("avx512", "avx10", "evex512")
 # With SVE, LLVM compiles plain loops to vectors of unknown length, and a sum has other bits for each length. Without it,
 # vectors have the width of NEON on every 64-bit Arm, and so sums have the same bits.
 _SCALABLE = ("sve", "sme")
 TARGETS = {
-    "avx512": Target("avx512", 64, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6), update=4)),
+    "avx512": Target("avx512", 64, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6), update=4), whole=_WHOLE),
     "avx2": Target("avx2", 32, 16, Tiles(many=(6, 2), few=(2, 4), dot=(4, 3), update=2), features_off=_AVX512_OFF),
     "neon": Target(
         "neon",
@@ -108,20 +116,25 @@ def cpu() -> tuple[str, str]:
     """LLVM's CPU name and feature string to compile for."""
     llvm = room.llvm()
 
-    return llvm.get_host_cpu_name(), feature_text(host_features(), host_target())
+    name = llvm.get_host_cpu_name()
+    return name, feature_text(host_features(), host_target(), name)
 
 
-def feature_text(features: dict[str, bool], row: Target) -> str:
-    """LLVM's feature string for a row of the table on a CPU with these features.
+def feature_text(features: dict[str, bool], row: Target, cpu: str = "") -> str:
+    """LLVM's feature string for a row of the table on a CPU with these features and LLVM's name of it.
 
     Features that are off come last: a feature brings those that it implies (``f16c`` brings ``avx``), unless one is switched
     off after it, with all that need it.
 
     >>> feature_text({"avx": True, "f16c": True, "sse2": True}, TARGETS["scalar"])
     '+f16c,+sse2,-avx'
+    >>> feature_text({"avx512f": True}, TARGETS["avx512"], "sapphirerapids")
+    '+avx512f,-prefer-256-bit'
     """
     off = {name for name, on in features.items() if not on or name.startswith(row.features_off)}
     off.update(row.never)
+    if cpu in row.whole:
+        off.add("prefer-256-bit")
     return ",".join([*(f"+{name}" for name in sorted(features.keys() - off)), *(f"-{name}" for name in sorted(off))])
 
 

@@ -24,9 +24,9 @@ from numgrad.runtime.objects import words_for_ever
 
 _log = logging.getLogger("numgrad.threads")
 MOST_THREADS = 1024
-# How long an idle thread spins before it sleeps: about the cost of sleeping and waking, and longer than the Python code
-# between two launches.
-_SPIN_SECONDS = 50e-6
+# How long an idle thread spins before it sleeps: about the cost of sleeping and waking in a virtual machine, and longer than the
+# Python code between two launches.
+_SPIN_SECONDS = 100e-6
 
 _block = np.zeros((pool.POOL_BYTES + pool.LINE) // 8, np.int64)
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_block))  # never freed: at exit a daemon thread may still be in a launch

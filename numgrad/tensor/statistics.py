@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
+from numgrad.ops import reduce_known as _known
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, reduced_dims, wrap_dim
 from numgrad.tensor.comparison import eq, gt, ne
 from numgrad.tensor.creation import arange, tensor
@@ -67,9 +68,11 @@ def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dt
     """
     if dtype is not None:
         input, _ = converted("nansum", input, dtype)
-    if check_tensor("nansum", "input", input)._spec.dtype.is_floating_point:
-        input = where(ne(input.detach(), input.detach()), 0.0, input)
-    return sum(input, dim, keepdim, dtype=dtype)
+    spec = check_tensor("nansum", "input", input)._spec
+    if not spec.dtype.is_floating_point:
+        return sum(input, dim, keepdim, dtype=dtype)
+    total = _known.nansum(input, dims=reduced_dims("nansum", dim, spec.ndim, keepdim), keepdim=keepdim)
+    return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
 
 @public("function", "method")

@@ -402,9 +402,9 @@ bad("unbind", "dim", normal(4), error=IndexError, match="unbind: dim is 1", para
 
 # ---- reductions over dims ---------------------------------------------------------------------------------------
 
-for name in ("sum", "mean", "prod", "amax", "amin", "any", "all", "squares", "norm"):
+for name in ("sum", "nansum", "mean", "prod", "amax", "amin", "any", "all", "squares", "norm"):
     make = off_zero if name in ("prod", "norm") else spread
-    integral = name not in ("mean", "squares", "norm")
+    integral = name not in ("nansum", "mean", "squares", "norm")
     good(name, "all dims", make(3, 4), params={"dims": (0, 1)})
     good(name, "rows", make(3, 4), params={"dims": (0,)})
     good(name, "columns, kept", make(3, 4), params={"dims": (1,), "keepdim": True})
@@ -414,6 +414,10 @@ for name in ("sum", "mean", "prod", "amax", "amin", "any", "all", "squares", "no
     good(name, "scalar", make(), params={"dims": ()})
     good(name, "empty result", make(0, 3), params={"dims": (1,)})
     good(name, "large", ramp(0.999, 1.001, LARGE), params={"dims": (0,)}, small=False, smooth=name in ("sum", "mean"))
+    good(name, "narrow", ramp(0.99, 1.01, 1300, 3), params={"dims": (0,)}, small=False, smooth=False)
+    good(name, "short rows", ramp(0.9, 1.1, 300, 3), params={"dims": (1,)}, small=False, smooth=False)
+    good(name, "rows of a few vectors", ramp(0.9, 1.1, 300, 37), params={"dims": (1,)}, small=False, smooth=False)
+    good(name, "short rows far apart", ramp(0.9, 1.1, 19, 5, 31), params={"dims": (0, 2)}, small=False, smooth=False)
     good(
         name, "large rows", ramp(0.9, 1.1, 300, 301), params={"dims": (0,)}, small=False, smooth=name in ("sum", "mean")
     )

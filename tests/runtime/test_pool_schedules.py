@@ -165,7 +165,7 @@ def functions(machine: Machine, *changes: tuple[str, str]) -> dict[str, Any]:
 
 def play(seed: int, *changes: tuple[str, str]) -> None:
     """Two launchers and two workers, which are dismissed and started anew in between."""
-    machine = Machine(seed)
+    machine, weights = Machine(seed), random.Random(seed)
     code = functions(machine, *changes)
     words = machine.words
     words.update({pool.SPINS: machine.chance.choice((0, 2)), pool.THREADS: WORKERS})
@@ -180,7 +180,8 @@ def play(seed: int, *changes: tuple[str, str]) -> None:
         for entry in entries:
             chunks, limit = REGIONS[entry]
             machine.active.add(entry)
-            code["run_region"](0, entry, -entry, 2 * chunks, 2, limit)
+            weight = weights.choice((0, 1, pool.WAKE_WEIGHT // 2 + 1)) if seed % 4 == 3 else 0  # a few wake no sleeper
+            code["run_region"](0, entry, -entry, 2 * chunks, 2, limit | weight << pool.CREW_BITS)
             machine.active.remove(entry)
 
     def manager() -> None:

@@ -1,0 +1,53 @@
+"""The table of CPUs: how wide the vectors are of loops that LLVM vectorises, in the object code for CPUs that need not be here."""
+
+from __future__ import annotations
+
+import re
+
+import llvmlite.binding as llvm
+import pytest
+
+from numgrad.runtime import target
+
+TRIPLE = "x86_64-unknown-linux-gnu"
+LOOP = """
+define void @add_one(ptr noalias %x, ptr noalias %y, i64 %n) {
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [0, %entry], [%j, %loop]
+  %p = getelementptr float, ptr %x, i64 %i
+  %q = getelementptr float, ptr %y, i64 %i
+  %v = load float, ptr %p
+  %w = fadd float %v, 1.0
+  store float %w, ptr %q
+  %j = add i64 %i, 1
+  %more = icmp ult i64 %j, %n
+  br i1 %more, label %loop, label %out
+out:
+  ret void
+}
+"""
+
+
+def widths(cpu: str) -> set[str]:
+    """Kinds of vector registers of the loop above, compiled as kernels are for a CPU."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    features = target.feature_text({}, target.TARGETS["avx512"], cpu)
+    machine = llvm.Target.from_triple(TRIPLE).create_target_machine(cpu=cpu, features=features, opt=3)
+    module = llvm.parse_assembly(LOOP)
+    module.triple, module.data_layout = TRIPLE, str(machine.target_data)
+    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
+    passes.getModulePassManager().run(module, passes)
+    return set(re.findall(r"%([xyz]mm)\d", machine.emit_assembly(module)))
+
+
+@pytest.mark.parametrize("cpu", ["sapphirerapids", "emeraldrapids", "graniterapids", "znver4"])
+def test_whole_vectors_where_the_cpu_reads_them_at_full_speed(cpu: str) -> None:
+    assert "zmm" in widths(cpu)
+
+
+@pytest.mark.parametrize("cpu", ["skylake-avx512", "cascadelake", "icelake-server", "tigerlake"])
+def test_half_vectors_where_the_clock_falls(cpu: str) -> None:
+    assert widths(cpu) == {"xmm", "ymm"}
