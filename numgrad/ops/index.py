@@ -8,14 +8,9 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import DtypeError, OutOfRangeError, ShapeError
-from numgrad.kernels.index import (
-    plan_gather_elements,
-    plan_index_scatter,
-    plan_index_select,
-    plan_move_rows,
-    plan_reverse,
-    plan_scatter_elements,
-)
+from numgrad.kernels.elementwise import broadcast_shapes, broadcast_strides
+from numgrad.kernels.index import plan_gather_elements, plan_index_select, plan_linear_index, plan_reverse
+from numgrad.kernels.scatter import ADD, REPLACE, plan_index_scatter, plan_move_rows, plan_scatter_elements
 from numgrad.layout import contiguous_strides, product
 from numgrad.ops import rules
 from numgrad.ops.creation import arange, cast, full
@@ -54,6 +49,34 @@ def _rows_index(index: Any, rest: tuple[int, ...]) -> Any:
     count = product(shape)
     flat = reshape(index, (b, count, *(1,) * len(rest)))
     return expand(flat, size=(b, count, *rest))
+
+
+linear_index = Op(
+    "linear_index",
+    ("indices",),
+    {"extents": ()},
+    differentiable=False,
+    variadic=True,
+    elementwise=True,
+    doc="One index, from 0 on, into several dimensions of so many ``extents`` merged, from one index for each, which broadcast. "
+    "Negative ones count from the end.",
+)
+linear_index.on_status(out_of_range)
+
+
+@linear_index.plan
+def _(b: PlanBuilder, *indices: Operand, extents: Any) -> None:
+    extents = prove_ints("linear_index", "extents", extents, len(indices), 0)
+    shape = broadcast_shapes("linear_index", *(index.spec.shape for index in indices))
+    out = b.output(dtypes.int64, shape)
+    spread = [index.view(shape, tuple(broadcast_strides(index.spec, shape))) for index in indices]
+    plan_linear_index(b, [_checked_index(b, "linear_index", index) for index in spread], extents, out)
+
+
+@linear_index.oracle
+def _(*indices, extents):
+    wrapped = [np.where(index < 0, index + extent, index) for index, extent in zip(indices, extents, strict=True)]
+    return np.ravel_multi_index(np.broadcast_arrays(*wrapped), extents).astype(np.int64)
 
 
 # ---- rows -------------------------------------------------------------------------------------------------------
@@ -122,7 +145,7 @@ def _(b: PlanBuilder, grad: Operand, index: Operand, size: Any, dim: int) -> Non
     out = b.output(grad.spec.dtype, prove_ints("index_select_backward", "size", size))
     prove_dim("index_select_backward", dim, len(size))
     prove_shapes("index_select_backward", ("grad",), (grad,), (*size[:dim], *index.spec.shape, *size[dim + 1 :]))
-    plan_index_scatter(b, contiguous(b, grad), index, out, dim, accumulate=True, zero=True)
+    plan_index_scatter(b, contiguous(b, grad), index, out, dim, zero=True)
 
 
 @index_select_backward.backward
@@ -238,12 +261,8 @@ def _(x, dim):
 # ---- elements ---------------------------------------------------------------------------------------------------
 
 
-def checked_elements(b: PlanBuilder, name: str, input: Operand, index: Operand, dim: int) -> Operand:
-    """The proved index as kernels expect it; one without elements may have any dtype, as in torch."""
-    if index.spec.numel:
-        index = _checked_index(b, name, index)
-    else:
-        index = b.scratch(dtypes.int64, 0).view(tuple(index.spec.shape), contiguous_strides(index.spec.shape))
+def prove_elements(name: str, input: Operand, index: Operand, dim: int) -> None:
+    """Prove the shapes of an index of elements along ``dim``."""
     prove_dim(name, dim, max(input.spec.ndim, 1))
     a, i = input.spec.shape, index.spec.shape
     if len(a) != len(i) or any(n > m for axis, (n, m) in enumerate(zip(i, a, strict=False)) if axis != dim):
@@ -251,7 +270,37 @@ def checked_elements(b: PlanBuilder, name: str, input: Operand, index: Operand, 
             f"{name}: Size does not match at dimension {dim}: expected index {list(i)} to be no larger than self {list(a)} apart "
             f"from dimension {dim}"
         )
-    return index
+
+
+def _one_for_all(b: PlanBuilder, name: str, input: Operand, index: Operand, dim: int) -> Operand | None:
+    """The vector of an index that says the same for all lines, as a vector does that was expanded: it names slices."""
+    shape, strides = tuple(index.spec.shape), index.spec.strides
+    others = [axis for axis in range(len(shape)) if axis != dim]
+    if not others or any(shape[axis] != input.spec.shape[axis] for axis in others):
+        return None
+    if any(strides[axis] and shape[axis] > 1 for axis in others) or index.spec.numel <= shape[dim]:
+        return None
+    return _checked_index(b, name, index.view((shape[dim],), (strides[dim],)))
+
+
+def _any_index(b: PlanBuilder, name: str, index: Operand) -> Operand:
+    """The index as kernels expect it; one without elements may have any dtype, as in torch."""
+    if index.spec.numel:
+        return _checked_index(b, name, index)
+    return b.scratch(dtypes.int64, 0).view(tuple(index.spec.shape), contiguous_strides(index.spec.shape))
+
+
+def plan_scatter(
+    b: PlanBuilder, name: str, input: Operand, index: Operand, src: Operand, dim: int, way: int
+) -> None:  # fmt: skip
+    """The output of an op that writes ``src``, of at least index's extents, into its input."""
+    prove_elements(name, input, index, dim)
+    out = b.output(input.spec.dtype, tuple(input.spec.shape))
+    plan_copy(b, input, out)
+    if src.spec.shape == index.spec.shape and (rows := _one_for_all(b, name, input, index, dim)) is not None:
+        plan_index_scatter(b, contiguous(b, src), rows, out, dim, way=way)
+    else:
+        plan_scatter_elements(b, src, _any_index(b, name, index), out, dim, way)
 
 
 gather = Op(
@@ -267,9 +316,12 @@ gather.on_status(out_of_range)
 
 @gather.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, dim: int) -> None:
-    index = checked_elements(b, "gather", input, index, dim)
+    prove_elements("gather", input, index, dim)
     out = b.output(input.spec.dtype, tuple(index.spec.shape))
-    plan_gather_elements(b, input, index, out, dim)
+    if (rows := _one_for_all(b, "gather", input, index, dim)) is not None:
+        plan_index_select(b, contiguous(b, input), rows, out, dim)
+    else:
+        plan_gather_elements(b, input, _any_index(b, "gather", index), out, dim)
 
 
 @gather.backward
@@ -302,16 +354,13 @@ scatter_add.on_status(out_of_range)
 
 @scatter_add.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, src: Operand, dim: int) -> None:
-    index = checked_elements(b, "scatter_add", input, index, dim)
     if src.spec.dtype is not input.spec.dtype or src.spec.ndim != index.spec.ndim:
         raise ShapeError(
             f"scatter_add: src is {src.spec}, expected {input.spec.dtype} with index's number of dimensions"
         )
     if any(n > m for n, m in zip(index.spec.shape, src.spec.shape, strict=True)):
         raise ShapeError(f"scatter_add: index {list(index.spec.shape)} is larger than src {list(src.spec.shape)}")
-    out = b.output(input.spec.dtype, tuple(input.spec.shape))
-    plan_copy(b, input, out)
-    plan_scatter_elements(b, src, index, out, dim)
+    plan_scatter(b, "scatter_add", input, index, src, dim, ADD)
 
 
 @scatter_add.backward
@@ -362,7 +411,7 @@ def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulat
         raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(expected)} of {input.spec.dtype}")
     out = b.output(input.spec.dtype, shape)
     plan_copy(b, input, out)
-    plan_index_scatter(b, contiguous(b, values), index, out, dim, accumulate=accumulate)
+    plan_index_scatter(b, contiguous(b, values), index, out, dim, way=ADD if accumulate else REPLACE)
 
 
 @index_put.backward
