@@ -12,13 +12,18 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import ProofError
+from numgrad.kernels.reduce_kernels import choose
 from numgrad.runtime.kernel import Kernel, device, intrinsic, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
+SEARCHED = 256  # values that are searched at once
 INSERTED = 48  # elements of a line that is sorted by insertion
 BINS = 256
 BLOCK = 256  # elements that are compared with a limit at once
 SPARE = 16  # room for candidates, beside twice the selected elements
+FEW = 32  # selected elements that are found by a limit, where there are many others
+LONG = 1 << 13  # elements of a line whose ranks are counted by digits of 11 bits, and not of 8
+MOST_DIGITS = 1 << 11  # counts of a worker; enough for the 256 of each of eight bytes, too
 
 
 # ---- keys -------------------------------------------------------------------------------------------------------
@@ -86,8 +91,16 @@ def insert(keys, positions, count):
         keys[j + 1], positions[j + 1] = key, position
 
 
-def _kernels(width: int) -> tuple[Kernel, Kernel]:
-    """The kernels for keys of so many bytes: one that sorts lines, and one that finds the smallest elements of each."""
+class _Kernels(NamedTuple):
+    """The kernels for keys of one width: of whole lines, of a few of their smallest, of one rank, of many of the smallest."""
+
+    sort: Kernel
+    select: Kernel
+    rank: Kernel
+    first: Kernel
+
+
+def _kernels(width: int) -> _Kernels:
     last = width - 1
 
     @device
@@ -147,6 +160,96 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
             for i in range(length):
                 out[i] = own[i]
 
+    @device
+    def digits(key):
+        """The key as an integer without a sign, in the same order."""
+        if width == 4:
+            return np.uint64(np.int64(key) + (1 << 31))
+        return np.uint64(key) ^ np.uint64(1 << 63)
+
+    @device
+    def key_of_rank(keys, spare, counts, rank):
+        """The key that would be at ``rank`` if the keys were sorted, and how many are smaller."""
+        size = keys.shape[0]
+        differing = np.uint64(0)
+        for i in range(size):
+            differing |= digits(keys[i]) ^ digits(keys[0])
+        bits = 0
+        while bits < 64 and differing >> np.uint64(bits):
+            bits += 1
+        most = 11 if size >= LONG else 8
+        smaller = 0
+        values = keys
+        while bits > 0 and size > 1:
+            count = min(bits, most)
+            shift, mask = np.uint64(bits - count), np.uint64((1 << count) - 1)
+            bits -= count
+            bins = counts[: 1 << count]
+            for b in range(bins.shape[0]):
+                bins[b] = 0
+            for i in range(size):
+                bins[(digits(values[i]) >> shift) & mask] += 1
+            digit = 0
+            while rank - smaller >= bins[digit]:
+                smaller += bins[digit]
+                digit += 1
+            kept = 0
+            most_kept = bins[digit]
+            i = 0
+            while kept < most_kept and i < size:  # in place from the second time on: what is written has been read
+                key = values[np.uint64(i)]
+                spare[np.uint64(kept)] = key
+                kept += ((digits(key) >> shift) & mask) == np.uint64(digit)
+                i += 1
+            values, size = spare, most_kept
+        return values[0], smaller
+
+    def rank_lines(keys, indices, spare_keys, counts, length, rank, start, stop, worker):
+        """Where the element of a rank is in each line, of equal ones in their order; work: lines."""
+        spare = spare_keys[worker * length : (worker + 1) * length]
+        bins = counts[worker * MOST_DIGITS : (worker + 1) * MOST_DIGITS]
+        for line in range(start, stop):
+            k = keys[line * length : (line + 1) * length]
+            key, smaller = key_of_rank(k, spare, bins, rank)
+            equal = rank - smaller
+            for begin in range(0, length, BLOCK):
+                block = k[begin : min(length, begin + BLOCK)]
+                hits = 0
+                for i in range(block.shape[0]):
+                    hits += block[i] == key
+                if hits <= equal:
+                    equal -= hits
+                    continue
+                for i in range(block.shape[0]):
+                    if block[i] == key:
+                        if equal == 0:
+                            indices[line] = begin + i
+                            break
+                        equal -= 1
+                break
+
+    def first_lines(keys, indices, spare_keys, chosen_keys, positions, counts, length, end, start, stop, worker):
+        """Where the first ``end`` elements of each sorted line are: what is below the last one, and as many of its equals."""
+        spare = spare_keys[worker * length : (worker + 1) * length]
+        own_keys = chosen_keys[2 * worker * end : (2 * worker + 1) * end]
+        other_keys = chosen_keys[(2 * worker + 1) * end : (2 * worker + 2) * end]
+        own = positions[2 * worker * end : (2 * worker + 1) * end]
+        other = positions[(2 * worker + 1) * end : (2 * worker + 2) * end]
+        bins = counts[worker * MOST_DIGITS : (worker + 1) * MOST_DIGITS]
+        for line in range(start, stop):
+            k, out = keys[line * length : (line + 1) * length], indices[line * end : (line + 1) * end]
+            key, smaller = key_of_rank(k, spare, bins, end - 1)
+            size, equal, i = 0, end - smaller, 0
+            while size < end and i < length:
+                each = k[np.uint64(i)]
+                own_keys[np.uint64(size)], own[np.uint64(size)] = each, i
+                size += (each < key) | ((each == key) & (equal > 0))
+                equal -= each == key
+                i += 1
+            sort_keys(own_keys, own, other_keys, other, bins, end)
+            for i in range(end):
+                out[i] = own[i]
+
     def select_lines(keys, indices, candidates, positions, counts, select, start, stop, worker):
         """Work: lines. Candidates below a limit are collected, and sorted where their room is full."""
         length, end, room, first = select.length, select.end, select.room, select.first
@@ -154,7 +257,7 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
         other_keys = candidates[(2 * worker + 1) * room : (2 * worker + 2) * room]
         own = positions[2 * worker * room : (2 * worker + 1) * room]
         other = positions[(2 * worker + 1) * room : (2 * worker + 2) * room]
-        bins = counts[worker * BINS * width : (worker + 1) * BINS * width]
+        bins = counts[worker * MOST_DIGITS : (worker + 1) * MOST_DIGITS]
         for line in range(start, stop):
             k = keys[line * length : (line + 1) * length]
             size, has_limit, limit = 0, False, k[0]
@@ -179,9 +282,11 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
             for i in range(end - first):
                 out[i] = own[first + i]
 
-    return (
+    return _Kernels(
         kernel("K[:], i8[:], K[:], I[:], i8[:], i8")(sort_lines),
         kernel("K[:], i8[:], K[:], I[:], i8[:], Select", Select)(select_lines),
+        kernel("K[:], i8[:], K[:], i8[:], i8, i8")(rank_lines),
+        kernel("K[:], i8[:], K[:], K[:], I[:], i8[:], i8, i8")(first_lines),
     )
 
 
@@ -211,25 +316,31 @@ class Search(NamedTuple):
 
 @kernel("T[:], T[:], i8[:], Search", Search)
 def search_lines(lines, values, out, search, start, stop):
-    """How many elements of a sorted line come before each value: those below it, with ``right`` those not above it."""
-    for unit in range(start, stop):
-        v = values[unit]
-        begin = 0 if search.shared else unit // search.searched * search.length
-        line = lines[begin : begin + search.length]
-        low, rest = 0, line.shape[0]
-        if search.right:
-            while rest > 0:
-                half = rest // 2
-                comes = not (line[low + half] > v)
-                low = low + half + 1 if comes else low
-                rest = rest - half - 1 if comes else half
-        else:
-            while rest > 0:
-                half = rest // 2
-                comes = not (line[low + half] >= v)
-                low = low + half + 1 if comes else low
-                rest = rest - half - 1 if comes else half
-        out[unit] = low
+    """How many elements of a sorted line come before each value: those below it, with ``right`` those not above it.
+
+    NaN comes behind all elements, and in a line no NaN comes before a number. All values of a block take the same steps, one after the other: no branch depends on them, and their reads overlap.
+    """
+    unit = start
+    while unit < stop:
+        row = 0 if search.shared else unit // search.searched
+        last = min(stop, unit + SEARCHED)
+        if not search.shared:
+            last = min(last, (row + 1) * search.searched)
+        line = lines[row * search.length : (row + 1) * search.length]
+        v, low = values[unit:last], out[unit:last]
+        unit = last
+        for i in range(low.shape[0]):
+            low[i] = 0
+        rest = line.shape[0]
+        while rest > 0:
+            half = (rest + 1) // 2
+            if search.right:
+                for i in range(low.shape[0]):
+                    low[i] += choose((line[np.uint64(low[i] + half - 1)] <= v[i]) | (v[i] != v[i]), half, 0)
+            else:
+                for i in range(low.shape[0]):
+                    low[i] += choose((line[np.uint64(low[i] + half - 1)] < v[i]) | (v[i] != v[i]), half, 0)
+            rest -= half
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -261,7 +372,7 @@ def plan_sort(b: PlanBuilder, x: Operand, indices: Operand, *, descending: bool)
     kind, width = keys.spec.dtype, keys.spec.dtype.itemsize
     cost = 16 * width * length + 8 * BINS
     b.launch(
-        _KERNELS[width][0], keys.flat, indices.array(lines * length),
+        _KERNELS[width].sort, keys.flat, indices.array(lines * length),
         b.scratch(kind, length, per_worker=True).flat, _positions(b, length).flat,
         b.scratch(dtypes.int64, BINS * width, per_worker=True).flat, length,
         work=lines if length else 0, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
@@ -282,14 +393,29 @@ def plan_select(
     if not 0 <= first <= end <= length:
         raise ProofError(f"select: elements {first} to {end} of lines of {length}")
     kind, width = keys.spec.dtype, keys.spec.dtype.itemsize
+    counts = b.scratch(dtypes.int64, MOST_DIGITS, per_worker=True).flat
     room = min(length, 2 * end + SPARE)
-    cost = 4 * length + 16 * width * room + 8 * BINS
-    b.launch(
-        _KERNELS[width][1], keys.flat, indices.array(lines * (end - first)),
-        b.scratch(kind, 2 * room, per_worker=True).flat, _positions(b, room).flat,
-        b.scratch(dtypes.int64, BINS * width, per_worker=True).flat, Select(length, end, first, room),
-        work=lines if end > first else 0, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
-    )  # fmt: skip
+    work = lines if end > first else 0
+    if first == end - 1 and length > INSERTED:
+        cost = 16 * length + BINS
+        b.launch(
+            _KERNELS[width].rank, keys.flat, indices.array(lines), b.scratch(kind, length, per_worker=True).flat, counts,
+            length, first, work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
+        )  # fmt: skip
+    elif first == 0 and end > FEW:
+        cost = 16 * length + 16 * width * end + 8 * BINS
+        b.launch(
+            _KERNELS[width].first, keys.flat, indices.array(lines * end), b.scratch(kind, length, per_worker=True).flat,
+            b.scratch(kind, 2 * end, per_worker=True).flat, _positions(b, end).flat, counts, length, end,
+            work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
+        )  # fmt: skip
+    else:
+        cost = 4 * length + 16 * width * room + 8 * BINS
+        b.launch(
+            _KERNELS[width].select, keys.flat, indices.array(lines * (end - first)),
+            b.scratch(kind, 2 * room, per_worker=True).flat, _positions(b, room).flat, counts,
+            Select(length, end, first, room), work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
+        )  # fmt: skip
 
 
 def plan_search(b: PlanBuilder, lines: Operand, values: Operand, out: Operand, *, right: bool) -> None:
