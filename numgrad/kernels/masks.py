@@ -28,24 +28,22 @@ def count_blocks(mask, offsets, start, stop):
         offsets[block] = count
 
 
-@kernel("i8[:], i8[:], i8")
-def sum_blocks(offsets, status, most, start, stop):
-    """From numbers to what is before each block, and the whole; more than ``most`` leaves the status 1. Work: 1."""
+@kernel("i8[:], i8, i8, i8[:]")
+def sum_blocks(offsets, most, refuse, status, start, stop):
+    """From numbers to what is before each block, and the whole; no more than ``most``. Work: 1."""
     total = 0
     for block in range(offsets.shape[0] - 1):
         count = offsets[block]
-        offsets[block] = total
+        offsets[block] = min(total, most)
         total += count
-    offsets[offsets.shape[0] - 1] = total
-    if total > most:
+    offsets[offsets.shape[0] - 1] = min(total, most)
+    if refuse and total > most:
         status[0] = 1
 
 
 @kernel("M[:], i8[:], i8[:]")
 def write_positions(mask, offsets, out, start, stop):
     """The positions of what is not 0; work: blocks."""
-    if offsets[offsets.shape[0] - 1] > out.shape[0]:
-        return
     for block in range(start, stop):
         first = block * BLOCK
         m, y = mask[first : min(mask.shape[0], first + BLOCK)], out[offsets[block] : offsets[block + 1]]
@@ -56,13 +54,13 @@ def write_positions(mask, offsets, out, start, stop):
             i += 1
 
 
-@kernel("i8[:], i8[:], i8[:, :]")
-def write_coordinates(positions, extents, out, start, stop):
+@kernel("i8[:], i8[:], i8[:], i8[:, :]")
+def write_coordinates(positions, offsets, extents, out, start, stop):
     """Positions in row-major order, which ascend, as indices of each dimension; work: positions."""
     last = extents.shape[0] - 1
     width = extents[last]
     line, begin = -1, -width
-    for i in range(start, stop):
+    for i in range(start, min(stop, offsets[offsets.shape[0] - 1])):
         position = positions[i]
         if not begin <= position < begin + width or line < 0:
             line = position // width
@@ -81,8 +79,6 @@ def write_coordinates(positions, extents, out, start, stop):
 @kernel("T[:, :], M[:], i8[:], T[:, :]")
 def select_rows(x, mask, offsets, out, start, stop):
     """The rows of x where the mask is not 0; work: blocks."""
-    if offsets[offsets.shape[0] - 1] > out.shape[0]:
-        return
     for block in range(start, stop):
         first, last = block * BLOCK, min(mask.shape[0], (block + 1) * BLOCK)
         m, begin, end = mask[first:last], offsets[block], offsets[block + 1]
@@ -97,8 +93,6 @@ def select_rows(x, mask, offsets, out, start, stop):
 @kernel("T[:], M[:], i8[:], T[:]")
 def select_elements(x, mask, offsets, out, start, stop):
     """The elements of x where the mask is not 0; work: blocks."""
-    if offsets[offsets.shape[0] - 1] > out.shape[0]:
-        return
     for block in range(start, stop):
         first, last = block * BLOCK, min(mask.shape[0], (block + 1) * BLOCK)
         v, m, y = x[first:last], mask[first:last], out[offsets[block] : offsets[block + 1]]
@@ -116,8 +110,6 @@ def select_elements(x, mask, offsets, out, start, stop):
 @kernel("T[:, :], M[:], i8[:], T[:, :]")
 def place_rows(source, mask, offsets, out, start, stop):
     """The rows of the source, one after the other, where the mask is not 0; work: blocks."""
-    if offsets[offsets.shape[0] - 1] > source.shape[0]:
-        return
     for block in range(start, stop):
         first, last = block * BLOCK, min(mask.shape[0], (block + 1) * BLOCK)
         m, begin, end = mask[first:last], offsets[block], offsets[block + 1]
@@ -132,8 +124,6 @@ def place_rows(source, mask, offsets, out, start, stop):
 @kernel("T[:], M[:], i8[:], T[:]")
 def place_elements(source, mask, offsets, out, start, stop):
     """The elements of the source, one after the other, where the mask is not 0; work: blocks."""
-    if offsets[offsets.shape[0] - 1] > source.shape[0]:
-        return
     for block in range(start, stop):
         first, last = block * BLOCK, min(mask.shape[0], (block + 1) * BLOCK)
         m, y, v = mask[first:last], out[first:last], source[offsets[block] : offsets[block + 1]]
@@ -146,10 +136,10 @@ def place_elements(source, mask, offsets, out, start, stop):
             count += m[i] != 0
 
 
-@kernel("T[:, :], i8[:]")
-def clear_rest(out, offsets, start, stop):
-    """Zeros in the rows behind those that were selected; work: rows."""
-    nothing = out.dtype.type(0)
+@kernel("T[:, :], i8[:], i8")
+def fill_rest(out, offsets, value, start, stop):
+    """One value in the rows behind those that were selected; work: rows."""
+    nothing = out.dtype.type(value)
     for i in range(max(start, offsets[offsets.shape[0] - 1]), stop):
         y = out[i]
         for j in range(y.shape[0]):
@@ -178,8 +168,11 @@ def begin_rows(x, out, inner, start, stop):
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
-def _offsets(b: PlanBuilder, mask: Operand, most: int) -> tuple[Operand, int]:
-    """Where the part of each block begins, and the number of blocks. More than ``most`` leaves the status 1."""
+def _offsets(b: PlanBuilder, mask: Operand, most: int, status: bool = False) -> tuple[Operand, int]:
+    """Where the part of each block of the first ``most`` begins, and the number of blocks.
+
+    With ``status`` a mask of more leaves the status 1.
+    """
     if not mask.spec.is_contiguous:
         raise ProofError(f"a mask is {mask.spec}, expected contiguous")
     blocks = -(-mask.spec.numel // BLOCK)
@@ -192,7 +185,7 @@ def _offsets(b: PlanBuilder, mask: Operand, most: int) -> tuple[Operand, int]:
         grain=max(1, 4 * GRAIN_COST // BLOCK),
         cost=mask.spec.numel // 4,
     )
-    b.launch(sum_blocks, offsets.flat, STATUS, most, work=1, grain=1, cost=blocks)
+    b.launch(sum_blocks, offsets.flat, most, int(status), STATUS, work=1, grain=1, cost=blocks)
     return offsets, blocks
 
 
@@ -201,13 +194,13 @@ def _blocks_of_work(blocks: int, inner: int) -> dict[str, int]:
     return {"work": blocks, "grain": max(1, GRAIN_COST // cost), "cost": blocks * cost}
 
 
-def plan_nonzero(b: PlanBuilder, x: Operand, out: Operand) -> None:
-    """The indices of the elements that are not 0, in row-major order.
+def plan_nonzero(b: PlanBuilder, x: Operand, out: Operand, fill: int) -> None:
+    """The indices of the first ``count`` elements that are not 0, in row-major order, and behind them ``fill``.
 
     x
         Contiguous, any dtype, of at least one dimension.
     out
-        int64 [count, ndim], contiguous. More than ``count`` elements leave the status 1, and fewer the rest undefined.
+        int64 [count, ndim], contiguous.
     """
     count, ndim = out.spec.shape
     offsets, blocks = _offsets(b, x, count)
@@ -216,9 +209,10 @@ def plan_nonzero(b: PlanBuilder, x: Operand, out: Operand) -> None:
     if ndim > 1:
         extents = b.constant(np.array(x.spec.shape))
         b.launch(
-            write_coordinates, positions.flat, extents, out.array(count, ndim),
+            write_coordinates, positions.flat, offsets.flat, extents, out.array(count, ndim),
             work=count, grain=GRAIN_COST // (4 * ndim), cost=4 * count * ndim,
         )  # fmt: skip
+    b.launch(fill_rest, out.array(count, ndim), offsets.flat, fill, work=count, grain=GRAIN_COST, cost=1)
 
 
 def _rows(name: str, x: Operand, mask: Operand) -> tuple[int, int]:
@@ -230,12 +224,12 @@ def _rows(name: str, x: Operand, mask: Operand) -> tuple[int, int]:
 
 
 def plan_masked_select(b: PlanBuilder, x: Operand, mask: Operand, out: Operand) -> None:
-    """The rows of x where a mask of its first dimensions is not 0, in row-major order, and zeros behind them.
+    """The first rows of x where a mask of its first dimensions is not 0, in row-major order, and zeros behind them.
 
     x, mask
         Contiguous, any dtype.
     out
-        [count, *rest], contiguous, of x's dtype. More than ``count`` rows leave the status 1.
+        [count, *rest], contiguous, of x's dtype.
     """
     rows, inner = _rows("masked_select", x, mask)
     count = out.spec.shape[0]
@@ -247,14 +241,14 @@ def plan_masked_select(b: PlanBuilder, x: Operand, mask: Operand, out: Operand) 
             select_rows, x.array(rows, inner), mask.flat, offsets.flat, out.array(count, inner),
             **_blocks_of_work(blocks, inner),
         )  # fmt: skip
-    b.launch(clear_rest, out.array(count, inner), offsets.flat, work=count, grain=GRAIN_COST, cost=1)
+    b.launch(fill_rest, out.array(count, inner), offsets.flat, 0, work=count, grain=GRAIN_COST, cost=1)
 
 
-def plan_masked_place(b: PlanBuilder, source: Operand, mask: Operand, out: Operand) -> None:
+def plan_masked_place(b: PlanBuilder, source: Operand, mask: Operand, out: Operand, *, all: bool) -> None:
     """The rows of the source, one after the other, written where a mask of out's first dimensions is not 0.
 
     source
-        [count, *rest], contiguous. A mask of more than ``count`` leaves the status 1.
+        [count, *rest], contiguous. With ``all`` a mask of more than ``count`` leaves the status 1, else the first places count.
     mask
         Contiguous, any dtype.
     out
@@ -262,7 +256,7 @@ def plan_masked_place(b: PlanBuilder, source: Operand, mask: Operand, out: Opera
     """
     rows, inner = _rows("masked_scatter", out, mask)
     count = source.spec.shape[0]
-    offsets, blocks = _offsets(b, mask, count)
+    offsets, blocks = _offsets(b, mask, count, status=all)
     if inner == 1:
         b.launch(place_elements, source.flat, mask.flat, offsets.flat, out.flat, **_blocks_of_work(blocks, 1))
     else:

@@ -204,14 +204,21 @@ def _kernels(width: int) -> _Kernels:
             values, size = spare, most_kept
         return values[0], smaller
 
-    def rank_lines(keys, indices, spare_keys, counts, length, rank, start, stop, worker):
-        """Where the element of a rank is in each line, of equal ones in their order; work: lines."""
+    def rank_lines(keys, indices, spare_keys, counts, length, rank, nans, start, stop, worker):
+        """Where the element of a rank is in each line, of equal ones in their order; with ``nans`` the first NaN. Work: lines."""
+        of_nan = (1 << (8 * width - 1)) - 1
         spare = spare_keys[worker * length : (worker + 1) * length]
         bins = counts[worker * MOST_DIGITS : (worker + 1) * MOST_DIGITS]
         for line in range(start, stop):
             k = keys[line * length : (line + 1) * length]
-            key, smaller = key_of_rank(k, spare, bins, rank)
-            equal = rank - smaller
+            missing = 0
+            for i in range(length):
+                missing |= k[i] == of_nan
+            if missing and nans:
+                key, equal = k.dtype.type(of_nan), 0
+            else:
+                key, smaller = key_of_rank(k, spare, bins, rank)
+                equal = rank - smaller
             for begin in range(0, length, BLOCK):
                 block = k[begin : min(length, begin + BLOCK)]
                 hits = 0
@@ -285,7 +292,7 @@ def _kernels(width: int) -> _Kernels:
     return _Kernels(
         kernel("K[:], i8[:], K[:], I[:], i8[:], i8")(sort_lines),
         kernel("K[:], i8[:], K[:], I[:], i8[:], Select", Select)(select_lines),
-        kernel("K[:], i8[:], K[:], i8[:], i8, i8")(rank_lines),
+        kernel("K[:], i8[:], K[:], i8[:], i8, i8, i8")(rank_lines),
         kernel("K[:], i8[:], K[:], K[:], I[:], i8[:], i8, i8")(first_lines),
     )
 
@@ -318,7 +325,9 @@ class Search(NamedTuple):
 def search_lines(lines, values, out, search, start, stop):
     """How many elements of a sorted line come before each value: those below it, with ``right`` those not above it.
 
-    NaN comes behind all elements, and in a line no NaN comes before a number. All values of a block take the same steps, one after the other: no branch depends on them, and their reads overlap.
+    NaN comes behind all elements, and in a line no NaN comes before a number.
+
+    All values of a block take the same steps, one after the other: no branch depends on them, and their reads overlap.
     """
     unit = start
     while unit < stop:
@@ -380,9 +389,12 @@ def plan_sort(b: PlanBuilder, x: Operand, indices: Operand, *, descending: bool)
 
 
 def plan_select(
-    b: PlanBuilder, x: Operand, indices: Operand, *, end: int, first: int = 0, descending: bool
+    b: PlanBuilder, x: Operand, indices: Operand, *, end: int, first: int = 0, descending: bool, nans: bool = False
 ) -> None:  # fmt: skip
     """The indices of a sorted line from ``first`` up to ``end``, without sorting all of it.
+
+    ``nans``, for one index: that of the first NaN where there is one.
+
 
     x
         Contiguous lines along the last dimension, any dtype, with at least ``end`` elements.
@@ -390,17 +402,17 @@ def plan_select(
         int64, contiguous: x's shape with a last extent of ``end - first``.
     """
     keys, lines, length = _keys(b, "select", x, descending)
-    if not 0 <= first <= end <= length:
+    if not 0 <= first <= end <= length or (nans and (descending or first != end - 1)):
         raise ProofError(f"select: elements {first} to {end} of lines of {length}")
     kind, width = keys.spec.dtype, keys.spec.dtype.itemsize
     counts = b.scratch(dtypes.int64, MOST_DIGITS, per_worker=True).flat
     room = min(length, 2 * end + SPARE)
     work = lines if end > first else 0
-    if first == end - 1 and length > INSERTED:
+    if nans or (first == end - 1 and length > INSERTED):
         cost = 16 * length + BINS
         b.launch(
             _KERNELS[width].rank, keys.flat, indices.array(lines), b.scratch(kind, length, per_worker=True).flat, counts,
-            length, first, work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
+            length, first, int(nans), work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
         )  # fmt: skip
     elif first == 0 and end > FEW:
         cost = 16 * length + 16 * width * end + 8 * BINS

@@ -16,7 +16,7 @@ from numgrad.ops import rules
 from numgrad.ops.creation import arange, cast, full
 from numgrad.ops.elementwise import add, mul
 from numgrad.ops.layouts import contiguous, plan_copy
-from numgrad.ops.proofs import prove_dim, prove_ints, prove_shapes
+from numgrad.ops.proofs import prove_dim, prove_int, prove_ints, prove_shapes
 from numgrad.ops.view import expand, reshape, slice_backward
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -256,6 +256,39 @@ flip.batch(rules.along_dim)
 @flip.oracle
 def _(x, dim):
     return np.flip(x, dim)
+
+
+roll = Op(
+    "roll", ("input",), {"shift": 0, "dim": 0}, doc="The slices of input along ``dim``, each moved by ``shift`` places."
+)
+
+
+@roll.plan
+def _(b: PlanBuilder, input: Operand, shift: int, dim: int) -> None:
+    prove_dim("roll", dim, input.spec.ndim)
+    shape, strides = tuple(input.spec.shape), tuple(input.spec.strides)
+    out = b.output(input.spec.dtype, shape)
+    extent = shape[dim]
+    at = prove_int("roll", "shift", shift) % max(extent, 1)  # where the first slice comes to
+    for first, goal, count in ((0, at, extent - at), (extent - at, 0, at)):
+        if count:
+            part = (*shape[:dim], count, *shape[dim + 1 :])
+            target = out.view(part, tuple(out.spec.strides), goal * out.spec.strides[dim])
+            plan_copy(b, input.view(part, strides, first * strides[dim]), target)
+
+
+@roll.backward
+def _(ctx, grad):
+    return roll(grad, shift=-ctx.params.shift, dim=ctx.params.dim)
+
+
+roll.linear_in("input")
+roll.batch(rules.along_dim)
+
+
+@roll.oracle
+def _(x, shift, dim):
+    return np.roll(x, shift, dim)
 
 
 # ---- elements ---------------------------------------------------------------------------------------------------

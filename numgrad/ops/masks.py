@@ -11,43 +11,38 @@ from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.masks import plan_begins, plan_masked_place, plan_masked_select, plan_nonzero
 from numgrad.ops import rules
 from numgrad.ops.creation import full
-from numgrad.ops.elementwise import where
 from numgrad.ops.layouts import contiguous, plan_copy
 from numgrad.ops.proofs import prove_int
-from numgrad.ops.view import expand, reshape
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 nonzero = Op(
     "nonzero",
     ("input",),
-    {"count": 0},
+    {"count": 0, "fill": -1},
     differentiable=False,
-    doc="The indices [count, ndim] of the elements that are not 0, in row-major order, for the number of these elements.",
+    doc="The indices [count, ndim] of the first elements that are not 0, in row-major order, and ``fill`` where there are fewer.",
 )
 
 
-@nonzero.on_status
-def _(status: int, params: Any) -> Exception:
-    return ShapeError(f"nonzero: there are not {params.count} elements that are not 0; were they changed meanwhile?")
-
-
 @nonzero.plan
-def _(b: PlanBuilder, input: Operand, count: int) -> None:
-    prove_int("nonzero", "count", count, 0, input.spec.numel)
+def _(b: PlanBuilder, input: Operand, count: int, fill: int) -> None:
+    prove_int("nonzero", "count", count, 0)
+    prove_int("nonzero", "fill", fill, dtypes.int64.smallest, dtypes.int64.largest)
     if not input.spec.ndim:
         raise ShapeError("nonzero: the input has no dimensions, expected at least one")
-    plan_nonzero(b, contiguous(b, input), b.output(dtypes.int64, (count, input.spec.ndim)))
+    plan_nonzero(b, contiguous(b, input), b.output(dtypes.int64, (count, input.spec.ndim)), fill)
 
 
 @nonzero.batch
-def _(batch, x, count):
+def _(batch, x, count, fill):
     return NotImplemented
 
 
 @nonzero.oracle
-def _(x, count):
-    return np.argwhere(x)
+def _(x, count, fill):
+    rows = np.argwhere(x)[:count]
+    return np.concatenate([rows, np.full((count - len(rows), x.ndim), fill, np.int64)])
 
 
 def _prove_mask(name: str, input: Operand, mask: Operand) -> None:
@@ -65,13 +60,8 @@ masked_select = Op(
     {"count": 0},
     saves=("mask",),
     graph_inputs=(0,),
-    doc="The rows of input where a mask of its first dimensions is True, [count, *rest], and zeros where there are fewer.",
+    doc="The first rows of input where a mask of its first dimensions is True, [count, *rest], and zeros where there are fewer.",
 )
-
-
-@masked_select.on_status
-def _(status: int, params: Any) -> Exception:
-    return ShapeError(f"masked_select: the mask selects more than {params.count} rows; was it changed meanwhile?")
 
 
 @masked_select.plan
@@ -86,7 +76,7 @@ def _(b: PlanBuilder, input: Operand, mask: Operand, count: int) -> None:
 def _(ctx, grad):
     (mask,) = ctx.saved
     zeros = full(size=tuple(ctx.input_specs[0].shape), value=0.0, dtype=grad._spec.dtype)
-    return masked_scatter(zeros, mask, grad), None
+    return masked_scatter(zeros, mask, grad, all=False), None
 
 
 masked_select.linear_in("input")
@@ -101,16 +91,18 @@ def _(batch, x, mask, count):
 
 @masked_select.oracle
 def _(x, mask, count):
-    rows = x[mask]
+    rows = x[mask][:count]
     return np.concatenate([rows, np.zeros((count - len(rows), *rows.shape[1:]), x.dtype)])
 
 
 masked_scatter = Op(
     "masked_scatter",
     ("input", "mask", "source"),
+    {"all": True},
     saves=("mask",),
     graph_inputs=(0, 2),
-    doc="input, with the rows of source, one after the other, where a mask of its first dimensions is True.",
+    doc="input, with the rows of source, one after the other, where a mask of its first dimensions is True; in ``all`` such "
+    "places, or in the first ones.",
 )
 
 
@@ -120,14 +112,14 @@ def _(status: int, params: Any) -> Exception:
 
 
 @masked_scatter.plan
-def _(b: PlanBuilder, input: Operand, mask: Operand, source: Operand) -> None:
+def _(b: PlanBuilder, input: Operand, mask: Operand, source: Operand, all: bool) -> None:
     _prove_mask("masked_scatter", input, mask)
     rest, shape = tuple(input.spec.shape[mask.spec.ndim :]), tuple(source.spec.shape)
     if source.spec.dtype is not input.spec.dtype or not shape or shape[1:] != rest:
         raise ShapeError(f"masked_scatter: source is {source.spec}, expected rows {list(rest)} of {input.spec.dtype}")
     out = b.output(input.spec.dtype, tuple(input.spec.shape))
     plan_copy(b, input, out)
-    plan_masked_place(b, contiguous(b, source), contiguous(b, mask), out)
+    plan_masked_place(b, contiguous(b, source), contiguous(b, mask), out, all=all)
 
 
 @masked_scatter.backward
@@ -135,9 +127,8 @@ def _(ctx, grad):
     (mask,) = ctx.saved
     to_input = None
     if ctx.needs[0]:
-        shape = tuple(grad._spec.shape)
-        line = reshape(mask, (*mask._spec.shape, *(1,) * (len(shape) - mask._spec.ndim)))
-        to_input = where(expand(line, size=shape), 0.0, grad)
+        zeros = full(size=tuple(ctx.input_specs[2].shape), value=0.0, dtype=grad._spec.dtype)
+        to_input = masked_scatter(grad, mask, zeros, all=ctx.params.all)
     count = ctx.input_specs[2].shape[0]
     return to_input, None, masked_select(grad, mask, count=count) if ctx.needs[2] else None
 
@@ -146,19 +137,19 @@ masked_scatter.linear_in("input", "source")
 
 
 @masked_scatter.batch
-def _(batch, x, mask, source):
+def _(batch, x, mask, source, all):
     if batch.flags[1]:
         return NotImplemented
     x, _, source = batch.all(x, mask, source)
     ndim = mask._spec.ndim
-    changed = masked_scatter(rules.to_dim(x, 0, ndim), mask, rules.to_dim(source, 0, 1))
+    changed = masked_scatter(rules.to_dim(x, 0, ndim), mask, rules.to_dim(source, 0, 1), all=all)
     return rules.to_dim(changed, ndim, 0)
 
 
 @masked_scatter.oracle
-def _(x, mask, source):
-    out = x.copy()
-    out[mask] = source[: mask.sum()]
+def _(x, mask, source, all):
+    out, places = x.copy(), np.flatnonzero(mask)[: len(source)]
+    out.reshape(-1, *source.shape[1:])[places] = source[: len(places)]
     return out
 
 

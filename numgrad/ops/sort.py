@@ -55,8 +55,9 @@ class _Lines:
 
 
 def _plan(
-    b: PlanBuilder, input: Operand, dim: int, end: int | None, first: int, descending: bool, keepdim: bool = True
-) -> None:
+    b: PlanBuilder, input: Operand, dim: int, end: int | None, first: int, descending: bool, keepdim: bool = True,
+    nans: bool = False,
+) -> None:  # fmt: skip
     """Values and indices of the sorted elements from ``first`` up to ``end``, or (None) of all in the input's layout."""
     shape = tuple(input.spec.shape)
     length = shape[dim] if end is None else end - first
@@ -76,7 +77,7 @@ def _plan(
     if end is None:
         plan_sort(b, x, places, descending=descending)
     else:
-        plan_select(b, x, places, end=end, first=first, descending=descending)
+        plan_select(b, x, places, end=end, first=first, descending=descending, nans=nans)
     plan_gather_elements(b, x, places, chosen, len(shape) - 1)
     lines.finish(places, indices)
     lines.finish(chosen, values)
@@ -170,30 +171,33 @@ def _(x, k, dim, largest):
 kthvalue = Op(
     "kthvalue",
     ("input",),
-    {"k": 1, "dim": 0, "keepdim": False},
+    {"k": 1, "dim": 0, "keepdim": False, "nans": False},
     outputs=("values", "indices"),
     public=2,
     saves=("indices",),
-    doc="The k-th smallest element along ``dim``, counted from 1, and its index: the k-th of a stable `sort`.",
+    doc="The k-th smallest element along ``dim``, counted from 1, and its index: the k-th of a stable `sort`; or with ``nans`` "
+    "the first NaN, if there is one.",
 )
 
 
 @kthvalue.plan
-def _(b: PlanBuilder, input: Operand, k: int, dim: int, keepdim: bool) -> None:
+def _(b: PlanBuilder, input: Operand, k: int, dim: int, keepdim: bool, nans: bool) -> None:
     prove_dim("kthvalue", dim, input.spec.ndim)
     if not 1 <= prove_int("kthvalue", "k", k) <= input.spec.shape[dim]:
         raise ShapeError(
             f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, there are {input.spec.shape[dim]} elements"
         )
-    _plan(b, input, dim, k, k - 1, False, keepdim)
+    _plan(b, input, dim, k, k - 1, False, keepdim, nans and input.spec.dtype.is_floating_point)
 
 
 _follows_indices(kthvalue)
 
 
 @kthvalue.oracle
-def _(x, k, dim, keepdim):
+def _(x, k, dim, keepdim, nans):
     places = np.take(_sorted_places(x, dim, False), [k - 1], dim)
+    if nans and x.dtype.kind == "f":
+        places = np.where(np.isnan(x).any(dim, keepdims=True), np.isnan(x).argmax(dim, keepdims=True), places)
     values = np.take_along_axis(x, places, dim)
     return (values, places) if keepdim else (np.squeeze(values, dim), np.squeeze(places, dim))
 

@@ -155,9 +155,11 @@ def _linear(view: Tensor, arrays: list[Array]) -> Tensor:
     if len(arrays) == 1 and arrays[0].is_mask:
         return true_places(arrays[0].index)
     indices = [true_places(array.index) if array.is_mask else array.index for array in arrays]
-    extents = tuple(product(view.shape[axis : axis + dims]) for axis, dims, _ in arrays)
+    shape = view._spec.shape
+    extents = tuple([shape[axis] if dims == 1 else product(shape[axis : axis + dims]) for axis, dims, _ in arrays])
     try:
-        np.broadcast_shapes(*[tuple(index._spec.shape) for index in indices])
+        if len(indices) > 1:
+            np.broadcast_shapes(*[tuple(index._spec.shape) for index in indices])
     except ValueError:
         shapes = ", ".join(str(list(index.shape)) for index in indices)
         raise IndexError(
@@ -178,6 +180,8 @@ def _linear(view: Tensor, arrays: list[Array]) -> Tensor:
 
 def take(view: Tensor, arrays: list[Array]) -> Tensor:
     """The elements of a view that the arrays name, in new memory."""
+    if len(arrays) == 1 and arrays[0].dims == 1 and not arrays[0].is_mask:
+        return ops.index.index_select(view, _linear(view, arrays), dim=arrays[0].axis)  # type: ignore[no-any-return]
     if (mask := _only_mask(arrays)) is not None:
         return ops.masks.masked_select(view, mask, count=count_true(mask))  # type: ignore[no-any-return]
     selected = _rows_of(view, arrays)

@@ -83,6 +83,15 @@ def _is_advanced(index: Any) -> bool:
 
 def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[index_arrays.Array]]:
     """The tensor after the basic parts of the index, and the arrays of the index."""
+    if (
+        isinstance(index, TensorBase) and index._spec.ndim and tensor._spec.ndim
+    ):  # the usual case, which the rest would find, too
+        array = index_arrays.as_index(index)
+        shape = array._spec.shape
+        if not array._spec.dtype.is_bool:
+            return tensor, [index_arrays.Array(0, 1, array)]
+        if shape == tensor._spec.shape[: len(shape)]:
+            return tensor, [index_arrays.Array(0, len(shape), array)]
     basic: list[Any] = []  # the index without its arrays
     arrays: list[index_arrays.Array] = []
     items = _with_ellipsis(tensor, index)
@@ -92,9 +101,8 @@ def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[index_arrays.Array]
             basic.append(item)
             axis += item is None or isinstance(item, slice)
             continue
-        array = index_arrays.as_index(item)
+        array, dims = index_arrays.as_index(item), 1
         shape = tuple(array._spec.shape)
-        dims = 1
         if array._spec.dtype.is_bool:
             used = builtins.sum(each is not None for each in basic)
             if shape != tuple(tensor.shape[used : used + len(shape)]):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from numgrad import dtypes, ops
 from numgrad.layout import product
 from numgrad.tensor import comparison, pointwise, shaping
@@ -75,15 +73,13 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     tensor([[ 1],
             [-1]])
     """
-    from numgrad.tensor import creation
-
-    count = as_int("nonzero_static", "size", size)
+    count, fill = (as_int("nonzero_static", name, each) for name, each in (("size", size), ("fill_value", fill_value)))
     if count < 0:
         raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {count}")
-    rows = _rows(check_tensor("nonzero_static", "input", input)).numpy()[:count]
-    padded = np.full((count, input._spec.ndim), as_int("nonzero_static", "fill_value", fill_value), np.int64)
-    padded[: len(rows)] = rows
-    return creation.from_numpy(padded)
+    still = check_tensor("nonzero_static", "input", input).detach()
+    if not still._spec.ndim:
+        return shaping.narrow(ops.masks.nonzero(shaping.view(still, 1), count=count, fill=fill), 1, 0, 0)
+    return ops.masks.nonzero(still, count=count, fill=fill)  # type: ignore[no-any-return]
 
 
 @public("function")
