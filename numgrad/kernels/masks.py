@@ -6,6 +6,8 @@ begins, so that blocks can be filled by any number of threads. No branch depends
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from numgrad import dtypes
@@ -189,7 +191,7 @@ def _offsets(b: PlanBuilder, mask: Operand, most: int, status: bool = False) -> 
     return offsets, blocks
 
 
-def _blocks_of_work(blocks: int, inner: int) -> dict[str, int]:
+def _blocks_of_work(blocks: int, inner: int) -> dict[str, Any]:
     cost = BLOCK * (inner + 1)
     return {"work": blocks, "grain": max(1, GRAIN_COST // cost), "cost": blocks * cost}
 

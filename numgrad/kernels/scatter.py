@@ -67,6 +67,13 @@ def picked(numbers, top, bottom, chosen):
     return count
 
 
+@kernel("i8[:], i8[:], i8")
+def check_index(index, status, extent, start, stop):
+    """Leave the status of an index out of range, before anything is written."""
+    if not all_within(index[start:stop], extent):
+        mark_outside(index[start:stop], extent, status, start)
+
+
 # ---- rows -------------------------------------------------------------------------------------------------------
 
 
@@ -75,6 +82,8 @@ def _scatter_rows(way: Device) -> Kernel:
         """out[o, index[i]] = way(out[o, index[i]], source[o, i]), in order of i; a unit owns ``rows`` rows of one out[o]."""
         count, extent = index.shape[0], out.shape[1]
         blocks = -(-extent // rows)
+        if status[0]:  # of `check_index`: nothing is written over
+            return
         nothing = out.dtype.type(0)
         for unit in range(start, stop):
             o = unit // blocks
@@ -134,8 +143,9 @@ def move_rows(x, index, goals, out, status, rows, start, stop):
 
 
 def plan_index_scatter(
-    b: PlanBuilder, source: Operand, index: Operand, out: Operand, dim: int, *, way: int = ADD, zero: bool = False
-) -> None:
+    b: PlanBuilder, source: Operand, index: Operand, out: Operand, dim: int, *,
+    way: int = ADD, zero: bool = False, checked: bool = False,
+) -> None:  # fmt: skip
     """``out[..., index[i], ...] (+)= source[..., i, ...]`` at ``dim``: index_add, index_put, the backward of index_select.
 
     source
@@ -143,12 +153,14 @@ def plan_index_scatter(
     index
         int64, contiguous, any shape.
     out
-        Contiguous, any dtype. ``zero`` clears it first.
+        Contiguous, any dtype. ``zero`` clears it first. With ``checked`` all indices are looked at before anything is written.
     way
         What becomes of an element: `REPLACE`, `ADD`, `MULTIPLY`, `LARGEST`, `SMALLEST`.
     """
     outer, extent, inner = row_view("index_scatter", out, dim)
     count = index.spec.numel
+    if checked:
+        b.launch(check_index, index.array(count), STATUS, extent, work=count, grain=GRAIN_COST)
     if inner == 1:
         if zero:
             plan_fill(b, out, 0)
@@ -218,6 +230,8 @@ def _scatter_elements(way: Device) -> Kernel:
     ):  # fmt: skip
         """Along dim in order: a unit owns some lines of out, or a part of one."""
         length, extent = lines.length, lines.extent
+        if status[0]:
+            return
         chosen = places[worker * CHECKED : (worker + 1) * CHECKED]
         for unit in range(start, stop):
             line = unit // lines.blocks
@@ -300,8 +314,8 @@ def plan_scatter_elements(
             f"scatter: the index has {len(lines)} dimensions that do not merge, expected at most {KEPT + 2}"
         )
     lines = [(1, 0, 0, 0)] * (KEPT + 1 - len(lines)) + lines
-    steps = (source_strides[dim], index_strides[dim], out_strides[dim])
-    _launch_elements(b, source, index, out, way, lines, steps, shape[dim], out_shape[dim])
+    along = (source_strides[dim], index_strides[dim], out_strides[dim])
+    _launch_elements(b, source, index, out, way, lines, along, shape[dim], out_shape[dim])
 
 
 def _launch_elements(

@@ -9,14 +9,14 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import DtypeError, OutOfRangeError, ShapeError
 from numgrad.kernels.elementwise import broadcast_shapes, broadcast_strides
-from numgrad.kernels.index import plan_gather_elements, plan_index_select, plan_linear_index, plan_reverse
+from numgrad.kernels.index import plan_gather_elements, plan_index_select, plan_linear_index
 from numgrad.kernels.scatter import ADD, REPLACE, plan_index_scatter, plan_move_rows, plan_scatter_elements
 from numgrad.layout import contiguous_strides, product
 from numgrad.ops import rules
-from numgrad.ops.creation import arange, cast, full
+from numgrad.ops.creation import arange, cast, full, zeros_like
 from numgrad.ops.elementwise import add, mul
 from numgrad.ops.layouts import contiguous, plan_copy
-from numgrad.ops.proofs import prove_dim, prove_int, prove_ints, prove_shapes
+from numgrad.ops.proofs import prove_dim, prove_ints, prove_shapes
 from numgrad.ops.view import expand, reshape, slice_backward
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -235,62 +235,6 @@ def _(x, index, goals, count):
     return out
 
 
-flip = Op("flip", ("input",), {"dim": 0}, doc="The slices of input along ``dim`` in reverse order.")
-
-
-@flip.plan
-def _(b: PlanBuilder, input: Operand, dim: int) -> None:
-    prove_dim("flip", dim, input.spec.ndim)
-    plan_reverse(b, contiguous(b, input), b.output(input.spec.dtype, tuple(input.spec.shape)), dim)
-
-
-@flip.backward
-def _(ctx, grad):
-    return flip(grad, dim=ctx.params.dim)
-
-
-flip.linear_in("input")
-flip.batch(rules.along_dim)
-
-
-@flip.oracle
-def _(x, dim):
-    return np.flip(x, dim)
-
-
-roll = Op(
-    "roll", ("input",), {"shift": 0, "dim": 0}, doc="The slices of input along ``dim``, each moved by ``shift`` places."
-)
-
-
-@roll.plan
-def _(b: PlanBuilder, input: Operand, shift: int, dim: int) -> None:
-    prove_dim("roll", dim, input.spec.ndim)
-    shape, strides = tuple(input.spec.shape), tuple(input.spec.strides)
-    out = b.output(input.spec.dtype, shape)
-    extent = shape[dim]
-    at = prove_int("roll", "shift", shift) % max(extent, 1)  # where the first slice comes to
-    for first, goal, count in ((0, at, extent - at), (extent - at, 0, at)):
-        if count:
-            part = (*shape[:dim], count, *shape[dim + 1 :])
-            target = out.view(part, tuple(out.spec.strides), goal * out.spec.strides[dim])
-            plan_copy(b, input.view(part, strides, first * strides[dim]), target)
-
-
-@roll.backward
-def _(ctx, grad):
-    return roll(grad, shift=-ctx.params.shift, dim=ctx.params.dim)
-
-
-roll.linear_in("input")
-roll.batch(rules.along_dim)
-
-
-@roll.oracle
-def _(x, shift, dim):
-    return np.roll(x, shift, dim)
-
-
 # ---- elements ---------------------------------------------------------------------------------------------------
 
 
@@ -432,17 +376,25 @@ index_put = Op(
 index_put.on_status(out_of_range)
 
 
-@index_put.plan
-def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool, dim: int) -> None:
-    index = _checked_index(b, "index_put", index)
+def _prove_put(
+    b: PlanBuilder, name: str, input: Operand, index: Operand, values: Operand, dim: int
+) -> Operand:  # fmt: skip
+    """The index as kernels expect it, where the operands fit."""
+    index = _checked_index(b, name, index)
     shape = tuple(input.spec.shape)
     if not shape:
-        raise IndexError("index_put: the input has no dimensions, expected at least one")
-    prove_dim("index_put", dim, len(shape))
+        raise IndexError(f"{name}: the input has no dimensions, expected at least one")
+    prove_dim(name, dim, len(shape))
     expected = (*shape[:dim], *index.spec.shape, *shape[dim + 1 :])
     if tuple(values.spec.shape) != expected or values.spec.dtype is not input.spec.dtype:
-        raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(expected)} of {input.spec.dtype}")
-    out = b.output(input.spec.dtype, shape)
+        raise ShapeError(f"{name}: values is {values.spec}, expected shape {list(expected)} of {input.spec.dtype}")
+    return index
+
+
+@index_put.plan
+def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool, dim: int) -> None:
+    index = _prove_put(b, "index_put", input, index, values, dim)
+    out = b.output(input.spec.dtype, tuple(input.spec.shape))
     plan_copy(b, input, out)
     plan_index_scatter(b, contiguous(b, values), index, out, dim, way=ADD if accumulate else REPLACE)
 
@@ -477,3 +429,48 @@ def _(x, index, values, accumulate, dim):
     else:
         out[places] = values
     return out
+
+
+index_put_ = Op(
+    "index_put_",
+    ("input", "index", "values"),
+    {"accumulate": False, "dim": 0},
+    saves=("index",),
+    graph_inputs=(0, 2),
+    node_name="IndexPutBackward0",
+    mutates=True,
+    doc="`index_put` written over input, which it returns; an index out of range is refused before anything is written.",
+)
+index_put_.on_status(out_of_range)
+
+
+@index_put_.plan
+def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool, dim: int) -> None:
+    index = _prove_put(b, "index_put_", input, index, values, dim)
+    target = b.in_place(input)
+    out = contiguous(b, target)
+    plan_index_scatter(b, contiguous(b, values), index, out, dim, way=ADD if accumulate else REPLACE, checked=True)
+    if out is not target:
+        plan_copy(b, out, target)
+
+
+index_put_.backward_function = index_put.backward_function
+
+
+@index_put_.jvp
+def _(ctx, to_input, _, to_values):
+    x, index, values = ctx.inputs
+    to_input = zeros_like(x) if to_input is None else to_input
+    to_values = zeros_like(values) if to_values is None else to_values
+    return index_put(to_input, index, to_values, accumulate=ctx.params.accumulate, dim=ctx.params.dim)
+
+
+@index_put_.batch
+def _(batch, x, index, values, accumulate, dim):
+    if batch.flags[1] or not batch.flags[0]:
+        return NotImplemented
+    _, _, values = batch.all(x, index, values)
+    return index_put_(x, index, values, accumulate=accumulate, dim=dim + 1)
+
+
+index_put_.oracle_function = index_put.oracle_function

@@ -28,7 +28,7 @@ nonzero = Op(
 @nonzero.plan
 def _(b: PlanBuilder, input: Operand, count: int, fill: int) -> None:
     prove_int("nonzero", "count", count, 0)
-    prove_int("nonzero", "fill", fill, dtypes.int64.smallest, dtypes.int64.largest)
+    prove_int("nonzero", "fill", fill, int(dtypes.int64.smallest), int(dtypes.int64.largest))
     if not input.spec.ndim:
         raise ShapeError("nonzero: the input has no dimensions, expected at least one")
     plan_nonzero(b, contiguous(b, input), b.output(dtypes.int64, (count, input.spec.ndim)), fill)

@@ -209,7 +209,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     places, count = cast(still, int64), builtins.max(minlength, high + 1)
     if weights is None:
-        ones = expand(constant(1, int64), (still._spec.numel,))
+        ones = expand(constant(1, int64), (still._spec.numel,))  # type: ignore[arg-type]
         return ops.index.scatter_add(zeros(count, dtype=int64), places, ones, dim=0)  # type: ignore[no-any-return]
     heights = check_tensor("bincount", "weights", weights).detach()
     if heights._spec.shape != still._spec.shape:

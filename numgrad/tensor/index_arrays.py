@@ -8,7 +8,7 @@ import numpy as np
 
 from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
-from numgrad.engine.views import check_in_place
+from numgrad.engine.views import change_in_place, check_in_place
 from numgrad.errors import OutOfRangeError, warn
 from numgrad.layout import product
 from numgrad.tensor import in_place, shaping
@@ -120,16 +120,16 @@ class Array(NamedTuple):
 
     axis: int
     dims: int
-    index: Tensor
+    numbers: Tensor
 
     @property
     def is_mask(self) -> bool:
-        return self.index._spec.dtype.is_bool
+        return self.numbers._spec.dtype.is_bool
 
 
 def _only_mask(arrays: list[Array]) -> Tensor | None:
     """The mask of the first dimensions that is the whole index, if it is one."""
-    return arrays[0].index if len(arrays) == 1 and arrays[0].axis == 0 and arrays[0].is_mask else None
+    return arrays[0].numbers if len(arrays) == 1 and arrays[0].axis == 0 and arrays[0].is_mask else None
 
 
 def count_true(mask: Tensor) -> int:
@@ -153,8 +153,8 @@ def _rows_of(view: Tensor, arrays: list[Array]) -> _Rows:
 def _linear(view: Tensor, arrays: list[Array]) -> Tensor:
     """The arrays, broadcast and merged into one of row-major positions. Refuses positions out of range."""
     if len(arrays) == 1 and arrays[0].is_mask:
-        return true_places(arrays[0].index)
-    indices = [true_places(array.index) if array.is_mask else array.index for array in arrays]
+        return true_places(arrays[0].numbers)
+    indices = [true_places(array.numbers) if array.is_mask else array.numbers for array in arrays]
     shape = view._spec.shape
     extents = tuple([shape[axis] if dims == 1 else product(shape[axis : axis + dims]) for axis, dims, _ in arrays])
     try:
@@ -185,12 +185,20 @@ def take(view: Tensor, arrays: list[Array]) -> Tensor:
     if (mask := _only_mask(arrays)) is not None:
         return ops.masks.masked_select(view, mask, count=count_true(mask))  # type: ignore[no-any-return]
     selected = _rows_of(view, arrays)
-    if selected.dim == 0:
+    merged = _merged(selected)
+    if merged is None:
         return ops.index.index_select(selected.rows, selected.positions, dim=0)  # type: ignore[no-any-return]
-    shape, dim, count = selected.view.shape, selected.dim, len(selected.indexed)
-    merged = (*shape[:dim], product(shape[dim : dim + count]), *shape[dim + count :])
-    rows = selected.view if count == 1 else shaping.reshape(selected.view, merged)
-    return ops.index.index_select(rows, selected.positions, dim=dim)  # type: ignore[no-any-return]
+    return ops.index.index_select(merged, selected.positions, dim=selected.dim)  # type: ignore[no-any-return]
+
+
+def _merged(selected: _Rows) -> Tensor | None:
+    """The view with the indexed dimensions merged where they are, if they are neighbours in their order."""
+    shape, dim, count = selected.view._spec.shape, selected.dim, len(selected.indexed)
+    if selected.indexed != tuple(range(dim, dim + count)):
+        return None
+    if count == 1:
+        return selected.view
+    return shaping.reshape(selected.view, (*shape[:dim], product(shape[dim : dim + count]), *shape[dim + count :]))
 
 
 def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Tensor, accumulate: bool = False) -> None:
@@ -202,6 +210,18 @@ def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Ten
         return
     selected = _rows_of(view, arrays)
     value = in_place.apart(tensor, value)
+    merged = _merged(selected)
+    if merged is not None and merged._storage is view._storage and not view._spec.dtype.is_half:
+        shape = (*merged.shape[: selected.dim], *selected.positions.shape, *merged.shape[selected.dim + 1 :])
+        change_in_place(
+            ops.index.index_put_,
+            merged,
+            selected.positions,
+            _spread(value, shape),
+            accumulate=accumulate,
+            dim=selected.dim,
+        )
+        return
     rows, order = selected.rows, selected.result_order
     shape = (*selected.positions.shape, *rows.shape[1:])
     values = _spread(value, tuple(shape[axis] for axis in order))

@@ -87,11 +87,10 @@ def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[index_arrays.Array]
         isinstance(index, TensorBase) and index._spec.ndim and tensor._spec.ndim
     ):  # the usual case, which the rest would find, too
         array = index_arrays.as_index(index)
-        shape = array._spec.shape
         if not array._spec.dtype.is_bool:
             return tensor, [index_arrays.Array(0, 1, array)]
-        if shape == tensor._spec.shape[: len(shape)]:
-            return tensor, [index_arrays.Array(0, len(shape), array)]
+        if array._spec.shape == tensor._spec.shape[: array._spec.ndim]:
+            return tensor, [index_arrays.Array(0, array._spec.ndim, array)]
     basic: list[Any] = []  # the index without its arrays
     arrays: list[index_arrays.Array] = []
     items = _with_ellipsis(tensor, index)

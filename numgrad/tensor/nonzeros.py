@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import dtypes, ops
 from numgrad.layout import product
-from numgrad.tensor import comparison, pointwise, shaping
+from numgrad.tensor import comparison, joining, pointwise, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, size_of
 from numgrad.tensor.surface import public
 
@@ -31,7 +31,7 @@ def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
     """
     check_tensor("nonzero", "input", input)
     if as_tuple:
-        return tuple(shaping.unbind(_rows(input if input._spec.ndim else shaping.view(input, 1)), 1))
+        return tuple(joining.unbind(_rows(input if input._spec.ndim else shaping.view(input, 1)), 1))
     return _rows(input)
 
 

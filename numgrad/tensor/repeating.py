@@ -201,10 +201,10 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
             groups[axis - 1] += groups.pop(axis)
     result = input
     if len(groups) < ndim:
-        result = shaping.reshape(input, tuple(product(shape[axis] for axis in group) for group in groups))
+        result = shaping.reshape(input, tuple(product([shape[axis] for axis in group]) for group in groups))
     for position, group in enumerate(groups):
         if group[0] in turned:
-            result = ops.index.flip(result, dim=position)
+            result = ops.rolling.flip(result, dim=position)
     return result if len(groups) == ndim else shaping.reshape(result, shape)
 
 
@@ -293,7 +293,7 @@ def _rolled(input: Tensor, shift: int, axis: int) -> Tensor:
     extent = input._spec.shape[axis]
     if not extent or shift % extent == 0:
         return shaping.clone(input, memory_format=shaping.contiguous_format)
-    return ops.index.roll(input, shift=shift % extent, dim=axis)  # type: ignore[no-any-return]
+    return ops.rolling.roll(input, shift=shift % extent, dim=axis)  # type: ignore[no-any-return]
 
 
 @public("function", "method")

@@ -83,6 +83,13 @@ good("topk", "none", spread(3, 4), params={"dim": 1, "k": 0})
 good("topk", "large", ramp(-1.0, 1.0, LARGE), params={"dim": 0, "k": 3}, small=False)
 good("topk", "thirty of many", ramp(-1.0, 1.0, 600), params={"dim": 0, "k": 30}, small=False)
 bad("topk", "k", normal(3), params={"k": 4}, error=RuntimeError, match="selected index k out of range")
+good(
+    "kthvalue",
+    "nans",
+    constant([[3.0, float("nan"), 1.0], [2.0, 0.5, 7.0]]),
+    params={"dim": 1, "k": 2, "nans": True},
+    smooth=False,
+)
 good("kthvalue", "kept", spread(3, 4), params={"dim": 1, "k": 3, "keepdim": True})
 bad(
     "kthvalue",

@@ -47,6 +47,20 @@ good(
     params={"accumulate": True, "dim": 1},
 )  # fmt: skip
 
+good("index_put_", "columns", normal(3, 5), constant([0, 3, 4], "int64"), normal(3, 3), params={"dim": 1})
+good("index_put_", "added", normal(5), constant([0, 3, 3], "int64"), normal(3), params={"accumulate": True})
+good("index_put_", "int64", integers(0, 9, 4, 3), constant([2, 0], "int64"), integers(0, 9, 2, 3))
+bad(
+    "index_put_",
+    "out of range",
+    normal(4),
+    constant([0, 4], "int64"),
+    normal(2),
+    error=IndexError,
+    match="out of range",
+)
+bad("index_put_", "shape", normal(4), constant([0, 3], "int64"), normal(3), error=RuntimeError, match="expected shape")
+
 good("flip", "rows", normal(3, 4))
 good("flip", "columns", normal(3, 4), params={"dim": 1})
 good("flip", "middle", normal(2, 3, 4), params={"dim": 1})
