@@ -331,7 +331,7 @@ def _launch_elements(
         lines = lines[len(lines) - KEPT :]
     count = product([line[0] for line in lines])
     owners = 1 if count >= b.workers or out.spec.nbytes < DIVIDED else max(1, min(b.workers, MOST_OWNERS, extent))
-    blocks = -(-width // together) if together else owners
+    blocks = max(1, -(-width // together)) if together else owners
     cost = 8 * length * min(max(1, together), width)
     sides = [
         Side(Steps4(*[line[side] for line in lines]), dim_steps[side - 1], columns[side - 1]) for side in (1, 2, 3)
@@ -342,5 +342,5 @@ def _launch_elements(
     b.launch(
         _ELEMENTS[way], source.flat, index.flat, out.flat, STATUS, b.scratch(dtypes.int64, CHECKED, per_worker=True).flat,
         grid, *sides,
-        work=count * blocks if length else 0, grain=max(1, GRAIN_COST // max(1, cost)), cost=count * blocks * cost,
+        work=count * blocks if length and width else 0, grain=max(1, GRAIN_COST // max(1, cost)), cost=count * blocks * cost,
     )  # fmt: skip

@@ -12,11 +12,9 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import ProofError
-from numgrad.kernels.reduce_kernels import choose
 from numgrad.runtime.kernel import Kernel, device, intrinsic, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
-SEARCHED = 256  # values that are searched at once
 INSERTED = 48  # elements of a line that is sorted by insertion
 BINS = 256
 BLOCK = 256  # elements that are compared with a limit at once
@@ -309,49 +307,6 @@ class Select(NamedTuple):
 _KERNELS = {4: _kernels(4), 8: _kernels(8)}
 
 
-# ---- searching --------------------------------------------------------------------------------------------------
-
-
-class Search(NamedTuple):
-    """Lengths of the sorted lines and of what is searched in each; whether one line serves all, and which side is meant."""
-
-    length: int
-    searched: int
-    shared: int
-    right: int
-
-
-@kernel("T[:], T[:], i8[:], Search", Search)
-def search_lines(lines, values, out, search, start, stop):
-    """How many elements of a sorted line come before each value: those below it, with ``right`` those not above it.
-
-    NaN comes behind all elements, and in a line no NaN comes before a number.
-
-    All values of a block take the same steps, one after the other: no branch depends on them, and their reads overlap.
-    """
-    unit = start
-    while unit < stop:
-        row = 0 if search.shared else unit // search.searched
-        last = min(stop, unit + SEARCHED)
-        if not search.shared:
-            last = min(last, (row + 1) * search.searched)
-        line = lines[row * search.length : (row + 1) * search.length]
-        v, low = values[unit:last], out[unit:last]
-        unit = last
-        for i in range(low.shape[0]):
-            low[i] = 0
-        rest = line.shape[0]
-        while rest > 0:
-            half = (rest + 1) // 2
-            if search.right:
-                for i in range(low.shape[0]):
-                    low[i] += choose((line[np.uint64(low[i] + half - 1)] <= v[i]) | (v[i] != v[i]), half, 0)
-            else:
-                for i in range(low.shape[0]):
-                    low[i] += choose((line[np.uint64(low[i] + half - 1)] < v[i]) | (v[i] != v[i]), half, 0)
-            rest -= half
-
-
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
@@ -428,25 +383,3 @@ def plan_select(
             b.scratch(kind, 2 * room, per_worker=True).flat, _positions(b, room).flat, counts,
             Select(length, end, first, room), work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
         )  # fmt: skip
-
-
-def plan_search(b: PlanBuilder, lines: Operand, values: Operand, out: Operand, *, right: bool) -> None:
-    """Where each of ``values`` would be inserted into a sorted line.
-
-    lines
-        Contiguous along the last dimension: one for all values, or one for each line of values.
-    values, out
-        Contiguous, of one shape; values has the lines' dtype, out is int64.
-    """
-    shape = tuple(values.spec.shape)
-    shared = lines.spec.ndim == 1
-    if not all(operand.spec.is_contiguous for operand in (lines, values, out)) or tuple(out.spec.shape) != shape:
-        raise ProofError(f"search: {values.spec} in {lines.spec} to {out.spec}, expected contiguous, values as out")
-    if not shared and tuple(lines.spec.shape[:-1]) != shape[:-1]:
-        raise ProofError(f"search: {values.spec} in {lines.spec}, expected a line for each line of values")
-    length, searched = lines.spec.shape[-1], shape[-1] if shape else 1
-    cost = 8 * (1 + length.bit_length())
-    b.launch(
-        search_lines, lines.flat, values.flat, out.flat, Search(length, searched, int(shared), int(right)),
-        work=values.spec.numel, grain=max(1, GRAIN_COST // cost), cost=values.spec.numel * cost,
-    )  # fmt: skip

@@ -12,13 +12,14 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.index import plan_gather_elements
-from numgrad.kernels.sort import plan_search, plan_select, plan_sort
+from numgrad.kernels.search import plan_find_bins, plan_search
+from numgrad.kernels.sort import plan_select, plan_sort
 from numgrad.layout import contiguous_strides, output_strides, product
 from numgrad.ops import rules
 from numgrad.ops.creation import full
 from numgrad.ops.index import gather, scatter_add
 from numgrad.ops.layouts import contiguous, plan_copy
-from numgrad.ops.proofs import prove_dim, prove_int
+from numgrad.ops.proofs import prove_dim, prove_dtype, prove_int
 from numgrad.ops.view import reshape, unsqueeze
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -248,3 +249,43 @@ def _(lines, values, right):
     rows = lines.reshape(-1, lines.shape[-1]), values.reshape(-1, values.shape[-1])
     positions = [np.searchsorted(line, row, side) for line, row in zip(*rows, strict=True)]
     return np.array(positions, np.int64).reshape(values.shape)
+
+
+find_bins = Op(
+    "find_bins",
+    ("input", "edges"),
+    {"column": 0, "scale": 0.0},
+    differentiable=False,
+    doc="For each row of input [N, D] the bin into which its element of a column falls, between edges in order; the number of bins "
+    "where it lies outside of all. ``scale`` is the number of bins for a unit where all have one width, or 0.",
+)
+
+
+@find_bins.plan
+def _(b: PlanBuilder, input: Operand, edges: Operand, column: int, scale: float) -> None:
+    if input.spec.ndim != 2 or edges.spec.ndim != 1 or edges.spec.numel < 2:
+        raise ShapeError(
+            f"find_bins: got {input.spec} and edges {edges.spec}, expected a matrix and at least two edges"
+        )
+    if not input.spec.dtype.is_floating_point:
+        raise DtypeError(f"find_bins: the input is of {input.spec.dtype}, expected floating point")
+    prove_dtype("find_bins", "edges", edges, input.spec.dtype)
+    prove_int("find_bins", "column", column, 0, input.spec.shape[1] - 1)
+    if not (isinstance(scale, float) and 0 <= scale < float("inf")):
+        raise ValueError(f"find_bins: scale is {scale!r}, expected a finite float")
+    out = b.output(dtypes.int64, (input.spec.shape[0],))
+    plan_find_bins(b, contiguous(b, input), contiguous(b, edges), out, column, scale)
+
+
+@find_bins.batch
+def _(batch, x, edges, column, scale):
+    if batch.flags[1]:
+        return NotImplemented
+    return rules.unfolded(find_bins(rules.folded(x), edges, column=column, scale=scale), batch.size)
+
+
+@find_bins.oracle
+def _(x, edges, column, scale):
+    v, last = x[:, column], len(edges) - 2
+    places = np.clip(np.searchsorted(edges, v, "right") - 1, 0, last)
+    return np.where((v >= edges[0]) & (v <= edges[-1]), places, last + 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +18,12 @@ from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
 from numgrad.tensor.arguments import as_int, as_number, as_operand, cast, check_tensor, result_type, wrap_dim
-from numgrad.tensor.creation import arange, from_numpy, tensor, zeros
-from numgrad.tensor.index_arrays import true_places
-from numgrad.tensor.pointwise import sub
+from numgrad.tensor.creation import from_numpy, zeros
+from numgrad.tensor.index_arrays import count_true
+from numgrad.tensor.pointwise import add, mul, sub
 from numgrad.tensor.reshaping import movedim
 from numgrad.tensor.results import HistogramddResult, HistogramResult
-from numgrad.tensor.scans import diff
-from numgrad.tensor.shaping import expand, reshape
+from numgrad.tensor.shaping import expand, narrow, reshape
 from numgrad.tensor.sorting import flag
 from numgrad.tensor.statistics import aminmax
 from numgrad.tensor.surface import public
@@ -92,26 +92,33 @@ def unique(
     if dim is None:
         flat = reshape(still, (still._spec.numel,))
         values, order = ops.sort.sort(flat, dim=0, descending=False)
-        return _distinct(values, 0, values, order if return_inverse else None, tuple(still._spec.shape), return_counts)
+        return _distinct(values, 0, order, tuple(still._spec.shape), return_inverse, return_counts)
     axis = _sliced("unique", still, dim)
-    rows = np.moveaxis(still.numpy(), axis, 0).reshape(still._spec.shape[axis], -1)
+    rows = np.moveaxis(still.numpy(), axis, 0)
+    rows = rows.reshape(len(rows), product(rows.shape[1:]))
     order = from_numpy(np.lexsort(rows.T[::-1]) if rows.size else np.arange(len(rows)))
     moved = ops.index.index_select(still, order, dim=axis)
-    return _distinct(moved, axis, moved, order if return_inverse else None, (len(rows),), return_counts)
+    return _distinct(moved, axis, order, (len(rows),), return_inverse, return_counts)
 
 
 def _distinct(
-    slices: Tensor, axis: int, values: Tensor, order: Tensor | None, shape: tuple[int, ...], return_counts: builtins.bool
+    slices: Tensor, axis: int, order: Tensor | None, shape: tuple[int, ...], return_inverse: builtins.bool,
+    return_counts: builtins.bool,
 ) -> Any:  # fmt: skip
-    """The values at slices that differ from the one before, which of them each is, put back by ``order``, and their counts."""
+    """The slices that differ from the one before, which of them each is, put back by ``order``, and their counts."""
     begins = ops.masks.begins(slices if axis == 0 else movedim(slices, axis, 0))
-    starts = true_places(begins)
-    parts = [ops.index.index_select(values, starts, dim=axis)]
-    if order is not None:
+    count, n = count_true(begins), begins._spec.numel
+    starts = ops.masks.nonzero(begins, count=count + 1, fill=n) if axis or return_counts else None  # and the end
+    if axis:
+        parts = [ops.index.index_select(slices, reshape(narrow(starts, 0, 0, count), (count,)), dim=axis)]
+    else:
+        parts = [ops.masks.masked_select(slices, begins, count=count)]
+    if return_inverse:
         ranks = sub(ops.scan.cumsum(begins, dim=0), 1)
-        parts.append(reshape(ops.scatter.scatter(ranks, order, ranks, dim=0), shape))
+        ranks = ranks if order is None else ops.scatter.scatter(ranks, order, ranks, dim=0)
+        parts.append(reshape(ranks, shape))
     if return_counts:
-        parts.append(diff(starts, append=tensor([begins._spec.numel])))
+        parts.append(reshape(sub(narrow(starts, 0, 1, count), narrow(starts, 0, 0, count)), (count,)))
     return tuple(parts) if len(parts) > 1 else parts[0]
 
 
@@ -142,8 +149,7 @@ def unique_consecutive(
     else:
         axis = _sliced("unique_consecutive", still, dim)
         shape = (still._spec.shape[axis],)
-    order = arange(still._spec.shape[axis]) if return_inverse else None
-    return _distinct(still, axis, still, order, shape, return_counts)
+    return _distinct(still, axis, None, shape, return_inverse, return_counts)
 
 
 @public("function")
@@ -209,14 +215,13 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     places, count = cast(still, int64), builtins.max(minlength, high + 1)
     if weights is None:
-        ones = expand(constant(1, int64), (still._spec.numel,))  # type: ignore[arg-type]
-        return ops.index.scatter_add(zeros(count, dtype=int64), places, ones, dim=0)  # type: ignore[no-any-return]
+        return _counted(places, count)
     heights = check_tensor("bincount", "weights", weights).detach()
     if heights._spec.shape != still._spec.shape:
         raise RuntimeError(
             f"weights should be 1-d and have the same length as input, got {list(heights.shape)} beside {list(still.shape)}"
         )
-    sums = ops.index.scatter_add(zeros(count, dtype=float64), places, cast(heights, float64), dim=0)
+    sums = _summed(places, heights, count)
     return cast(sums, float32) if heights._spec.dtype is float32 else sums  # type: ignore[no-any-return]
 
 
@@ -316,8 +321,7 @@ def histogram(
     heights = None if weight is None else _numbers("histogram", "weight", weight)
     if heights is not None and (heights.shape != array.shape or heights.dtype != array.dtype):
         raise RuntimeError(f"histogram: weight is {weight._spec}, expected shape and dtype of the input, {input._spec}")  # type: ignore[union-attr]
-    inside, places = _places(array, edges, is_even)
-    hist = np.bincount(places, None if heights is None else heights[inside], len(edges) - 1).astype(np.float64)
+    hist = _heights(input, ((edges, is_even),), heights)
     if density:
         hist = hist / hist.sum() / np.diff(edges)
     return HistogramResult((_tensor(hist.astype(array.dtype)), _tensor(edges)))
@@ -344,20 +348,36 @@ def _edges(array: np.ndarray, bins: Any, range: Any) -> tuple[np.ndarray, builti
     return edges, bool(is_even)
 
 
-def _places(array: np.ndarray, edges: np.ndarray, is_even: builtins.bool) -> tuple[np.ndarray, np.ndarray]:
-    """Which numbers lie within the edges, and the bins of these."""
-    inside = (array >= edges[0]) & (array <= edges[-1])
-    if len(edges) < 2:
-        return np.zeros_like(inside), np.zeros(0, np.int64)
-    values, last = array[inside], len(edges) - 2
-    if not is_even:
-        return inside, np.minimum(np.searchsorted(edges, values, "right") - 1, last)
-    # Computed, and moved by one where it was rounded across an edge: a third of the time of a search.
-    scale = (last + 1) / (float(edges[-1]) - float(edges[0]))
-    places = np.clip(((values - edges[0]) * scale).astype(np.int64), 0, last)
-    places -= values < edges[places]
-    places += (values >= edges[places + 1]) & (places < last)
-    return inside, places
+def _heights(
+    input: Tensor, limits: Sequence[tuple[np.ndarray, builtins.bool]], heights: np.ndarray | None
+) -> np.ndarray:  # fmt: skip
+    """How many points, or how much of them, fall into each bin, by the edges of each coordinate; and whether these are even."""
+    shape = tuple(len(edges) for edges, _ in limits)  # one bin more for what lies outside
+    if builtins.min(shape) < 2:
+        return np.zeros(tuple(n - 1 for n in shape))
+    points = reshape(input.detach(), (-1, len(limits)) if input._spec.numel else (0, len(limits)))
+    flat: Any = None
+    for column, (edges, is_even) in enumerate(limits):
+        scale = (len(edges) - 1) / (float(edges[-1]) - float(edges[0])) if is_even else 0.0
+        places = ops.sort.find_bins(points, from_numpy(edges.copy()), column=column, scale=scale)
+        flat = places if flat is None else add(mul(flat, len(edges)), places)
+    if heights is None:
+        sums = _counted(flat, product(shape))
+    else:
+        sums = _summed(flat, cast(from_numpy(heights.reshape(-1).copy()), float64), product(shape))
+    inner = tuple(slice(0, n - 1) for n in shape)
+    return sums.numpy().reshape(shape)[inner].astype(np.float64)  # type: ignore[no-any-return]
+
+
+def _counted(places: Tensor, count: int) -> Tensor:
+    """How often each of ``count`` places is named."""
+    ones = expand(constant(1, int64), tuple(places._spec.shape))  # type: ignore[arg-type]
+    return ops.index.scatter_add(zeros(count, dtype=int64), places, ones, dim=0)  # type: ignore[no-any-return]
+
+
+def _summed(places: Tensor, heights: Tensor, count: int) -> Tensor:
+    """The sum of the heights at each of ``count`` places, in float64."""
+    return ops.index.scatter_add(zeros(count, dtype=float64), places, cast(heights, float64), dim=0)  # type: ignore[no-any-return]
 
 
 @public("function")
@@ -408,16 +428,7 @@ def histogramdd(
         raise RuntimeError(
             f"histogramdd: weight has shape {list(heights.shape)}, expected {list(array.shape[:-1])}, and the input's dtype"
         )
-    inside = np.ones(len(points), bool)
-    flat = np.zeros(len(points), np.int64)
-    for column, (edges, is_even) in zip(columns, limits, strict=True):
-        within, places = _places(column, edges, is_even)
-        inside &= within
-        flat *= len(edges) - 1
-        flat[within] += places
-    shape = tuple(len(edges) - 1 for edges, _ in limits)
-    weights = None if heights is None else heights.reshape(-1)[inside]
-    hist = np.bincount(flat[inside], weights, product(shape)).astype(np.float64).reshape(shape)
+    hist = _heights(input, limits, heights)
     if density:
         hist /= hist.sum()
         for axis, (edges, _) in enumerate(limits):
