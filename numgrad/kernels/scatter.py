@@ -16,7 +16,7 @@ from numgrad.errors import ProofError
 from numgrad.kernels.fill import plan_fill
 from numgrad.kernels.index import CHECKED, all_within, mark_outside, row_view
 from numgrad.kernels.loops import Extents4, Steps4, offset4
-from numgrad.kernels.reduce_kernels import KEPT
+from numgrad.kernels.reduce_kernels import KEPT, choose
 from numgrad.layout import product
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
@@ -48,13 +48,13 @@ def multiplied(old, value):
 @device
 def largest(old, value):
     """The larger one; NaN stays, as in torch."""
-    return value if value > old or value != value else old
+    return choose((value > old) | (value != value), value, old)
 
 
 @device
 def smallest(old, value):
     """The smaller one; NaN stays."""
-    return value if value < old or value != value else old
+    return choose((value < old) | (value != value), value, old)
 
 
 @device

@@ -158,7 +158,7 @@ def _linear(view: Tensor, arrays: list[Array]) -> Tensor:
     shape = view._spec.shape
     extents = tuple([shape[axis] if dims == 1 else product(shape[axis : axis + dims]) for axis, dims, _ in arrays])
     try:
-        if len(indices) > 1:
+        if len({index._spec.shape for index in indices}) > 1:
             np.broadcast_shapes(*[tuple(index._spec.shape) for index in indices])
     except ValueError:
         shapes = ", ".join(str(list(index.shape)) for index in indices)
