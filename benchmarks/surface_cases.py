@@ -364,15 +364,9 @@ REASONS: dict[str, str] = {
             f"linalg.{name}("
             for name in "multi_dot cond matrix_rank svdvals svd pinv qr eigh eigvalsh lstsq matrix_exp tensorsolve".split()
         ),
-        "NumPy, on one thread": tuple(
-            f"lib.{name}(" for name in "unique unique_consecutive multinomial bincount histogram".split()
-        ),
+        "NumPy, on one thread": ("lib.multinomial(",),
         "one thread, and the same order for any number of them": ("randperm(x.numel()) @ large",),
         "finds the positions of the maxima for the gradient, asked for or not": ("F.max_pool1d(line, 2) @ large",),
-        "each element goes to the place that its index names, of which none is known before": (
-            "index_reduce(x, 0, rows",
-            "index_fill(x, 0, rows, 1.0) @ large",
-        ),
         "elements are gathered by tables of positions": ("mode='reflect') @ large", "mode='nearest') @ large"),
         "the input is copied before it is overwritten": ("fill(x, 0.5) @ large",),
         "made of other functions, each of which reads and writes memory": tuple(
@@ -390,7 +384,6 @@ REASONS: dict[str, str] = {
                 "eye(len(v))",
                 "fractional_max_pool2d(image, 2, 3)",
                 "fractional_max_pool3d(volume, 2, 2)",
-                "histogramdd(points, 5)",
                 "block_diag(A, B)",
                 "triu_indices(len(v), len(v))",
                 "one_hot(classes, len(v))",

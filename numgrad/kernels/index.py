@@ -1,8 +1,7 @@
-"""Reading and writing by index: rows (index_select, embedding, advanced indexing) and elements (gather, scatter).
+"""Reading by index: rows (index_select, embedding, advanced indexing) and elements (gather); elements in reverse order.
 
-Indices count from 0; one out of range, such as -1, leaves the status 1 + its position. If indices may repeat, the
-destination is divided among work items, each of which walks all indices in order: sums have the same bits for any number of
-threads, and of several assignments the last wins.
+Indices count from 0; one out of range, such as -1, leaves the status 1 + its position. They are looked at in blocks that stay
+in the nearest cache, each before it is used: nothing is read at a place that was not proved.
 """
 
 from __future__ import annotations
@@ -13,25 +12,13 @@ import numpy as np
 
 from numgrad.errors import ProofError
 from numgrad.kernels.loops import Extents4, Steps4, offset4
-from numgrad.kernels.reduce import (
-    Loop,
-    merged,
-)
-from numgrad.kernels.reduce_kernels import (
-    KEPT,
-)
+from numgrad.kernels.reduce import Loop, merged
+from numgrad.kernels.reduce_kernels import KEPT
 from numgrad.layout import product
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
-MOST_OWNERS = 8  # work items that walk the same indices; the cost of more would exceed their gain
-REPLACE, ADD, MULTIPLY, LARGEST, SMALLEST = range(5)  # what `scatter_elements` makes of an element and a value
-
-
-@device
-def within(index, extent):
-    """The index, or -1 if it is out of range."""
-    return index if 0 <= index < extent else -1
+CHECKED = 512  # indices that are looked at before they are used
 
 
 @device
@@ -44,17 +31,11 @@ def all_within(index, extent):
 
 
 @device
-def combined(old, value, way):
-    """An element and a value that comes to it. NaN stays, as in torch."""
-    if way == ADD:
-        return old + value
-    if way == MULTIPLY:
-        return old * value
-    if way == LARGEST:
-        return value if value > old or value != value else old
-    if way == SMALLEST:
-        return value if value < old or value != value else old
-    return value
+def mark_outside(index, extent, status, position):
+    """Leave the status of an index out of range, of those of which the first is at this position."""
+    for i in range(index.shape[0]):
+        if index[i] < 0 or index[i] >= extent:
+            status[0] = 1 + position + i
 
 
 # ---- rows -------------------------------------------------------------------------------------------------------
@@ -62,41 +43,35 @@ def combined(old, value, way):
 
 @kernel("i8[:], i8[:], i8[:], i8, i8")
 def linear_index(index, linear, status, extent, following, start, stop):
-    """linear = index, or (following) linear * extent + index: one step from several indices to one."""
-    for i in range(start, stop):
-        number = within(index[i], extent)
-        if number < 0:
-            status[0] = 1 + i
-            number = 0
-        linear[i] = linear[i] * extent + number if following else number
+    """linear = index, or (following) linear * extent + index; negative indices count from the end."""
+    numbers, goals = index[start:stop], linear[start:stop]
+    bad = 0
+    for i in range(goals.shape[0]):
+        number = numbers[i] + (extent if numbers[i] < 0 else 0)
+        bad |= number | (extent - 1 - number)
+        goals[i] = goals[i] * extent + number if following else number
+    if bad < 0:
+        for i in range(numbers.shape[0]):
+            if numbers[i] < -extent or numbers[i] >= extent:
+                status[0] = 1 + start + i
 
 
 @kernel("T[:, :, :], i8[:], T[:, :, :], i8[:]")
 def gather_rows(x, index, out, status, start, stop):
     """out[o, i] = x[o, index[i]]; work: rows of out."""
-    count = index.shape[0]
+    count, extent = index.shape[0], x.shape[1]
     unit = start
     while unit < stop:
         o = unit // count
         first = unit - o * count
-        last = min(count, first + stop - unit)
+        last = min(count, first + min(CHECKED, stop - unit))
         unit += last - first
-        if x.shape[2] == 1:  # rows of one element
-            values, copies, numbers = x[o, :, 0], out[o, first:last, 0], index[first:last]
-            if all_within(numbers, x.shape[1]):
-                for i in range(numbers.shape[0]):
-                    copies[i] = values[np.uint64(numbers[i])]
-            else:
-                for i in range(first, last):
-                    if within(index[i], x.shape[1]) < 0:
-                        status[0] = 1 + i
-            continue
-        for i in range(first, last):
-            row = within(index[i], x.shape[1])
-            if row < 0:
-                status[0] = 1 + i
-            else:
-                v, y = x[o, row], out[o, i]
+        numbers = index[first:last]
+        if not all_within(numbers, extent):
+            mark_outside(numbers, extent, status, first)
+        else:
+            for i in range(numbers.shape[0]):
+                v, y = x[o, np.uint64(numbers[i])], out[o, first + i]
                 for j in range(y.shape[0]):
                     y[j] = v[j]
 
@@ -119,134 +94,45 @@ def reverse_rows(x, out, lines, start, stop):
                 y[j] = v[j]
 
 
-class Blocks(NamedTuple):
-    """How each out[o] is divided among units."""
-
-    row_blocks: int
-    rows: int  # of a block
-    column_blocks: int
-    columns: int
-
-
-@kernel("T[:, :, :], i8[:], T[:, :, :], i8[:], Blocks, i8, i8, i8", Blocks)
-def scatter_rows(source, index, out, status, blocks, add, zero, skip, start, stop):
-    """out[o, index[i]] (+)= source[o, i], in order of i; a unit owns a block of rows and columns of one out[o]."""
-    row_blocks, rows, column_blocks, columns = blocks
-    nothing = out.dtype.type(0)
-    for unit in range(start, stop):
-        block = unit // column_blocks
-        left = (unit - block * column_blocks) * columns
-        right = min(out.shape[2], left + columns)
-        o = block // row_blocks
-        top = (block - o * row_blocks) * rows
-        bottom = min(out.shape[1], top + rows)
-        if zero:
-            for row in range(top, bottom):
-                y = out[o, row, left:right]
-                for j in range(y.shape[0]):
-                    y[j] = nothing
-        if out.shape[2] == 1:
-            values, sums = source[o, :, 0], out[o, :, 0]
-            for i in range(index.shape[0]):
-                row = within(index[i], out.shape[1])
-                if row < 0:
-                    status[0] = 1 + i
-                elif top <= row < bottom and row != skip:
-                    sums[row] = sums[row] + values[i] if add else values[i]
-            continue
-        for i in range(index.shape[0]):
-            row = within(index[i], out.shape[1])
-            if row < 0:
-                status[0] = 1 + i
-            elif top <= row < bottom and row != skip:
-                v, y = source[o, i, left:right], out[o, row, left:right]
-                if add:
-                    for j in range(y.shape[0]):
-                        y[j] += v[j]
-                else:
-                    for j in range(y.shape[0]):
-                        y[j] = v[j]
-
-
-@kernel("T[:, :], i8[:], i8[:], T[:, :], i8[:], Blocks", Blocks)
-def move_rows(x, index, goals, out, status, blocks, start, stop):
-    """out[goals[i]] += x[index[i]], from zeros; a unit owns a block of rows and columns of out."""
-    count = index.shape[0]
-    if not (all_within(index, x.shape[0]) and all_within(goals, out.shape[0])):
-        for i in range(count):
-            if within(index[i], x.shape[0]) < 0 or within(goals[i], out.shape[0]) < 0:
-                status[0] = 1 + i
-        return
-    for unit in range(start, stop):
-        block = unit // blocks.column_blocks
-        left = (unit - block * blocks.column_blocks) * blocks.columns
-        right = min(out.shape[1], left + blocks.columns)
-        top = block * blocks.rows
-        bottom = min(out.shape[0], top + blocks.rows)
-        for row in range(top, bottom):
-            y = out[row, left:right]
-            for j in range(y.shape[0]):
-                y[j] = 0
-        i = 0
-        while i < count:
-            goal = goals[i]
-            if goal < top or goal >= bottom:
-                i += 1
-                continue
-            v0, y = x[index[i], left:right], out[goal, left:right]
-            if i + 3 < count and goals[i + 1] == goal and goals[i + 2] == goal and goals[i + 3] == goal:
-                # An element of the sum is read and written once for four that are added.
-                v1, v2, v3 = x[index[i + 1], left:right], x[index[i + 2], left:right], x[index[i + 3], left:right]
-                for j in range(y.shape[0]):
-                    y[j] += (v0[j] + v1[j]) + (v2[j] + v3[j])
-                i += 4
-            else:
-                for j in range(y.shape[0]):
-                    y[j] += v0[j]
-                i += 1
-
-
-def _row_view(name: str, operand: Operand, dim: int, dims: int) -> tuple[int, int, int]:
-    """A contiguous operand as (outer, the dims indexed, inner)."""
+def row_view(name: str, operand: Operand, dim: int) -> tuple[int, int, int]:
+    """A contiguous operand as (outer, the extent of dim, inner)."""
     spec = operand.spec
     if not spec.is_contiguous:
         raise ProofError(f"{name}: an operand is {spec}, expected contiguous")
     shape = spec.shape
-    return product(shape[:dim]), product(shape[dim : dim + dims]), product(shape[dim + dims :])
+    return product(shape[:dim]), shape[dim], product(shape[dim + 1 :])
 
 
 def plan_linear_index(b: PlanBuilder, indices: list[Operand], extents: tuple[int, ...], linear: Operand) -> None:
-    """From one index for each of several dimensions to one: ``linear = (i0 * extents[1] + i1) * extents[2] ...``.
+    """From one index for each of several dimensions to one that counts from 0: ``(i0 * extents[1] + i1) * extents[2] ...``.
 
     indices, linear
-        int64, contiguous, of one shape. A bad index leaves the status 1 + its position.
+        int64, contiguous, of one shape. Negative indices count from the end; a bad one leaves the status 1 + its position.
     """
     count = linear.spec.numel
     for position, (index, extent) in enumerate(zip(indices, extents, strict=True)):
         b.launch(
-            linear_index,
-            index.array(count),
-            linear.array(count),
-            STATUS,
-            extent,
-            position,
-            work=count,
-            grain=GRAIN_COST // 4,
-        )
+            linear_index, index.array(count), linear.array(count), STATUS, extent, int(position > 0),
+            work=count, grain=GRAIN_COST // 2,
+        )  # fmt: skip
 
 
-def plan_index_select(b: PlanBuilder, x: Operand, index: Operand, out: Operand, dim: int, *, dims: int = 1) -> None:
+def plan_index_select(b: PlanBuilder, x: Operand, index: Operand, out: Operand, dim: int) -> None:
     """``out[..., i, ...] = x[..., index[i], ...]`` at ``dim``: index_select, embedding, advanced indexing.
 
     x
-        Contiguous, any dtype. ``dims`` dimensions from ``dim`` on are indexed as one (`plan_linear_index`).
+        Contiguous, any dtype.
     index
         int64, contiguous, any shape.
     out
-        Contiguous: x's shape with the dimensions indexed replaced by index's.
+        Contiguous: x's shape with the dimension replaced by index's.
     """
-    outer, extent, inner = _row_view("index_select", x, dim, dims)
+    outer, extent, inner = row_view("index_select", x, dim)
     count = index.spec.numel
+    if inner == 1:
+        source = Source(Extents4(1, 1, outer), Steps4(0, 0, 0, extent), count, 0, -(-count // CHECKED), 0, extent, 1)
+        _launch_elements(b, x, index, out, source, outer)
+        return
     b.launch(
         gather_rows, x.array(outer, extent, inner), index.array(count), out.array(outer, count, inner), STATUS,
         work=outer * count, grain=max(1, GRAIN_COST // (inner + 8)), cost=outer * count * (inner + 8),
@@ -255,7 +141,7 @@ def plan_index_select(b: PlanBuilder, x: Operand, index: Operand, out: Operand, 
 
 def plan_reverse(b: PlanBuilder, x: Operand, out: Operand, dim: int) -> None:
     """``out[..., i, ...] = x[..., n - 1 - i, ...]`` at ``dim``; both contiguous, of one shape and dtype."""
-    outer, extent, inner = _row_view("reverse", x, dim, 1)
+    outer, extent, inner = row_view("reverse", x, dim)
     lines = inner == 1
     shape = (1, outer, extent) if lines else (outer, extent, inner)
     length = shape[2]
@@ -265,69 +151,17 @@ def plan_reverse(b: PlanBuilder, x: Operand, out: Operand, dim: int) -> None:
     )  # fmt: skip
 
 
-def plan_index_scatter(
-    b: PlanBuilder,
-    source: Operand,
-    index: Operand,
-    out: Operand,
-    dim: int,
-    *,
-    dims: int = 1,
-    accumulate: bool = True,
-    zero: bool = False,
-    skip: int = -1,
-) -> None:
-    """``out[..., index[i], ...] (+)= source[..., i, ...]``: index_add, index_put, the backward of `plan_index_select`.
-
-    Operands are as there, with source in out's place and out in x's. ``zero`` clears out first; ``skip`` names an index
-    that is left out (embedding's padding_idx).
-    """
-    outer, extent, inner = _row_view("index_scatter", out, dim, dims)
-    count = index.spec.numel
-    blocks, units = _blocks(outer, extent, inner, count)
-    cost = (count + extent) * (inner + 8)
-    b.launch(
-        scatter_rows, source.array(outer, count, inner), index.array(count), out.array(outer, extent, inner), STATUS,
-        blocks, int(accumulate), int(zero), skip,
-        work=outer * units, grain=max(1, GRAIN_COST * units // max(1, cost)), cost=outer * cost,
-    )  # fmt: skip
-
-
-def _blocks(outer: int, extent: int, inner: int, count: int) -> tuple[Blocks, int]:
-    """The blocks of each of ``outer`` results [extent, inner] to which ``count`` rows go, and their number."""
-    owners = max(1, min(MOST_OWNERS // max(1, outer), count * inner * outer // GRAIN_COST))
-    # Halves of the rows, so that a thread adds to what it has just written; blocks of columns, since all indices may name
-    # rows of one half.
-    row_blocks = max(1, min(owners, extent, 2))
-    column_blocks = max(1, min(owners // row_blocks, inner // 16))
-    columns, rows = -(-inner // column_blocks), -(-extent // row_blocks)
-    column_blocks, row_blocks = -(-inner // max(1, columns)), -(-extent // max(1, rows))
-    return Blocks(row_blocks, rows, column_blocks, columns), row_blocks * column_blocks
-
-
-def plan_move_rows(b: PlanBuilder, x: Operand, index: Operand, goals: Operand, out: Operand) -> None:
-    """``out[goals[i]] += x[index[i]]``, from zeros, for x [V, D], out [G, D], and index and goals [N]: all contiguous.
-
-    Index and goals are of int64. One out of range leaves the status 1 + its position.
-    """
-    count, (extent, inner) = index.spec.numel, out.spec.shape
-    blocks, units = _blocks(1, extent, inner, count)
-    cost = (count + extent) * (inner + 8)
-    b.launch(
-        move_rows, x.array(*x.spec.shape), index.array(count), goals.array(count), out.array(extent, inner), STATUS, blocks,
-        work=units, grain=max(1, GRAIN_COST * units // max(1, cost)), cost=cost,
-    )  # fmt: skip
-
-
 # ---- elements ---------------------------------------------------------------------------------------------------
 
 
 class Source(NamedTuple):
-    """The operands of `gather_elements`: rows of the index, and the first element in x of a row."""
+    """The operands of `gather_elements`: rows of the result, and the first element in x of a row."""
 
     extents: Extents4
     row: Steps4
     width: int
+    index_row: int  # from a row of the index to the next; 0 where one serves all
+    blocks: int  # of a row
     step: int  # of x along a row
     extent: int  # of x along dim
     dim_step: int
@@ -335,76 +169,34 @@ class Source(NamedTuple):
 
 @kernel("T[:], i8[:], T[:], i8[:], Source", Source)
 def gather_elements(x, index, out, status, source, start, stop):
-    """Work: rows of ``source.width`` elements of the index."""
-    width = source.width
-    for row in range(start, stop):
-        base = offset4(row, source.extents, source.row)
-        numbers, y = index[row * width : (row + 1) * width], out[row * width : (row + 1) * width]
-        if all_within(numbers, source.extent):
+    """Work: blocks of rows of ``source.width`` elements of the result."""
+    width, extent = source.width, source.extent
+    for unit in range(start, stop):
+        row = unit // source.blocks
+        begin = (unit - row * source.blocks) * CHECKED
+        count = min(width, begin + CHECKED) - begin
+        base = offset4(row, source.extents, source.row) + begin * source.step
+        position = row * source.index_row + begin
+        numbers, y = index[position : position + count], out[row * width + begin : row * width + begin + count]
+        if not all_within(numbers, extent):
+            mark_outside(numbers, extent, status, position)
+        elif source.step == 0 and source.dim_step == 1:
+            line = x[base : base + extent]
             for j in range(y.shape[0]):
-                y[j] = x[np.uint64(base + numbers[j] * source.dim_step + j * source.step)]
+                y[j] = line[np.uint64(numbers[j])]
         else:
             for j in range(y.shape[0]):
-                if within(numbers[j], source.extent) < 0:
-                    status[0] = 1 + row * width + j
+                y[j] = x[np.uint64(base + numbers[j] * source.dim_step + j * source.step)]
 
 
-class Side(NamedTuple):
-    """Steps of one operand of `scatter_elements`: from line to line, along dim, and from a line to its neighbour."""
-
-    lines: Steps4
-    dim: int
-    column: int
-
-
-class Lines(NamedTuple):
-    """Lines along dim; a unit owns ``columns`` neighbouring ones of ``width``."""
-
-    extents: Extents4
-    length: int  # of a line
-    extent: int  # of out along dim
-    width: int
-    blocks: int
-    columns: int
-
-
-@kernel("T[:], i8[:], T[:], i8[:], Lines, Side, Side, Side, i8, i8", Lines, Side)
-def scatter_elements(
-    source, index, out, status, lines, of_source, of_index, of_out, way, broadcast, start, stop
-):  # fmt: skip
-    """Along dim in order: a unit owns some lines of out. ``broadcast``: the source is one value."""
-    for unit in range(start, stop):
-        line = unit // lines.blocks
-        left = (unit - line * lines.blocks) * lines.columns
-        right = min(lines.width, left + lines.columns)
-        first_source = offset4(line, lines.extents, of_source.lines)
-        first_index = offset4(line, lines.extents, of_index.lines)
-        first_out = offset4(line, lines.extents, of_out.lines)
-        if right == left + 1 and of_index.dim == 1 and way <= ADD:  # a line by itself, and the ways most used
-            first_source += left * of_source.column
-            first_index += left * of_index.column
-            first_out += left * of_out.column
-            numbers = index[first_index : first_index + lines.length]
-            if all_within(numbers, lines.extent):
-                for i in range(numbers.shape[0]):
-                    value = source[np.uint64(0 if broadcast else first_source + i * of_source.dim)]
-                    goal = np.uint64(first_out + numbers[i] * of_out.dim)
-                    out[goal] = out[goal] + value if way == ADD else value
-            else:
-                for i in range(numbers.shape[0]):
-                    if within(numbers[i], lines.extent) < 0:
-                        status[0] = 1 + first_index + i
-            continue
-        for i in range(lines.length):
-            for j in range(left, right):
-                position = first_index + i * of_index.dim + j * of_index.column
-                number = within(index[position], lines.extent)
-                if number < 0:
-                    status[0] = 1 + position
-                else:
-                    value = source[0] if broadcast else source[first_source + i * of_source.dim + j * of_source.column]
-                    goal = first_out + number * of_out.dim + j * of_out.column
-                    out[goal] = combined(out[goal], value, way)
+def _launch_elements(
+    b: PlanBuilder, x: Operand, index: Operand, out: Operand, source: Source, rows: int
+) -> None:  # fmt: skip
+    cost = 4 * min(source.width, CHECKED) + 16
+    b.launch(
+        gather_elements, x.flat, index.flat, out.flat, STATUS, source,
+        work=rows * source.blocks, grain=max(1, GRAIN_COST // cost), cost=rows * source.blocks * cost,
+    )  # fmt: skip
 
 
 def plan_gather_elements(b: PlanBuilder, x: Operand, index: Operand, out: Operand, dim: int) -> None:
@@ -428,60 +220,6 @@ def plan_gather_elements(b: PlanBuilder, x: Operand, index: Operand, out: Operan
     width, rows = grid[-1].extent, index.spec.numel // max(1, grid[-1].extent)
     source = Source(
         Extents4(*[loop.extent for loop in grid[1:-1]]), Steps4(*[loop.stride for loop in grid[:-1]]),
-        width, grid[-1].stride, extents[dim], strides[dim],
+        width, width, -(-width // CHECKED), grid[-1].stride, extents[dim], strides[dim],
     )  # fmt: skip
-    b.launch(
-        gather_elements, x.flat, index.flat, out.flat, STATUS, source,
-        work=rows, grain=max(1, GRAIN_COST // (4 * width + 16)), cost=rows * (4 * width + 16),
-    )  # fmt: skip
-
-
-def plan_scatter_elements(
-    b: PlanBuilder, source: Operand, index: Operand, out: Operand, dim: int, way: int = ADD
-) -> None:
-    """torch.scatter_add, scatter, scatter_reduce: ``out[i][index[i][j][k]][k] (+)= source[i][j][k]`` (dim 1), in order of j.
-
-    way
-        What becomes of an element: `REPLACE`, `ADD`, `MULTIPLY`, `LARGEST`, `SMALLEST`.
-
-    source
-        At least index's extents, any strides; or one element (numel 1), for all positions.
-    index
-        int64, contiguous.
-    out
-        Dense or not, but no two of its elements share memory; it holds its values already.
-    """
-    if not index.spec.is_contiguous:
-        raise ProofError(f"scatter: index is {index.spec}, expected contiguous")
-    shape, index_strides = index.spec.shape or (1,), index.spec.strides or (1,)
-    out_strides, out_shape = out.spec.strides or (1,), out.spec.shape or (1,)
-    broadcast = source.spec.numel == 1
-    source_strides = (0,) * len(shape) if broadcast else source.spec.strides
-    others = [
-        (n, source_strides[d], index_strides[d], out_strides[d]) for d, n in enumerate(shape) if d != dim and n != 1
-    ]
-    lines: list[tuple[int, int, int, int]] = []
-    for n, *steps in others:
-        if lines and all(before == n * step for before, step in zip(lines[-1][1:], steps, strict=True)):
-            n *= lines.pop()[0]
-        lines.append((n, *steps))  # type: ignore[arg-type]
-    if len(lines) > KEPT + 1:
-        raise ProofError(
-            f"scatter: the index has {len(lines)} dimensions that do not merge, expected at most {KEPT + 2}"
-        )
-    inner = lines.pop() if lines else (1, 0, 0, 0)
-    lines = [(1, 0, 0, 0)] * (KEPT - len(lines)) + lines
-    # Side by side in memory lines are walked together, else one by one.
-    columns = 1 if index_strides[dim] == 1 and shape[dim] > 1 else 64
-    blocks = -(-inner[0] // columns)
-    units = product([line[0] for line in lines]) * blocks
-    cost = 8 * shape[dim] * min(columns, inner[0])
-    sides = [
-        Side(Steps4(*[line[side] for line in lines]), steps[dim], inner[side])
-        for side, steps in enumerate((source_strides, index_strides, out_strides), 1)
-    ]
-    grid = Lines(Extents4(*[line[0] for line in lines[1:]]), shape[dim], out_shape[dim], inner[0], blocks, columns)
-    b.launch(
-        scatter_elements, source.flat, index.flat, out.flat, STATUS, grid, *sides, way, int(broadcast),
-        work=units if index.spec.numel else 0, grain=max(1, GRAIN_COST // max(1, cost)), cost=units * cost,
-    )  # fmt: skip
+    _launch_elements(b, x, index, out, source, rows)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from numgrad import dtypes
 from numgrad.errors import ProofError
 from numgrad.kernels import scalar
@@ -20,8 +22,9 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 COLUMNS = 64  # lines that are walked together
 BLOCK = 128  # elements that are compared with an extreme at once
-PART = 1 << 14  # elements of a part of a line
+PART = 1 << 11  # elements of a part of a line
 MOST_PARTS = 64
+NEAR = 8.0  # how far an element may be above the sum before it where both are counted from it
 
 
 class Walk(NamedTuple):
@@ -47,10 +50,20 @@ def multiplied(total, x):
     return total * x
 
 
+@device
+def part_of(unit, walk):
+    """Where a part of a line of one column begins, and how many elements it has."""
+    line = unit // walk.parts
+    begin = (unit - line * walk.parts) * walk.part_length
+    count = min(walk.length, begin + walk.part_length) - begin
+    return line * walk.length + (walk.length - begin - count if walk.reverse else begin), count
+
+
 def _running(name: str, step: Device) -> Kernel:
     def running(x, out, before, totals, walk, start, stop, worker):
         length, width = walk.length, walk.width
         own = totals[worker * COLUMNS : (worker + 1) * COLUMNS]
+        done = start
         for unit in range(start, stop):
             part = unit % walk.parts
             block = unit // walk.parts
@@ -60,8 +73,25 @@ def _running(name: str, step: Device) -> Kernel:
             first = o * length * width
             if width == 1:
                 first += length - begin - count if walk.reverse else begin
+                if unit < done:
+                    continue
                 v, y = x[first : first + count], out[first : first + count]
                 total = before[unit]
+                if unit + 3 < stop and (
+                    part_of(unit + 1, walk)[1] == part_of(unit + 2, walk)[1] == part_of(unit + 3, walk)[1] == count
+                ):
+                    # A sum waits for the one before it: those of four lines, or parts, do so at the same time.
+                    done = unit + 4
+                    f1, f2, f3 = part_of(unit + 1, walk)[0], part_of(unit + 2, walk)[0], part_of(unit + 3, walk)[0]
+                    v1, y1, t1 = x[f1 : f1 + count], out[f1 : f1 + count], before[unit + 1]
+                    v2, y2, t2 = x[f2 : f2 + count], out[f2 : f2 + count], before[unit + 2]
+                    v3, y3, t3 = x[f3 : f3 + count], out[f3 : f3 + count], before[unit + 3]
+                    for i in range(count):
+                        k = np.uint64(count - 1 - i if walk.reverse else i)
+                        total, t1 = step(total, v[k]), step(t1, v1[k])
+                        t2, t3 = step(t2, v2[k]), step(t3, v3[k])
+                        y[k], y1[k], y2[k], y3[k] = total, t1, t2, t3
+                    continue
                 if walk.reverse:
                     for i in range(count):
                         total = step(total, v[count - 1 - i])
@@ -186,13 +216,57 @@ def _running_extreme(name: str, replaces: Device) -> Kernel:
 _EXTREMES = {"max": _running_extreme("max", not_below), "min": _running_extreme("min", not_above)}
 
 
+@device
+def next_sum(x, top, total):
+    """The largest so far and the sum of the exponentials of the distances from it, with one more."""
+    if x == top:  # infinite ones, too, whose distance is no number
+        return top, total + 1.0
+    if x < top:
+        return top, total + scalar.exp(x - top)
+    if top == top:
+        return x, total * scalar.exp(top - x) + 1.0
+    return top, top
+
+
+@device
+def log_line(x, out, sums):
+    """A line of `running_logsumexp`, in blocks: exponentials, then sums, then logarithms, the first and last in vectors."""
+    top, total = -math.inf, 0.0
+    for begin in range(0, x.shape[0], BLOCK):
+        v, y = x[begin : min(x.shape[0], begin + BLOCK)], out[begin : min(x.shape[0], begin + BLOCK)]
+        largest, bad = np.float64(v[0]), 0
+        for i in range(v.shape[0]):
+            largest = np.float64(v[i]) if v[i] > largest else largest
+            bad |= not (v[i] < math.inf)
+        # Where an element is far above the sum before it, the distances from it would lose what comes before.
+        if bad or not (largest - (top if total > 0.0 else np.float64(v[0])) < NEAR):
+            for i in range(v.shape[0]):
+                top, total = next_sum(np.float64(v[i]), top, total)
+                y[i] = top + scalar.log(total)
+            continue
+        if largest > top:
+            total = total * scalar.exp(top - largest) if total > 0.0 else 0.0
+            top = largest
+        s = sums[: v.shape[0]]
+        for i in range(s.shape[0]):
+            s[i] = scalar.exp(np.float64(v[i]) - top)
+        for i in range(s.shape[0]):
+            total += s[i]
+            s[i] = total
+        for i in range(s.shape[0]):
+            y[i] = top + scalar.log(s[i])
+
+
 @kernel("T[:], T[:], f8[:], f8[:], Walk", Walk)
 def running_logsumexp(x, out, tops, sums, walk, start, stop, worker):
     """log(exp(x[0]) + ... + exp(x[i])): the largest so far, and the sum of the exponentials of the distances from it."""
     tops = tops[worker * COLUMNS : (worker + 1) * COLUMNS]
-    sums = sums[worker * COLUMNS : (worker + 1) * COLUMNS]
+    sums = sums[worker * BLOCK : (worker + 1) * BLOCK]
     for unit in range(start, stop):
         o = unit // walk.blocks
+        if walk.width == 1:
+            log_line(x[o * walk.length : (o + 1) * walk.length], out[o * walk.length : (o + 1) * walk.length], sums)
+            continue
         left = (unit - o * walk.blocks) * COLUMNS
         columns = min(COLUMNS, walk.width - left)
         for j in range(columns):
@@ -201,18 +275,8 @@ def running_logsumexp(x, out, tops, sums, walk, start, stop, worker):
         for i in range(walk.length):
             offset = (o * walk.length + i) * walk.width + left
             for j in range(columns):
-                v, top, total = x[offset + j], tops[j], sums[j]
-                if v == top:  # infinite ones, too, whose distance is no number
-                    total += 1.0
-                elif v < top:
-                    total += scalar.exp(v - top)
-                elif top == top:
-                    total = total * scalar.exp(top - v) + 1.0
-                    tops[j] = v
-                else:
-                    total = top
-                sums[j] = total
-                out[offset + j] = tops[j] + scalar.log(total)
+                tops[j], sums[j] = next_sum(np.float64(x[offset + j]), tops[j], sums[j])
+                out[offset + j] = tops[j] + scalar.log(sums[j])
 
 
 @kernel("T[:], T[:], T[:], f8[:], Walk", Walk)
@@ -282,7 +346,10 @@ def plan_running(b: PlanBuilder, kind: str, x: Operand, out: Operand, dim: int, 
     else:
         b.launch(begin_lines, before.flat, int(kind == "product"), work=lines, grain=GRAIN_COST)
     totals = b.scratch(wide, COLUMNS, per_worker=True)
-    b.launch(_RUNNING[kind], x.flat, out.flat, before.flat, totals.flat, walk, **_work(walk, units, 4))
+    work = _work(walk, units, 4)
+    if walk.width == 1:
+        work["grain"] = -(-work["grain"] // 4) * 4
+    b.launch(_RUNNING[kind], x.flat, out.flat, before.flat, totals.flat, walk, **work)
 
 
 def plan_running_extreme(b: PlanBuilder, kind: str, x: Operand, values: Operand, indices: Operand, dim: int) -> None:
@@ -298,7 +365,7 @@ def plan_running_extreme(b: PlanBuilder, kind: str, x: Operand, values: Operand,
 def plan_running_logsumexp(b: PlanBuilder, x: Operand, out: Operand, dim: int) -> None:
     """The logarithm of the running sum of exponentials along ``dim``; both are contiguous, of floating point and of one shape."""
     walk, units = _walk("running logsumexp", dim, x, out)
-    tops, sums = (b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat for _ in range(2))
+    tops, sums = (b.scratch(dtypes.float64, count, per_worker=True).flat for count in (COLUMNS, BLOCK))
     b.launch(running_logsumexp, x.flat, out.flat, tops, sums, walk, **_work(walk, units, 40))
 
 

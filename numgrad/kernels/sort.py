@@ -19,6 +19,9 @@ INSERTED = 48  # elements of a line that is sorted by insertion
 BINS = 256
 BLOCK = 256  # elements that are compared with a limit at once
 SPARE = 16  # room for candidates, beside twice the selected elements
+FEW = 32  # selected elements that are found by a limit, where there are many others
+LONG = 1 << 13  # elements of a line whose ranks are counted by digits of 11 bits, and not of 8
+MOST_DIGITS = 1 << 11  # counts of a worker; enough for the 256 of each of eight bytes, too
 
 
 # ---- keys -------------------------------------------------------------------------------------------------------
@@ -86,8 +89,16 @@ def insert(keys, positions, count):
         keys[j + 1], positions[j + 1] = key, position
 
 
-def _kernels(width: int) -> tuple[Kernel, Kernel]:
-    """The kernels for keys of so many bytes: one that sorts lines, and one that finds the smallest elements of each."""
+class _Kernels(NamedTuple):
+    """The kernels for keys of one width: of whole lines, of a few of their smallest, of one rank, of many of the smallest."""
+
+    sort: Kernel
+    select: Kernel
+    rank: Kernel
+    first: Kernel
+
+
+def _kernels(width: int) -> _Kernels:
     last = width - 1
 
     @device
@@ -147,6 +158,103 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
             for i in range(length):
                 out[i] = own[i]
 
+    @device
+    def digits(key):
+        """The key as an integer without a sign, in the same order."""
+        if width == 4:
+            return np.uint64(np.int64(key) + (1 << 31))
+        return np.uint64(key) ^ np.uint64(1 << 63)
+
+    @device
+    def key_of_rank(keys, spare, counts, rank):
+        """The key that would be at ``rank`` if the keys were sorted, and how many are smaller."""
+        size = keys.shape[0]
+        differing = np.uint64(0)
+        for i in range(size):
+            differing |= digits(keys[i]) ^ digits(keys[0])
+        bits = 0
+        while bits < 64 and differing >> np.uint64(bits):
+            bits += 1
+        most = 11 if size >= LONG else 8
+        smaller = 0
+        values = keys
+        while bits > 0 and size > 1:
+            count = min(bits, most)
+            shift, mask = np.uint64(bits - count), np.uint64((1 << count) - 1)
+            bits -= count
+            bins = counts[: 1 << count]
+            for b in range(bins.shape[0]):
+                bins[b] = 0
+            for i in range(size):
+                bins[(digits(values[i]) >> shift) & mask] += 1
+            digit = 0
+            while rank - smaller >= bins[digit]:
+                smaller += bins[digit]
+                digit += 1
+            kept = 0
+            most_kept = bins[digit]
+            i = 0
+            while kept < most_kept and i < size:  # in place from the second time on: what is written has been read
+                key = values[np.uint64(i)]
+                spare[np.uint64(kept)] = key
+                kept += ((digits(key) >> shift) & mask) == np.uint64(digit)
+                i += 1
+            values, size = spare, most_kept
+        return values[0], smaller
+
+    def rank_lines(keys, indices, spare_keys, counts, length, rank, nans, start, stop, worker):
+        """Where the element of a rank is in each line, of equal ones in their order; with ``nans`` the first NaN. Work: lines."""
+        of_nan = (1 << (8 * width - 1)) - 1
+        spare = spare_keys[worker * length : (worker + 1) * length]
+        bins = counts[worker * MOST_DIGITS : (worker + 1) * MOST_DIGITS]
+        for line in range(start, stop):
+            k = keys[line * length : (line + 1) * length]
+            missing = 0
+            for i in range(length):
+                missing |= k[i] == of_nan
+            if missing and nans:
+                key, equal = k.dtype.type(of_nan), 0
+            else:
+                key, smaller = key_of_rank(k, spare, bins, rank)
+                equal = rank - smaller
+            for begin in range(0, length, BLOCK):
+                block = k[begin : min(length, begin + BLOCK)]
+                hits = 0
+                for i in range(block.shape[0]):
+                    hits += block[i] == key
+                if hits <= equal:
+                    equal -= hits
+                    continue
+                for i in range(block.shape[0]):
+                    if block[i] == key:
+                        if equal == 0:
+                            indices[line] = begin + i
+                            break
+                        equal -= 1
+                break
+
+    def first_lines(keys, indices, spare_keys, chosen_keys, positions, counts, length, end, start, stop, worker):
+        """Where the first ``end`` elements of each sorted line are: what is below the last one, and as many of its equals."""
+        spare = spare_keys[worker * length : (worker + 1) * length]
+        own_keys = chosen_keys[2 * worker * end : (2 * worker + 1) * end]
+        other_keys = chosen_keys[(2 * worker + 1) * end : (2 * worker + 2) * end]
+        own = positions[2 * worker * end : (2 * worker + 1) * end]
+        other = positions[(2 * worker + 1) * end : (2 * worker + 2) * end]
+        bins = counts[worker * MOST_DIGITS : (worker + 1) * MOST_DIGITS]
+        for line in range(start, stop):
+            k, out = keys[line * length : (line + 1) * length], indices[line * end : (line + 1) * end]
+            key, smaller = key_of_rank(k, spare, bins, end - 1)
+            size, equal, i = 0, end - smaller, 0
+            while size < end and i < length:
+                each = k[np.uint64(i)]
+                own_keys[np.uint64(size)], own[np.uint64(size)] = each, i
+                size += (each < key) | ((each == key) & (equal > 0))
+                equal -= each == key
+                i += 1
+            sort_keys(own_keys, own, other_keys, other, bins, end)
+            for i in range(end):
+                out[i] = own[i]
+
     def select_lines(keys, indices, candidates, positions, counts, select, start, stop, worker):
         """Work: lines. Candidates below a limit are collected, and sorted where their room is full."""
         length, end, room, first = select.length, select.end, select.room, select.first
@@ -154,7 +262,7 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
         other_keys = candidates[(2 * worker + 1) * room : (2 * worker + 2) * room]
         own = positions[2 * worker * room : (2 * worker + 1) * room]
         other = positions[(2 * worker + 1) * room : (2 * worker + 2) * room]
-        bins = counts[worker * BINS * width : (worker + 1) * BINS * width]
+        bins = counts[worker * MOST_DIGITS : (worker + 1) * MOST_DIGITS]
         for line in range(start, stop):
             k = keys[line * length : (line + 1) * length]
             size, has_limit, limit = 0, False, k[0]
@@ -179,9 +287,11 @@ def _kernels(width: int) -> tuple[Kernel, Kernel]:
             for i in range(end - first):
                 out[i] = own[first + i]
 
-    return (
+    return _Kernels(
         kernel("K[:], i8[:], K[:], I[:], i8[:], i8")(sort_lines),
         kernel("K[:], i8[:], K[:], I[:], i8[:], Select", Select)(select_lines),
+        kernel("K[:], i8[:], K[:], i8[:], i8, i8, i8")(rank_lines),
+        kernel("K[:], i8[:], K[:], K[:], I[:], i8[:], i8, i8")(first_lines),
     )
 
 
@@ -195,41 +305,6 @@ class Select(NamedTuple):
 
 
 _KERNELS = {4: _kernels(4), 8: _kernels(8)}
-
-
-# ---- searching --------------------------------------------------------------------------------------------------
-
-
-class Search(NamedTuple):
-    """Lengths of the sorted lines and of what is searched in each; whether one line serves all, and which side is meant."""
-
-    length: int
-    searched: int
-    shared: int
-    right: int
-
-
-@kernel("T[:], T[:], i8[:], Search", Search)
-def search_lines(lines, values, out, search, start, stop):
-    """How many elements of a sorted line come before each value: those below it, with ``right`` those not above it."""
-    for unit in range(start, stop):
-        v = values[unit]
-        begin = 0 if search.shared else unit // search.searched * search.length
-        line = lines[begin : begin + search.length]
-        low, rest = 0, line.shape[0]
-        if search.right:
-            while rest > 0:
-                half = rest // 2
-                comes = not (line[low + half] > v)
-                low = low + half + 1 if comes else low
-                rest = rest - half - 1 if comes else half
-        else:
-            while rest > 0:
-                half = rest // 2
-                comes = not (line[low + half] >= v)
-                low = low + half + 1 if comes else low
-                rest = rest - half - 1 if comes else half
-        out[unit] = low
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -261,7 +336,7 @@ def plan_sort(b: PlanBuilder, x: Operand, indices: Operand, *, descending: bool)
     kind, width = keys.spec.dtype, keys.spec.dtype.itemsize
     cost = 16 * width * length + 8 * BINS
     b.launch(
-        _KERNELS[width][0], keys.flat, indices.array(lines * length),
+        _KERNELS[width].sort, keys.flat, indices.array(lines * length),
         b.scratch(kind, length, per_worker=True).flat, _positions(b, length).flat,
         b.scratch(dtypes.int64, BINS * width, per_worker=True).flat, length,
         work=lines if length else 0, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
@@ -269,9 +344,12 @@ def plan_sort(b: PlanBuilder, x: Operand, indices: Operand, *, descending: bool)
 
 
 def plan_select(
-    b: PlanBuilder, x: Operand, indices: Operand, *, end: int, first: int = 0, descending: bool
+    b: PlanBuilder, x: Operand, indices: Operand, *, end: int, first: int = 0, descending: bool, nans: bool = False
 ) -> None:  # fmt: skip
     """The indices of a sorted line from ``first`` up to ``end``, without sorting all of it.
+
+    ``nans``, for one index: that of the first NaN where there is one.
+
 
     x
         Contiguous lines along the last dimension, any dtype, with at least ``end`` elements.
@@ -279,36 +357,29 @@ def plan_select(
         int64, contiguous: x's shape with a last extent of ``end - first``.
     """
     keys, lines, length = _keys(b, "select", x, descending)
-    if not 0 <= first <= end <= length:
+    if not 0 <= first <= end <= length or (nans and (descending or first != end - 1)):
         raise ProofError(f"select: elements {first} to {end} of lines of {length}")
     kind, width = keys.spec.dtype, keys.spec.dtype.itemsize
+    counts = b.scratch(dtypes.int64, MOST_DIGITS, per_worker=True).flat
     room = min(length, 2 * end + SPARE)
-    cost = 4 * length + 16 * width * room + 8 * BINS
-    b.launch(
-        _KERNELS[width][1], keys.flat, indices.array(lines * (end - first)),
-        b.scratch(kind, 2 * room, per_worker=True).flat, _positions(b, room).flat,
-        b.scratch(dtypes.int64, BINS * width, per_worker=True).flat, Select(length, end, first, room),
-        work=lines if end > first else 0, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
-    )  # fmt: skip
-
-
-def plan_search(b: PlanBuilder, lines: Operand, values: Operand, out: Operand, *, right: bool) -> None:
-    """Where each of ``values`` would be inserted into a sorted line.
-
-    lines
-        Contiguous along the last dimension: one for all values, or one for each line of values.
-    values, out
-        Contiguous, of one shape; values has the lines' dtype, out is int64.
-    """
-    shape = tuple(values.spec.shape)
-    shared = lines.spec.ndim == 1
-    if not all(operand.spec.is_contiguous for operand in (lines, values, out)) or tuple(out.spec.shape) != shape:
-        raise ProofError(f"search: {values.spec} in {lines.spec} to {out.spec}, expected contiguous, values as out")
-    if not shared and tuple(lines.spec.shape[:-1]) != shape[:-1]:
-        raise ProofError(f"search: {values.spec} in {lines.spec}, expected a line for each line of values")
-    length, searched = lines.spec.shape[-1], shape[-1] if shape else 1
-    cost = 8 * (1 + length.bit_length())
-    b.launch(
-        search_lines, lines.flat, values.flat, out.flat, Search(length, searched, int(shared), int(right)),
-        work=values.spec.numel, grain=max(1, GRAIN_COST // cost), cost=values.spec.numel * cost,
-    )  # fmt: skip
+    work = lines if end > first else 0
+    if nans or (first == end - 1 and length > INSERTED):
+        cost = 16 * length + BINS
+        b.launch(
+            _KERNELS[width].rank, keys.flat, indices.array(lines), b.scratch(kind, length, per_worker=True).flat, counts,
+            length, first, int(nans), work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
+        )  # fmt: skip
+    elif first == 0 and end > FEW:
+        cost = 16 * length + 16 * width * end + 8 * BINS
+        b.launch(
+            _KERNELS[width].first, keys.flat, indices.array(lines * end), b.scratch(kind, length, per_worker=True).flat,
+            b.scratch(kind, 2 * end, per_worker=True).flat, _positions(b, end).flat, counts, length, end,
+            work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
+        )  # fmt: skip
+    else:
+        cost = 4 * length + 16 * width * room + 8 * BINS
+        b.launch(
+            _KERNELS[width].select, keys.flat, indices.array(lines * (end - first)),
+            b.scratch(kind, 2 * room, per_worker=True).flat, _positions(b, room).flat, counts,
+            Select(length, end, first, room), work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
+        )  # fmt: skip

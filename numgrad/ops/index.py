@@ -8,17 +8,12 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import DtypeError, OutOfRangeError, ShapeError
-from numgrad.kernels.index import (
-    plan_gather_elements,
-    plan_index_scatter,
-    plan_index_select,
-    plan_move_rows,
-    plan_reverse,
-    plan_scatter_elements,
-)
+from numgrad.kernels.elementwise import broadcast_shapes, broadcast_strides
+from numgrad.kernels.index import plan_gather_elements, plan_index_select, plan_linear_index
+from numgrad.kernels.scatter import ADD, REPLACE, plan_index_scatter, plan_move_rows, plan_scatter_elements
 from numgrad.layout import contiguous_strides, product
 from numgrad.ops import rules
-from numgrad.ops.creation import arange, cast, full
+from numgrad.ops.creation import arange, cast, full, zeros_like
 from numgrad.ops.elementwise import add, mul
 from numgrad.ops.layouts import contiguous, plan_copy
 from numgrad.ops.proofs import prove_dim, prove_ints, prove_shapes
@@ -54,6 +49,34 @@ def _rows_index(index: Any, rest: tuple[int, ...]) -> Any:
     count = product(shape)
     flat = reshape(index, (b, count, *(1,) * len(rest)))
     return expand(flat, size=(b, count, *rest))
+
+
+linear_index = Op(
+    "linear_index",
+    ("indices",),
+    {"extents": ()},
+    differentiable=False,
+    variadic=True,
+    elementwise=True,
+    doc="One index, from 0 on, into several dimensions of so many ``extents`` merged, from one index for each, which broadcast. "
+    "Negative ones count from the end.",
+)
+linear_index.on_status(out_of_range)
+
+
+@linear_index.plan
+def _(b: PlanBuilder, *indices: Operand, extents: Any) -> None:
+    extents = prove_ints("linear_index", "extents", extents, len(indices), 0)
+    shape = broadcast_shapes("linear_index", *(index.spec.shape for index in indices))
+    out = b.output(dtypes.int64, shape)
+    spread = [index.view(shape, tuple(broadcast_strides(index.spec, shape))) for index in indices]
+    plan_linear_index(b, [_checked_index(b, "linear_index", index) for index in spread], extents, out)
+
+
+@linear_index.oracle
+def _(*indices, extents):
+    wrapped = [np.where(index < 0, index + extent, index) for index, extent in zip(indices, extents, strict=True)]
+    return np.ravel_multi_index(np.broadcast_arrays(*wrapped), extents).astype(np.int64)
 
 
 # ---- rows -------------------------------------------------------------------------------------------------------
@@ -122,7 +145,7 @@ def _(b: PlanBuilder, grad: Operand, index: Operand, size: Any, dim: int) -> Non
     out = b.output(grad.spec.dtype, prove_ints("index_select_backward", "size", size))
     prove_dim("index_select_backward", dim, len(size))
     prove_shapes("index_select_backward", ("grad",), (grad,), (*size[:dim], *index.spec.shape, *size[dim + 1 :]))
-    plan_index_scatter(b, contiguous(b, grad), index, out, dim, accumulate=True, zero=True)
+    plan_index_scatter(b, contiguous(b, grad), index, out, dim, zero=True)
 
 
 @index_select_backward.backward
@@ -212,38 +235,11 @@ def _(x, index, goals, count):
     return out
 
 
-flip = Op("flip", ("input",), {"dim": 0}, doc="The slices of input along ``dim`` in reverse order.")
-
-
-@flip.plan
-def _(b: PlanBuilder, input: Operand, dim: int) -> None:
-    prove_dim("flip", dim, input.spec.ndim)
-    plan_reverse(b, contiguous(b, input), b.output(input.spec.dtype, tuple(input.spec.shape)), dim)
-
-
-@flip.backward
-def _(ctx, grad):
-    return flip(grad, dim=ctx.params.dim)
-
-
-flip.linear_in("input")
-flip.batch(rules.along_dim)
-
-
-@flip.oracle
-def _(x, dim):
-    return np.flip(x, dim)
-
-
 # ---- elements ---------------------------------------------------------------------------------------------------
 
 
-def checked_elements(b: PlanBuilder, name: str, input: Operand, index: Operand, dim: int) -> Operand:
-    """The proved index as kernels expect it; one without elements may have any dtype, as in torch."""
-    if index.spec.numel:
-        index = _checked_index(b, name, index)
-    else:
-        index = b.scratch(dtypes.int64, 0).view(tuple(index.spec.shape), contiguous_strides(index.spec.shape))
+def prove_elements(name: str, input: Operand, index: Operand, dim: int) -> None:
+    """Prove the shapes of an index of elements along ``dim``."""
     prove_dim(name, dim, max(input.spec.ndim, 1))
     a, i = input.spec.shape, index.spec.shape
     if len(a) != len(i) or any(n > m for axis, (n, m) in enumerate(zip(i, a, strict=False)) if axis != dim):
@@ -251,7 +247,37 @@ def checked_elements(b: PlanBuilder, name: str, input: Operand, index: Operand, 
             f"{name}: Size does not match at dimension {dim}: expected index {list(i)} to be no larger than self {list(a)} apart "
             f"from dimension {dim}"
         )
-    return index
+
+
+def _one_for_all(b: PlanBuilder, name: str, input: Operand, index: Operand, dim: int) -> Operand | None:
+    """The vector of an index that says the same for all lines, as a vector does that was expanded: it names slices."""
+    shape, strides = tuple(index.spec.shape), index.spec.strides
+    others = [axis for axis in range(len(shape)) if axis != dim]
+    if not others or any(shape[axis] != input.spec.shape[axis] for axis in others):
+        return None
+    if any(strides[axis] and shape[axis] > 1 for axis in others) or index.spec.numel <= shape[dim]:
+        return None
+    return _checked_index(b, name, index.view((shape[dim],), (strides[dim],)))
+
+
+def _any_index(b: PlanBuilder, name: str, index: Operand) -> Operand:
+    """The index as kernels expect it; one without elements may have any dtype, as in torch."""
+    if index.spec.numel:
+        return _checked_index(b, name, index)
+    return b.scratch(dtypes.int64, 0).view(tuple(index.spec.shape), contiguous_strides(index.spec.shape))
+
+
+def plan_scatter(
+    b: PlanBuilder, name: str, input: Operand, index: Operand, src: Operand, dim: int, way: int
+) -> None:  # fmt: skip
+    """The output of an op that writes ``src``, of at least index's extents, into its input."""
+    prove_elements(name, input, index, dim)
+    out = b.output(input.spec.dtype, tuple(input.spec.shape))
+    plan_copy(b, input, out)
+    if src.spec.shape == index.spec.shape and (rows := _one_for_all(b, name, input, index, dim)) is not None:
+        plan_index_scatter(b, contiguous(b, src), rows, out, dim, way=way)
+    else:
+        plan_scatter_elements(b, src, _any_index(b, name, index), out, dim, way)
 
 
 gather = Op(
@@ -267,9 +293,12 @@ gather.on_status(out_of_range)
 
 @gather.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, dim: int) -> None:
-    index = checked_elements(b, "gather", input, index, dim)
+    prove_elements("gather", input, index, dim)
     out = b.output(input.spec.dtype, tuple(index.spec.shape))
-    plan_gather_elements(b, input, index, out, dim)
+    if (rows := _one_for_all(b, "gather", input, index, dim)) is not None:
+        plan_index_select(b, contiguous(b, input), rows, out, dim)
+    else:
+        plan_gather_elements(b, input, _any_index(b, "gather", index), out, dim)
 
 
 @gather.backward
@@ -302,16 +331,13 @@ scatter_add.on_status(out_of_range)
 
 @scatter_add.plan
 def _(b: PlanBuilder, input: Operand, index: Operand, src: Operand, dim: int) -> None:
-    index = checked_elements(b, "scatter_add", input, index, dim)
     if src.spec.dtype is not input.spec.dtype or src.spec.ndim != index.spec.ndim:
         raise ShapeError(
             f"scatter_add: src is {src.spec}, expected {input.spec.dtype} with index's number of dimensions"
         )
     if any(n > m for n, m in zip(index.spec.shape, src.spec.shape, strict=True)):
         raise ShapeError(f"scatter_add: index {list(index.spec.shape)} is larger than src {list(src.spec.shape)}")
-    out = b.output(input.spec.dtype, tuple(input.spec.shape))
-    plan_copy(b, input, out)
-    plan_scatter_elements(b, src, index, out, dim)
+    plan_scatter(b, "scatter_add", input, index, src, dim, ADD)
 
 
 @scatter_add.backward
@@ -350,19 +376,27 @@ index_put = Op(
 index_put.on_status(out_of_range)
 
 
-@index_put.plan
-def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool, dim: int) -> None:
-    index = _checked_index(b, "index_put", index)
+def _prove_put(
+    b: PlanBuilder, name: str, input: Operand, index: Operand, values: Operand, dim: int
+) -> Operand:  # fmt: skip
+    """The index as kernels expect it, where the operands fit."""
+    index = _checked_index(b, name, index)
     shape = tuple(input.spec.shape)
     if not shape:
-        raise IndexError("index_put: the input has no dimensions, expected at least one")
-    prove_dim("index_put", dim, len(shape))
+        raise IndexError(f"{name}: the input has no dimensions, expected at least one")
+    prove_dim(name, dim, len(shape))
     expected = (*shape[:dim], *index.spec.shape, *shape[dim + 1 :])
     if tuple(values.spec.shape) != expected or values.spec.dtype is not input.spec.dtype:
-        raise ShapeError(f"index_put: values is {values.spec}, expected shape {list(expected)} of {input.spec.dtype}")
-    out = b.output(input.spec.dtype, shape)
+        raise ShapeError(f"{name}: values is {values.spec}, expected shape {list(expected)} of {input.spec.dtype}")
+    return index
+
+
+@index_put.plan
+def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool, dim: int) -> None:
+    index = _prove_put(b, "index_put", input, index, values, dim)
+    out = b.output(input.spec.dtype, tuple(input.spec.shape))
     plan_copy(b, input, out)
-    plan_index_scatter(b, contiguous(b, values), index, out, dim, accumulate=accumulate)
+    plan_index_scatter(b, contiguous(b, values), index, out, dim, way=ADD if accumulate else REPLACE)
 
 
 @index_put.backward
@@ -395,3 +429,48 @@ def _(x, index, values, accumulate, dim):
     else:
         out[places] = values
     return out
+
+
+index_put_ = Op(
+    "index_put_",
+    ("input", "index", "values"),
+    {"accumulate": False, "dim": 0},
+    saves=("index",),
+    graph_inputs=(0, 2),
+    node_name="IndexPutBackward0",
+    mutates=True,
+    doc="`index_put` written over input, which it returns; an index out of range is refused before anything is written.",
+)
+index_put_.on_status(out_of_range)
+
+
+@index_put_.plan
+def _(b: PlanBuilder, input: Operand, index: Operand, values: Operand, accumulate: bool, dim: int) -> None:
+    index = _prove_put(b, "index_put_", input, index, values, dim)
+    target = b.in_place(input)
+    out = contiguous(b, target)
+    plan_index_scatter(b, contiguous(b, values), index, out, dim, way=ADD if accumulate else REPLACE, checked=True)
+    if out is not target:
+        plan_copy(b, out, target)
+
+
+index_put_.backward_function = index_put.backward_function
+
+
+@index_put_.jvp
+def _(ctx, to_input, _, to_values):
+    x, index, values = ctx.inputs
+    to_input = zeros_like(x) if to_input is None else to_input
+    to_values = zeros_like(values) if to_values is None else to_values
+    return index_put(to_input, index, to_values, accumulate=ctx.params.accumulate, dim=ctx.params.dim)
+
+
+@index_put_.batch
+def _(batch, x, index, values, accumulate, dim):
+    if batch.flags[1] or not batch.flags[0]:
+        return NotImplemented
+    _, _, values = batch.all(x, index, values)
+    return index_put_(x, index, values, accumulate=accumulate, dim=dim + 1)
+
+
+index_put_.oracle_function = index_put.oracle_function

@@ -8,25 +8,21 @@ from typing import Any
 import numpy as np
 
 from numgrad.errors import ShapeError
-from numgrad.kernels.index import LARGEST, MULTIPLY, REPLACE, SMALLEST, plan_scatter_elements
+from numgrad.kernels.scatter import LARGEST, MULTIPLY, REPLACE, SMALLEST
 from numgrad.ops import rules
 from numgrad.ops.creation import cast, full, zeros_like
 from numgrad.ops.elementwise import add, div, eq, mul, where
-from numgrad.ops.index import checked_elements, gather, out_of_range, scatter_add
-from numgrad.ops.layouts import plan_copy
+from numgrad.ops.index import gather, out_of_range, plan_scatter, scatter_add
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 
 def _plan(b: PlanBuilder, name: str, input: Operand, index: Operand, src: Operand, dim: int, way: int) -> None:
-    index = checked_elements(b, name, input, index, dim)
     if src.spec.dtype is not input.spec.dtype or tuple(src.spec.shape) != tuple(index.spec.shape):
         raise ShapeError(
             f"{name}: src is {src.spec}, expected index's shape {list(index.spec.shape)} of {input.spec.dtype}"
         )
-    out = b.output(input.spec.dtype, tuple(input.spec.shape))
-    plan_copy(b, input, out)
-    plan_scatter_elements(b, src, index, out, dim, way)
+    plan_scatter(b, name, input, index, src, dim, way)
 
 
 def _places(index: np.ndarray, dim: int) -> tuple[Any, ...]:

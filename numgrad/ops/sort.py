@@ -12,13 +12,14 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.index import plan_gather_elements
-from numgrad.kernels.sort import plan_search, plan_select, plan_sort
+from numgrad.kernels.search import plan_find_bins, plan_search
+from numgrad.kernels.sort import plan_select, plan_sort
 from numgrad.layout import contiguous_strides, output_strides, product
 from numgrad.ops import rules
 from numgrad.ops.creation import full
 from numgrad.ops.index import gather, scatter_add
 from numgrad.ops.layouts import contiguous, plan_copy
-from numgrad.ops.proofs import prove_dim, prove_int
+from numgrad.ops.proofs import prove_dim, prove_dtype, prove_int
 from numgrad.ops.view import reshape, unsqueeze
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -55,8 +56,9 @@ class _Lines:
 
 
 def _plan(
-    b: PlanBuilder, input: Operand, dim: int, end: int | None, first: int, descending: bool, keepdim: bool = True
-) -> None:
+    b: PlanBuilder, input: Operand, dim: int, end: int | None, first: int, descending: bool, keepdim: bool = True,
+    nans: bool = False,
+) -> None:  # fmt: skip
     """Values and indices of the sorted elements from ``first`` up to ``end``, or (None) of all in the input's layout."""
     shape = tuple(input.spec.shape)
     length = shape[dim] if end is None else end - first
@@ -76,7 +78,7 @@ def _plan(
     if end is None:
         plan_sort(b, x, places, descending=descending)
     else:
-        plan_select(b, x, places, end=end, first=first, descending=descending)
+        plan_select(b, x, places, end=end, first=first, descending=descending, nans=nans)
     plan_gather_elements(b, x, places, chosen, len(shape) - 1)
     lines.finish(places, indices)
     lines.finish(chosen, values)
@@ -170,30 +172,33 @@ def _(x, k, dim, largest):
 kthvalue = Op(
     "kthvalue",
     ("input",),
-    {"k": 1, "dim": 0, "keepdim": False},
+    {"k": 1, "dim": 0, "keepdim": False, "nans": False},
     outputs=("values", "indices"),
     public=2,
     saves=("indices",),
-    doc="The k-th smallest element along ``dim``, counted from 1, and its index: the k-th of a stable `sort`.",
+    doc="The k-th smallest element along ``dim``, counted from 1, and its index: the k-th of a stable `sort`; or with ``nans`` "
+    "the first NaN, if there is one.",
 )
 
 
 @kthvalue.plan
-def _(b: PlanBuilder, input: Operand, k: int, dim: int, keepdim: bool) -> None:
+def _(b: PlanBuilder, input: Operand, k: int, dim: int, keepdim: bool, nans: bool) -> None:
     prove_dim("kthvalue", dim, input.spec.ndim)
     if not 1 <= prove_int("kthvalue", "k", k) <= input.spec.shape[dim]:
         raise ShapeError(
             f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, there are {input.spec.shape[dim]} elements"
         )
-    _plan(b, input, dim, k, k - 1, False, keepdim)
+    _plan(b, input, dim, k, k - 1, False, keepdim, nans and input.spec.dtype.is_floating_point)
 
 
 _follows_indices(kthvalue)
 
 
 @kthvalue.oracle
-def _(x, k, dim, keepdim):
+def _(x, k, dim, keepdim, nans):
     places = np.take(_sorted_places(x, dim, False), [k - 1], dim)
+    if nans and x.dtype.kind == "f":
+        places = np.where(np.isnan(x).any(dim, keepdims=True), np.isnan(x).argmax(dim, keepdims=True), places)
     values = np.take_along_axis(x, places, dim)
     return (values, places) if keepdim else (np.squeeze(values, dim), np.squeeze(places, dim))
 
@@ -244,3 +249,43 @@ def _(lines, values, right):
     rows = lines.reshape(-1, lines.shape[-1]), values.reshape(-1, values.shape[-1])
     positions = [np.searchsorted(line, row, side) for line, row in zip(*rows, strict=True)]
     return np.array(positions, np.int64).reshape(values.shape)
+
+
+find_bins = Op(
+    "find_bins",
+    ("input", "edges"),
+    {"column": 0, "scale": 0.0},
+    differentiable=False,
+    doc="For each row of input [N, D] the bin into which its element of a column falls, between edges in order; the number of bins "
+    "where it lies outside of all. ``scale`` is the number of bins for a unit where all have one width, or 0.",
+)
+
+
+@find_bins.plan
+def _(b: PlanBuilder, input: Operand, edges: Operand, column: int, scale: float) -> None:
+    if input.spec.ndim != 2 or edges.spec.ndim != 1 or edges.spec.numel < 2:
+        raise ShapeError(
+            f"find_bins: got {input.spec} and edges {edges.spec}, expected a matrix and at least two edges"
+        )
+    if not input.spec.dtype.is_floating_point:
+        raise DtypeError(f"find_bins: the input is of {input.spec.dtype}, expected floating point")
+    prove_dtype("find_bins", "edges", edges, input.spec.dtype)
+    prove_int("find_bins", "column", column, 0, input.spec.shape[1] - 1)
+    if not (isinstance(scale, float) and 0 <= scale < float("inf")):
+        raise ValueError(f"find_bins: scale is {scale!r}, expected a finite float")
+    out = b.output(dtypes.int64, (input.spec.shape[0],))
+    plan_find_bins(b, contiguous(b, input), contiguous(b, edges), out, column, scale)
+
+
+@find_bins.batch
+def _(batch, x, edges, column, scale):
+    if batch.flags[1]:
+        return NotImplemented
+    return rules.unfolded(find_bins(rules.folded(x), edges, column=column, scale=scale), batch.size)
+
+
+@find_bins.oracle
+def _(x, edges, column, scale):
+    v, last = x[:, column], len(edges) - 2
+    places = np.clip(np.searchsorted(edges, v, "right") - 1, 0, last)
+    return np.where((v >= edges[0]) & (v <= edges[-1]), places, last + 1)

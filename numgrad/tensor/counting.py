@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numgrad import ops
+from numgrad.dtypes import float32, float64, int64
+from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
 from numgrad.tensor.arguments import as_int, as_number, as_operand, cast, check_tensor, result_type, wrap_dim
-from numgrad.tensor.creation import from_numpy
+from numgrad.tensor.creation import from_numpy, zeros
+from numgrad.tensor.index_arrays import count_true
+from numgrad.tensor.pointwise import add, mul, sub
+from numgrad.tensor.reshaping import movedim
 from numgrad.tensor.results import HistogramddResult, HistogramResult
+from numgrad.tensor.shaping import expand, narrow, reshape
 from numgrad.tensor.sorting import flag
+from numgrad.tensor.statistics import aminmax
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -37,23 +46,18 @@ def _tensor(array: np.ndarray) -> Tensor:
 # ---- distinct elements ------------------------------------------------------------------------------------------
 
 
-def _parts(values: np.ndarray, inverse: np.ndarray | None, counts: np.ndarray | None) -> Any:
-    tensors = tuple(_tensor(part) for part in (values, inverse, counts) if part is not None)
-    return tensors if len(tensors) > 1 else tensors[0]
-
-
-def _slices(op: str, array: np.ndarray, dim: Any) -> tuple[np.ndarray, int]:
-    """The slices along a dimension as rows of elements, and the dimension."""
-    axis = wrap_dim(op, dim, array.ndim)
-    if array.ndim == 0:
+def _sliced(op: str, input: Tensor, dim: Any) -> int:
+    """The dimension whose slices are compared."""
+    shape = tuple(input._spec.shape)
+    axis = wrap_dim(op, dim, len(shape))
+    if not shape:
         raise IndexError(f"{op}: Dimension specified as {dim} but tensor has no dimensions")
-    moved = np.moveaxis(array, axis, 0)
-    if 0 in moved.shape[1:]:
+    if 0 in shape[:axis] + shape[axis + 1 :]:
         raise RuntimeError(
             f"{op}: There are 0 sized dimensions, and they aren't selected, so unique cannot be applied; the input has shape "
-            f"{list(array.shape)}"
+            f"{list(shape)}"
         )
-    return moved.reshape(len(moved), product(moved.shape[1:])), axis
+    return axis
 
 
 @public("function", "method")
@@ -84,29 +88,38 @@ def unique(
     """
     for name, value in (("sorted", sorted), ("return_inverse", return_inverse), ("return_counts", return_counts)):
         flag("unique", name, value)
-    array = _numbers("unique", "input", input)
-    if dim is None and not (return_inverse or return_counts):  # sorted, and not by a list of positions
-        return _tensor(np.unique(array, equal_nan=False))
+    still = check_tensor("unique", "input", input).detach()
     if dim is None:
-        values, inverse, counts = np.unique(array, return_inverse=True, return_counts=True, equal_nan=False)
-        inverse = inverse.reshape(array.shape)
+        flat = reshape(still, (still._spec.numel,))
+        values, order = ops.sort.sort(flat, dim=0, descending=False)
+        return _distinct(values, 0, order, tuple(still._spec.shape), return_inverse, return_counts)
+    axis = _sliced("unique", still, dim)
+    rows = np.moveaxis(still.numpy(), axis, 0)
+    rows = rows.reshape(len(rows), product(rows.shape[1:]))
+    order = from_numpy(np.lexsort(rows.T[::-1]) if rows.size else np.arange(len(rows)))
+    moved = ops.index.index_select(still, order, dim=axis)
+    return _distinct(moved, axis, order, (len(rows),), return_inverse, return_counts)
+
+
+def _distinct(
+    slices: Tensor, axis: int, order: Tensor | None, shape: tuple[int, ...], return_inverse: builtins.bool,
+    return_counts: builtins.bool,
+) -> Any:  # fmt: skip
+    """The slices that differ from the one before, which of them each is, put back by ``order``, and their counts."""
+    begins = ops.masks.begins(slices if axis == 0 else movedim(slices, axis, 0))
+    count, n = count_true(begins), begins._spec.numel
+    starts = ops.masks.nonzero(begins, count=count + 1, fill=n) if axis or return_counts else None  # and the end
+    if axis:
+        parts = [ops.index.index_select(slices, reshape(narrow(starts, 0, 0, count), (count,)), dim=axis)]
     else:
-        rows, axis = _slices("unique", array, dim)
-        order = np.lexsort(rows.T[::-1]) if rows.size else np.arange(len(rows))
-        begins = _begins(rows[order])
-        values = np.take(array, order[begins], axis)
-        inverse = np.empty(len(rows), np.int64)
-        inverse[order] = np.cumsum(begins) - 1
-        counts = np.diff(np.append(np.flatnonzero(begins), len(rows)))
-    return _parts(values, inverse if return_inverse else None, counts if return_counts else None)
-
-
-def _begins(rows: np.ndarray) -> np.ndarray:
-    """For each row whether it differs from the one before it."""
-    begins = np.ones(len(rows), bool)
-    differs = rows[1:] != rows[:-1]
-    begins[1:] = differs[:, 0] if rows.shape[1] == 1 else differs.any(1)
-    return begins
+        parts = [ops.masks.masked_select(slices, begins, count=count)]
+    if return_inverse:
+        ranks = sub(ops.scan.cumsum(begins, dim=0), 1)
+        ranks = ranks if order is None else ops.scatter.scatter(ranks, order, ranks, dim=0)
+        parts.append(reshape(ranks, shape))
+    if return_counts:
+        parts.append(reshape(sub(narrow(starts, 0, 1, count), narrow(starts, 0, 0, count)), (count,)))
+    return tuple(parts) if len(parts) > 1 else parts[0]
 
 
 @public("function", "method")
@@ -129,17 +142,14 @@ def unique_consecutive(
     """
     for name, value in (("return_inverse", return_inverse), ("return_counts", return_counts)):
         flag("unique_consecutive", name, value)
-    array = _numbers("unique_consecutive", "input", input)
+    still = check_tensor("unique_consecutive", "input", input).detach()
     if dim is None:
-        rows = array.reshape(-1, 1)
-        begins = _begins(rows)
-        values, shape = rows[begins, 0], array.shape
+        axis, shape = 0, tuple(still._spec.shape)
+        still = reshape(still, (still._spec.numel,))
     else:
-        rows, axis = _slices("unique_consecutive", array, dim)
-        begins, shape = _begins(rows), (len(rows),)
-        values = np.take(array, np.flatnonzero(begins), axis)
-    inverse = (np.cumsum(begins) - 1).reshape(shape) if return_inverse else None
-    return _parts(values, inverse, np.diff(np.append(np.flatnonzero(begins), len(rows))) if return_counts else None)
+        axis = _sliced("unique_consecutive", still, dim)
+        shape = (still._spec.shape[axis],)
+    return _distinct(still, axis, None, shape, return_inverse, return_counts)
 
 
 @public("function")
@@ -194,23 +204,25 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     >>> ng.bincount(ng.tensor([0, 2, 2])), ng.bincount(ng.tensor([0, 2]), ng.tensor([0.5, 1.5]), minlength=4)
     (tensor([1, 0, 2]), tensor([0.5000, 0.0000, 1.5000, 0.0000]))
     """
-    array = _numbers("bincount", "input", input)
+    still = check_tensor("bincount", "input", input).detach()
     minlength = as_int("bincount", "minlength", minlength)
-    if array.dtype.kind not in "iu":
+    if still._spec.dtype.category != 1:
         raise RuntimeError(f"\"bincount_cpu\" not implemented for '{input._spec.dtype.torch_name}'; it is for integers")
     if minlength < 0:
         raise RuntimeError(f"minlength should be >= 0, got {minlength}")
-    if array.ndim != 1 or (array.size and array.min() < 0):
+    low, high = (int(each.item()) for each in aminmax(still)) if still._spec.numel else (0, -1)
+    if still._spec.ndim != 1 or low < 0:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    places, count = cast(still, int64), builtins.max(minlength, high + 1)
     if weights is None:
-        return _tensor(np.bincount(array, minlength=minlength).astype(np.int64))
-    heights = _numbers("bincount", "weights", weights)
-    if heights.shape != array.shape:
+        return _counted(places, count)
+    heights = check_tensor("bincount", "weights", weights).detach()
+    if heights._spec.shape != still._spec.shape:
         raise RuntimeError(
-            f"weights should be 1-d and have the same length as input, got {list(heights.shape)} beside {list(array.shape)}"
+            f"weights should be 1-d and have the same length as input, got {list(heights.shape)} beside {list(still.shape)}"
         )
-    kind = np.float32 if heights.dtype == np.float32 else np.float64
-    return _tensor(np.bincount(array, heights, minlength).astype(kind))
+    sums = _summed(places, heights, count)
+    return cast(sums, float32) if heights._spec.dtype is float32 else sums  # type: ignore[no-any-return]
 
 
 def _range_of(op: str, low: Any, high: Any, margin: float) -> tuple[float, float]:
@@ -305,46 +317,67 @@ def histogram(
     """
     array = _numbers("histogram", "input", input)
     flag("histogram", "density", density)
-    if isinstance(bins, TensorBase):
-        if range is not None:
-            raise TypeError("histogram(): got both a range and the edges of the bins, expected one of them")
-        edges = _numbers("histogram", "bins", bins)
-        if edges.dtype != array.dtype or edges.ndim != 1 or edges.size == 0:
-            raise RuntimeError(f"histogram: bins is {bins._spec}, expected a vector of edges of {input.dtype}")  # type: ignore[attr-defined]
-        _checked_bins("histogram", array, 1)
-        is_even = False
-    else:
-        count = _checked_bins("histogram", array, bins)
-        if range is None:
-            range = _extremes(array) if array.size else (0, 1)
-        low, high = _two_bounds(range)
-        low, high = _range_of("histogram", low, high, 0.5)
-        edges = np.linspace(low, high, count + 1).astype(array.dtype)
-        width = (high - low) / count
-        is_even = count < _MOST_EVEN and high - low < np.finfo(array.dtype).max and np.diff(edges).min() > width / 2
+    edges, is_even = _edges(array, bins, range)
     heights = None if weight is None else _numbers("histogram", "weight", weight)
     if heights is not None and (heights.shape != array.shape or heights.dtype != array.dtype):
         raise RuntimeError(f"histogram: weight is {weight._spec}, expected shape and dtype of the input, {input._spec}")  # type: ignore[union-attr]
-    hist = _heights(array, edges, heights, is_even)
+    hist = _heights(input, ((edges, is_even),), heights)
     if density:
         hist = hist / hist.sum() / np.diff(edges)
     return HistogramResult((_tensor(hist.astype(array.dtype)), _tensor(edges)))
 
 
-def _heights(array: np.ndarray, edges: np.ndarray, heights: np.ndarray | None, is_even: builtins.bool) -> np.ndarray:
-    inside = (array >= edges[0]) & (array <= edges[-1])
-    values, last = array[inside], len(edges) - 2
-    if is_even:  # computed, and moved by one where it was rounded across an edge: a third of the time of a search
-        scale = (last + 1) / (float(edges[-1]) - float(edges[0]))
-        places = np.clip(((values - edges[0]) * scale).astype(np.int64), 0, last)
-        places -= values < edges[places]
-        places += (values >= edges[places + 1]) & (places < last)
+def _edges(array: np.ndarray, bins: Any, range: Any) -> tuple[np.ndarray, builtins.bool]:
+    """The edges of the bins of `histogram`, and whether a bin can be computed from a number."""
+    if isinstance(bins, TensorBase):
+        if range is not None:
+            raise TypeError("histogram(): got both a range and the edges of the bins, expected one of them")
+        edges = _numbers("histogram", "bins", bins)
+        if edges.dtype != array.dtype or edges.ndim != 1 or edges.size == 0:
+            raise RuntimeError(f"histogram: bins is {bins._spec}, expected a vector of edges of the input's dtype")  # type: ignore[attr-defined]
+        _checked_bins("histogram", array, 1)
+        return edges, False
+    count = _checked_bins("histogram", array, bins)
+    if range is None:
+        range = _extremes(array) if array.size else (0, 1)
+    low, high = _two_bounds(range)
+    low, high = _range_of("histogram", low, high, 0.5)
+    edges = np.linspace(low, high, count + 1).astype(array.dtype)
+    width = (high - low) / count
+    is_even = count < _MOST_EVEN and high - low < np.finfo(array.dtype).max and np.diff(edges).min() > width / 2
+    return edges, bool(is_even)
+
+
+def _heights(
+    input: Tensor, limits: Sequence[tuple[np.ndarray, builtins.bool]], heights: np.ndarray | None
+) -> np.ndarray:  # fmt: skip
+    """How many points, or how much of them, fall into each bin, by the edges of each coordinate; and whether these are even."""
+    shape = tuple(len(edges) for edges, _ in limits)  # one bin more for what lies outside
+    if builtins.min(shape) < 2:
+        return np.zeros(tuple(n - 1 for n in shape))
+    points = reshape(input.detach(), (-1, len(limits)) if input._spec.numel else (0, len(limits)))
+    flat: Any = None
+    for column, (edges, is_even) in enumerate(limits):
+        scale = (len(edges) - 1) / (float(edges[-1]) - float(edges[0])) if is_even else 0.0
+        places = ops.sort.find_bins(points, from_numpy(edges.copy()), column=column, scale=scale)
+        flat = places if flat is None else add(mul(flat, len(edges)), places)
+    if heights is None:
+        sums = _counted(flat, product(shape))
     else:
-        places = np.minimum(np.searchsorted(edges, values, "right") - 1, last)
-    weights = None if heights is None else heights[inside]
-    if len(edges) < 2:
-        return np.zeros(0)
-    return np.bincount(places, weights, len(edges) - 1).astype(np.float64)
+        sums = _summed(flat, cast(from_numpy(heights.reshape(-1).copy()), float64), product(shape))
+    inner = tuple(slice(0, n - 1) for n in shape)
+    return sums.numpy().reshape(shape)[inner].astype(np.float64)  # type: ignore[no-any-return]
+
+
+def _counted(places: Tensor, count: int) -> Tensor:
+    """How often each of ``count`` places is named."""
+    ones = expand(constant(1, int64), tuple(places._spec.shape))  # type: ignore[arg-type]
+    return ops.index.scatter_add(zeros(count, dtype=int64), places, ones, dim=0)  # type: ignore[no-any-return]
+
+
+def _summed(places: Tensor, heights: Tensor, count: int) -> Tensor:
+    """The sum of the heights at each of ``count`` places, in float64."""
+    return ops.index.scatter_add(zeros(count, dtype=float64), places, cast(heights, float64), dim=0)  # type: ignore[no-any-return]
 
 
 @public("function")
@@ -385,28 +418,19 @@ def histogramdd(
         raise RuntimeError(
             f"torch.histogramdd: for a {count}-dimensional histogram range should have {2 * count} elements, but got {range!r}"
         )
-    edges = [
-        histogram(
-            _tensor(points[:, i]), one, range=None if range is None else range[2 * i : 2 * i + 2]
-        ).bin_edges.numpy()
-        for i, one in enumerate(each)
+    columns = [np.ascontiguousarray(column) for column in points.T]
+    limits = [
+        _edges(column, one, None if range is None else range[2 * i : 2 * i + 2])
+        for i, (column, one) in enumerate(zip(columns, each, strict=True))
     ]
     heights = None if weight is None else _numbers(name, "weight", weight)
     if heights is not None and (heights.shape != array.shape[:-1] or heights.dtype != array.dtype):
         raise RuntimeError(
             f"histogramdd: weight has shape {list(heights.shape)}, expected {list(array.shape[:-1])}, and the input's dtype"
         )
-    inside = np.ones(len(points), bool)
-    numbers = []
-    for column, limits in zip(points.T, edges, strict=True):
-        inside &= (column >= limits[0]) & (column <= limits[-1])
-        numbers.append(np.minimum(np.searchsorted(limits, column, "right") - 1, len(limits) - 2))
-    shape = tuple(len(limits) - 1 for limits in edges)
-    flat = np.ravel_multi_index([number[inside] for number in numbers], shape)
-    weights = None if heights is None else heights.reshape(-1)[inside]
-    hist = np.bincount(flat, weights, product(shape)).astype(np.float64).reshape(shape)
+    hist = _heights(input, limits, heights)
     if density:
         hist /= hist.sum()
-        for axis, limits in enumerate(edges):
-            hist /= np.diff(limits).reshape([-1 if axis == other else 1 for other in builtins.range(count)])
-    return HistogramddResult((_tensor(hist.astype(array.dtype)), tuple(_tensor(limits) for limits in edges)))
+        for axis, (edges, _) in enumerate(limits):
+            hist /= np.diff(edges).reshape([-1 if axis == other else 1 for other in builtins.range(count)])
+    return HistogramddResult((_tensor(hist.astype(array.dtype)), tuple(_tensor(edges) for edges, _ in limits)))

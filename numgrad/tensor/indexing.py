@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numgrad import dtypes, ops
+from numgrad import ops
 from numgrad.engine.tape import TensorBase
 from numgrad.engine.views import check_in_place
 from numgrad.errors import warn
-from numgrad.layout import product
-from numgrad.tensor import arguments, in_place, shaping
+from numgrad.tensor import arguments, in_place, index_arrays, shaping
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
-_MASKS = (dtypes.bool_, dtypes.uint8)  # dtypes of index tensors that are masks
 _SINGLE = frozenset({int, slice, type(None), type(Ellipsis)})  # classes of items that are no sequence
 
 
@@ -31,7 +29,7 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     if kind not in _SINGLE and (kind is not tuple or not _SINGLE.issuperset([item.__class__ for item in index])):
         index = _as_torch_reads(index)
         if _is_advanced(index):
-            return _take(tensor, index)
+            return index_arrays.take(*_split(tensor, index))
     result, (starts, steps, sizes, dropped, new) = tensor, _parse(tensor, index)
     if dropped or sizes != spec.shape or max(steps, default=1) > 1:
         result = ops.view.slice_.apply((result,), starts, steps, sizes, dropped)
@@ -45,10 +43,10 @@ def set_item(tensor: Tensor, index: Any, value: Any) -> None:
     value = arguments.as_element("__setitem__", value, tensor.dtype)
     index = _as_torch_reads(index)
     if _is_advanced(index):
-        _put("__setitem__", tensor, index, value)
+        index_arrays.put("__setitem__", tensor, *_split(tensor, index), value)
     else:
         window = get_item(tensor, index)
-        in_place.copy_(window, _without_leading_ones(value, window.ndim))
+        in_place.copy_(window, index_arrays.without_leading_ones(value, window.ndim))
 
 
 # ---- index tensors and masks ------------------------------------------------------------------------------------
@@ -80,200 +78,47 @@ def _is_more_than_a_number(item: Any) -> bool:
     return item is None or item is Ellipsis or isinstance(item, (slice, TensorBase, np.ndarray, Sequence))
 
 
-def _is_array(item: Any) -> bool:
-    if isinstance(item, TensorBase):
-        return item._spec.ndim > 0 or item._spec.dtype in _MASKS
-    if isinstance(item, np.ndarray):
-        return item.ndim > 0 or item.dtype in (np.bool_, np.uint8)
-    return isinstance(item, (list, bool, np.bool_))
-
-
-def _as_array(item: Any) -> np.ndarray:
-    """An index tensor, list or array as an array of int64 or, for a mask, of bool.
-
-    Raises
-    ------
-    IndexError
-        Index tensors cannot have this dtype.
-    """
-    array: np.ndarray = item._array() if isinstance(item, TensorBase) else np.asarray(item)  # type: ignore[attr-defined]
-    if not (isinstance(item, list) and array.size == 0):
-        _refuse_index_dtype(array.dtype, isinstance(item, TensorBase))
-    if array.dtype == np.uint8:  # torch's masks before it had bools
-        warn(
-            "indexing with dtype numgrad.uint8 is now deprecated, please use a dtype numgrad.bool instead: it is a mask."
-        )
-        return array != 0
-    if array.dtype.kind == "b":
-        return array
-    return array.astype(np.int64)
-
-
-def _refuse_index_dtype(dtype: np.dtype, of_tensor: bool) -> None:
-    """Refuse what counts nothing, and narrow integers of tensors, which torch refuses; masks pass."""
-    if dtype.kind == "b" or dtype == np.uint8:
-        return
-    if dtype.kind not in "iu":
-        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {dtype}")
-    if of_tensor and dtype.itemsize < 4:
-        raise IndexError(
-            f"tensors used as indices must be long, int, byte or bool tensors, got {dtype}; convert with .long()"
-        )
-
-
 def _is_advanced(index: Any) -> bool:
-    return builtins.any(map(_is_array, index if isinstance(index, tuple) else (index,)))
+    return builtins.any(map(index_arrays.is_array, index if isinstance(index, tuple) else (index,)))
 
 
-class _Rows(NamedTuple):
-    """An index with arrays, applied to ``view``, the tensor after the basic parts of the index.
-
-    The dimensions ``indexed`` of the view, moved to the front and merged, count rows; ``positions`` (int64) selects rows.
-    In the result the dimensions of ``positions`` begin at dimension ``dim``.
-    """
-
-    view: Tensor
-    indexed: tuple[int, ...]
-    positions: Tensor
-    dim: int
-
-    @property
-    def order(self) -> tuple[int, ...]:
-        """The view's dimensions with the indexed ones first."""
-        others = [axis for axis in range(self.view.ndim) if axis not in self.indexed]
-        return (*self.indexed, *others)
-
-    @property
-    def rows(self) -> Tensor:
-        """The view with the indexed dimensions merged, in front."""
-        moved = _ordered(self.view, self.order)
-        count = len(self.indexed)
-        return moved if count == 1 else shaping.reshape(moved, (product(moved.shape[:count]), *moved.shape[count:]))
-
-    @property
-    def result_order(self) -> tuple[int, ...]:
-        """The dimensions of ``positions`` and of a row in the order of the result."""
-        count, total = self.positions.ndim, self.positions.ndim + self.view.ndim - len(self.indexed)
-        others = range(count, total)
-        return (*others[: self.dim], *range(count), *others[self.dim :])
-
-
-def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(sorted(range(len(order)), key=order.__getitem__))
-
-
-def _ordered(tensor: Tensor, order: tuple[int, ...]) -> Tensor:
-    return tensor if order == tuple(range(len(order))) else shaping.permute(tensor, *order)
-
-
-class _Array(NamedTuple):
-    """An array of an index: ``positions`` in ``dims`` dimensions of the view from ``axis`` on, merged in row-major order."""
-
-    axis: int
-    dims: int
-    positions: np.ndarray
-
-
-def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[_Array]]:
+def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[index_arrays.Array]]:
     """The tensor after the basic parts of the index, and the arrays of the index."""
+    if (
+        isinstance(index, TensorBase) and index._spec.ndim and tensor._spec.ndim
+    ):  # the usual case, which the rest would find, too
+        array = index_arrays.as_index(index)
+        if not array._spec.dtype.is_bool:
+            return tensor, [index_arrays.Array(0, 1, array)]
+        if array._spec.shape == tensor._spec.shape[: array._spec.ndim]:
+            return tensor, [index_arrays.Array(0, array._spec.ndim, array)]
     basic: list[Any] = []  # the index without its arrays
-    arrays: list[_Array] = []
+    arrays: list[index_arrays.Array] = []
     items = _with_ellipsis(tensor, index)
     axis = 0  # of the view
     for item in items:
-        if not _is_array(item):
+        if not index_arrays.is_array(item):
             basic.append(item)
             axis += item is None or isinstance(item, slice)
             continue
-        array = _as_array(item)
-        dims = 1
-        if array.dtype.kind == "b":
+        array, dims = index_arrays.as_index(item), 1
+        shape = tuple(array._spec.shape)
+        if array._spec.dtype.is_bool:
             used = builtins.sum(each is not None for each in basic)
-            if array.shape != tuple(tensor.shape[used : used + array.ndim]):
+            if shape != tuple(tensor.shape[used : used + len(shape)]):
                 raise IndexError(
-                    f"The shape of the mask {list(array.shape)} at index {used} does not match the shape of the indexed tensor "
+                    f"The shape of the mask {list(shape)} at index {used} does not match the shape of the indexed tensor "
                     f"{list(tensor.shape)} at index {used}"
                 )
-            dims = max(array.ndim, 1)
-            basic += [slice(None)] * array.ndim if array.ndim else [None]
-            # One pass over the mask, and not an array for each of its dimensions.
-            array = np.flatnonzero(array) if array.ndim else np.zeros(int(array), np.int64)
+            dims = max(len(shape), 1)
+            basic += [slice(None)] * len(shape) if shape else [None]
+            array = array if shape else shaping.view(array, 1)  # of a new dimension
         else:
             basic.append(slice(None))
-        arrays.append(_Array(axis, dims, array))
+        arrays.append(index_arrays.Array(axis, dims, array))
         axis += dims
     is_whole = builtins.all(isinstance(item, slice) and item == slice(None) for item in basic)
     return tensor if is_whole else get_item(tensor, tuple(basic)), arrays
-
-
-def _rows_of(view: Tensor, arrays: list[_Array]) -> _Rows:
-    from numgrad.tensor import creation
-
-    indexed = tuple(axis for array in arrays for axis in range(array.axis, array.axis + array.dims))
-    together = indexed == tuple(range(indexed[0], indexed[-1] + 1))
-    positions = _linear(view, arrays)
-    return _Rows(view, indexed, creation.from_numpy(positions), indexed[0] if together else 0)
-
-
-def _linear(view: Tensor, arrays: list[_Array]) -> np.ndarray:
-    """The arrays, broadcast and merged into one of row-major positions. Refuses positions out of range."""
-    try:
-        if len(arrays) > 1:
-            np.broadcast_shapes(*[array.positions.shape for array in arrays])
-    except ValueError:
-        shapes = ", ".join(str(list(array.positions.shape)) for array in arrays)
-        raise IndexError(
-            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
-        ) from None
-    linear: Any = None
-    for axis, dims, positions in arrays:
-        extent = product(view.shape[axis : axis + dims])
-        inside = _from_the_start(positions, axis, extent)
-        linear = inside if linear is None else linear * extent + inside
-    return np.ascontiguousarray(linear, np.int64)
-
-
-def _from_the_start(positions: np.ndarray, axis: int, extent: int) -> np.ndarray:
-    """Positions of which negative ones count from the end, all from the start."""
-    if (
-        positions.size == 0 or positions.view(np.uint64).max() < extent
-    ):  # a negative one is a large number without a sign
-        return positions
-    if positions.min() < -extent or positions.max() >= extent:
-        wrong = positions[(positions < -extent) | (positions >= extent)].flat[0]
-        raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {extent}")
-    return np.where(positions < 0, positions + extent, positions)
-
-
-def _take(tensor: Tensor, index: Any) -> Tensor:
-    selected = _rows_of(*_split(tensor, index))
-    if selected.dim == 0:
-        return ops.index.index_select(selected.rows, selected.positions, dim=0)  # type: ignore[no-any-return]
-    shape, dim, count = selected.view.shape, selected.dim, len(selected.indexed)
-    merged = (*shape[:dim], product(shape[dim : dim + count]), *shape[dim + count :])
-    rows = selected.view if count == 1 else shaping.reshape(selected.view, merged)
-    return ops.index.index_select(rows, selected.positions, dim=dim)  # type: ignore[no-any-return]
-
-
-def _put(name: str, tensor: Tensor, index: Any, value: Tensor, accumulate: bool = False) -> None:
-    view, arrays = _split(tensor, index)
-    check_in_place(name, view, (value,))
-    selected = _rows_of(view, arrays)
-    value = in_place.apart(tensor, value)
-    rows, order = selected.rows, selected.result_order
-    shape = (*selected.positions.shape, *rows.shape[1:])
-    expected = tuple(shape[axis] for axis in order)
-    try:
-        values = shaping.expand(_without_leading_ones(value, len(expected)), expected)
-    except RuntimeError:
-        raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
-            f"{list(expected)}"
-        ) from None
-    changed = ops.index.index_put(rows, selected.positions, _ordered(values, _inverse(order)), accumulate=accumulate)
-    if len(selected.indexed) > 1:
-        changed = shaping.reshape(changed, tuple(selected.view.shape[axis] for axis in selected.order))
-    in_place.copy_(selected.view, _ordered(changed, _inverse(selected.order)))
 
 
 @public("function", "method")
@@ -298,7 +143,7 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
     arguments.check_tensor("index_put_", "values", values)
     for index in indices:  # whose dtypes torch refuses before that of the values
         if isinstance(index, TensorBase) and index._spec.ndim:
-            _refuse_index_dtype(index._spec.dtype.numpy, of_tensor=True)
+            index_arrays.refuse_index_dtype(index._spec.dtype.numpy, of_tensor=True)
     if values.dtype is not input.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
@@ -306,7 +151,7 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
         )
     check_in_place("index_put_", input, (values,))
     where = tuple(slice(None) if each is None else each for each in indices)
-    _put("index_put_", input, where, values, accumulate)
+    index_arrays.put("index_put_", input, *_split(input, where), values, accumulate)
     return input
 
 
@@ -407,12 +252,6 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return result if input.ndim else shaping.reshape(result, ())
 
 
-def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
-    while value.ndim > ndim and value.shape[0] == 1:
-        value = shaping.squeeze(value, 0)
-    return value
-
-
 def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], ...]:
     """Starts, steps and sizes of each dimension, the dimensions that go, and where in the result new ones come."""
     items = _with_ellipsis(tensor, index)
@@ -455,7 +294,7 @@ def _with_ellipsis(tensor: Tensor, index: Any) -> list[Any]:
         if item is Ellipsis:
             ellipses.append(position)
         elif item is not None:
-            used += _mask_ndim(item) if item.__class__ not in _SINGLE and _is_array(item) else 1
+            used += index_arrays.mask_ndim(item) if item.__class__ not in _SINGLE and index_arrays.is_array(item) else 1
     if used > ndim:
         raise IndexError(f"too many indices for tensor of dimension {ndim}: got {used}")
     if len(ellipses) > 1:
@@ -463,14 +302,6 @@ def _with_ellipsis(tensor: Tensor, index: Any) -> list[Any]:
     position = ellipses[0] if ellipses else len(items)
     items[position : position + 1] = [slice(None)] * (ndim - used)
     return items
-
-
-def _mask_ndim(item: Any) -> int:
-    """The number of dimensions that an index array indexes: a mask as many as it has, an array of ints one."""
-    if isinstance(item, TensorBase):
-        return item._spec.ndim if item._spec.dtype in _MASKS else 1
-    array = np.asarray(item)
-    return array.ndim if array.dtype in (np.bool_, np.uint8) else 1
 
 
 def _position(item: Any, axis: int, extent: int) -> int:

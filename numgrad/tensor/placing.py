@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import in_place, pointwise, shaping
@@ -15,8 +13,6 @@ from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
-
-_e = ops.elementwise
 
 
 # ---- slices -----------------------------------------------------------------------------------------------------
@@ -139,7 +135,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 def _from_the_end(index: Tensor, extent: int) -> Tensor:
     """Indices of which negative ones count from the end as indices that count from the front."""
-    return _e.where(_e.lt(index, 0), _e.add(index, extent), index)  # type: ignore[no-any-return]
+    return ops.index.linear_index(index, extents=(extent,))  # type: ignore[no-any-return]
 
 
 @public("function", "method")
@@ -268,11 +264,11 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     >>> ng.masked_select(x, x > 1)
     tensor([2, 3])
     """
-    from numgrad.tensor import grids, indexing
+    from numgrad.tensor import grids, index_arrays
 
     _check_mask("masked_select", mask)
-    input, mask = grids.broadcast_tensors(input, mask)
-    return indexing.get_item(at_least_1d(input), at_least_1d(mask))
+    input, mask = (at_least_1d(each) for each in grids.broadcast_tensors(input, mask))
+    return ops.masks.masked_select(input, mask, count=index_arrays.count_true(mask))  # type: ignore[no-any-return]
 
 
 def _check_mask(name: str, mask: Any) -> None:
@@ -294,7 +290,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     >>> ng.zeros(3).masked_scatter(ng.tensor([True, False, True]), ng.tensor([1.0, 2.0]))
     tensor([1., 0., 2.])
     """
-    from numgrad.tensor import creation, grids
+    from numgrad.tensor import grids
 
     _check_mask("masked_scatter", mask)
     check_tensor("masked_scatter", "source", source)
@@ -303,13 +299,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"masked_scatter: expected self and source to have same dtypes but got {input._spec.dtype} and {source._spec.dtype}"
         )
     input, mask = grids.broadcast_tensors(input, mask)
-    places = np.flatnonzero(mask._array())
-    if places.size > source._spec.numel:
-        raise RuntimeError(
-            f"masked_scatter: expected at least {places.size} elements of source, as many as the mask has, got "
-            f"{source._spec.numel}"
-        )
-    flat, values = shaping.reshape(input, (input._spec.numel,)), shaping.reshape(source, (source._spec.numel,))
-    values = shaping.narrow(values, 0, 0, places.size)
-    result = ops.index.index_put(flat, creation.from_numpy(places.astype(np.int64, copy=False)), values)
-    return shaping.reshape(result, tuple(input._spec.shape))
+    shape, rows = tuple(input._spec.shape), shaping.reshape(source, (source._spec.numel,))
+    if shape:
+        return ops.masks.masked_scatter(input, mask, rows)  # type: ignore[no-any-return]
+    return shaping.reshape(ops.masks.masked_scatter(at_least_1d(input), at_least_1d(mask), rows), ())

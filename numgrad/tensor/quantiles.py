@@ -7,13 +7,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from numgrad import dtypes, ops
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, modes
+from numgrad.registry import chain
 from numgrad.tensor.arguments import as_number, cast, check_tensor, wrap_dim
 from numgrad.tensor.comparison import eq, lt, ne
 from numgrad.tensor.creation import full, tensor
 from numgrad.tensor.indexing import gather
 from numgrad.tensor.pointwise import add, mul, sub, where
-from numgrad.tensor.reductions import any, argmax, max, sum
+from numgrad.tensor.reductions import any, argmax, sum
 from numgrad.tensor.results import MedianResult, ModeResult, NanmedianResult
 from numgrad.tensor.shaping import clone, narrow, permute, reshape, squeeze, unsqueeze, view
 from numgrad.tensor.sorting import flag, refuse_empty
@@ -53,6 +54,8 @@ def _median(name: str, input: Tensor, dim: Any, keepdim: Any, result: Any, pick:
 def _shared(input: Tensor, pick: Any) -> Tensor:
     """The element of a vector that ``pick`` chooses; equal ones share the gradient, as those of `max` do."""
     value = pick(input.detach(), 0, False)[0]
+    if not chain.wrappers and not (modes.grad_enabled and input.requires_grad):  # nothing follows how it moves
+        return value  # type: ignore[no-any-return]
     if not input._spec.dtype.is_floating_point:
         return value  # type: ignore[no-any-return]
     is_alike = eq(input.detach(), value) | (ne(input.detach(), input.detach()) & ne(value, value))
@@ -63,12 +66,7 @@ def _shared(input: Tensor, pick: Any) -> Tensor:
 
 def _lower_median(input: Tensor, axis: int, keepdim: builtins.bool) -> tuple[Tensor, Tensor]:
     middle = (input._spec.shape[axis] + 1) // 2
-    if not input._spec.dtype.is_floating_point:
-        return _s.kthvalue(input, k=middle, dim=axis, keepdim=keepdim)  # type: ignore[no-any-return]
-    still = input.detach()
-    largest = max(still, axis, keepdim=True)  # a NaN, and the first, if there is one
-    indices = _s.kthvalue(still, k=middle, dim=axis, keepdim=True)[1]
-    return _picked(input, where(ne(largest.values, largest.values), largest.indices, indices), axis, keepdim)
+    return _s.kthvalue(input, k=middle, dim=axis, keepdim=keepdim, nans=True)  # type: ignore[no-any-return]
 
 
 def _lower_median_of_numbers(input: Tensor, axis: int, keepdim: builtins.bool) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import ShapeError
 from numgrad.layout import contiguous_strides, product
-from numgrad.tensor import joining, shaping
+from numgrad.tensor import shaping
 from numgrad.tensor.arguments import as_int, check_tensor, reduced_dims, size_of, wrap_dim
 from numgrad.tensor.surface import public
 
@@ -190,11 +190,22 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
         flipped = flip(shaping.permute(input, *order), *[order.index(axis) for axis in axes])
         back = shaping.permute(flipped, *[order.index(axis) for axis in range(ndim)])
         return shaping.drop_base_of_copy(back, input)
+    shape = tuple(spec.shape)
+    turned = [axis for axis in range(ndim) if axis in axes and shape[axis] > 1]
+    if not turned:
+        return shaping.clone(input)
+    # Neighbours that are both reversed are one dimension that is.
+    groups = [[axis] for axis in range(ndim)]
+    for axis in turned[:0:-1]:
+        if axis - 1 in turned:
+            groups[axis - 1] += groups.pop(axis)
     result = input
-    for axis in axes:
-        if input._spec.shape[axis] > 1:
-            result = ops.index.flip(result, dim=axis)
-    return shaping.clone(input) if result is input else result
+    if len(groups) < ndim:
+        result = shaping.reshape(input, tuple(product([shape[axis] for axis in group]) for group in groups))
+    for position, group in enumerate(groups):
+        if group[0] in turned:
+            result = ops.rolling.flip(result, dim=position)
+    return result if len(groups) == ndim else shaping.reshape(result, shape)
 
 
 @public("function", "method")
@@ -257,6 +268,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     if not axes and len(steps) == 1:
         if input._spec.numel == 0:
             return shaping.clone(input)
+        if input._spec.ndim == 1:
+            return _rolled(input, steps[0], 0)
         flat = shaping.reshape(input, input._spec.numel)
         return shaping.reshape(_rolled(flat, steps[0], 0), tuple(input._spec.shape))
     if not steps:
@@ -278,12 +291,9 @@ def _rolled(input: Tensor, shift: int, axis: int) -> Tensor:
     if input._spec.ndim == 0:
         return shaping.clone(input)
     extent = input._spec.shape[axis]
-    first = -shift % extent if extent else 0
-    if not first:
+    if not extent or shift % extent == 0:
         return shaping.clone(input, memory_format=shaping.contiguous_format)
-    return joining.cat(
-        [shaping.narrow(input, axis, first, extent - first), shaping.narrow(input, axis, 0, first)], axis
-    )
+    return ops.rolling.roll(input, shift=shift % extent, dim=axis)  # type: ignore[no-any-return]
 
 
 @public("function", "method")

@@ -47,12 +47,32 @@ good(
     params={"accumulate": True, "dim": 1},
 )  # fmt: skip
 
+good("index_put_", "columns", normal(3, 5), constant([0, 3, 4], "int64"), normal(3, 3), params={"dim": 1})
+good("index_put_", "added", normal(5), constant([0, 3, 3], "int64"), normal(3), params={"accumulate": True})
+good("index_put_", "int64", integers(0, 9, 4, 3), constant([2, 0], "int64"), integers(0, 9, 2, 3))
+bad(
+    "index_put_",
+    "out of range",
+    normal(4),
+    constant([0, 4], "int64"),
+    normal(2),
+    error=IndexError,
+    match="out of range",
+)
+bad("index_put_", "shape", normal(4), constant([0, 3], "int64"), normal(3), error=RuntimeError, match="expected shape")
+
 good("flip", "rows", normal(3, 4))
 good("flip", "columns", normal(3, 4), params={"dim": 1})
 good("flip", "middle", normal(2, 3, 4), params={"dim": 1})
 good("flip", "int64", integers(0, 9, 5))
 good("flip", "empty", normal(2, 0))
 bad("flip", "no such dim", normal(3), params={"dim": 1}, error=IndexError, match="expected one of the 1 dimensions")
+
+good("roll", "rows", normal(3, 4), params={"shift": 1})
+good("roll", "columns", normal(2, 4, 3), params={"shift": -3, "dim": 1})
+good("roll", "int64", integers(0, 9, 5), params={"shift": 12})
+good("roll", "empty", normal(2, 0), params={"shift": 1, "dim": 1})
+bad("roll", "no such dim", normal(3), params={"dim": 1}, error=IndexError, match="expected one of the 1 dimensions")
 
 # ---- views ------------------------------------------------------------------------------------------------------
 
@@ -82,3 +102,45 @@ bad(
     error=ValueError,
     match=r"size is 4, expected in range of \[0, 3\]",
 )
+
+# ---- masks ------------------------------------------------------------------------------------------------------
+
+_MASK = constant([[True, False, True], [False, True, True]], "bool")
+good("masked_select", "elements", normal(2, 3), _MASK, params={"count": 4})
+good("masked_select", "rows", normal(3, 4), constant([True, False, True], "bool"), params={"count": 2})
+good("masked_select", "planes, and room", normal(2, 3, 2), _MASK, params={"count": 6})
+good("masked_select", "int64", integers(0, 9, 2, 3), _MASK, params={"count": 4})
+good("masked_select", "nothing", normal(3), constant([False] * 3, "bool"), params={"count": 0})
+good("masked_scatter", "elements", normal(2, 3), _MASK, normal(4))
+good("masked_scatter", "rows, and more", normal(3, 4), constant([True, False, True], "bool"), normal(5, 4))
+good("masked_scatter", "int64", integers(0, 9, 2, 3), _MASK, integers(0, 9, 4))
+good("masked_scatter", "nothing", normal(3), constant([False] * 3, "bool"), normal(0))
+good("nonzero", "bool", _MASK, params={"count": 4})
+good("nonzero", "numbers", constant([[[0.0, 2.0], [3.0, 0.0]], [[0.0, 0.0], [0.0, -1.0]]]), params={"count": 3})
+good("begins", "elements", constant([1.0, 1.0, 2.0, 2.0, 1.0]))
+good("begins", "rows", integers(0, 2, 9, 2))
+good("linear_index", "one", integers(-4, 4, 3, 2), params={"extents": (4,)})
+good("linear_index", "several", integers(-4, 4, 3, 1), integers(-5, 5, 2), params={"extents": (4, 5)})
+
+for name in ("masked_select", "masked_scatter"):
+    source = () if name == "masked_select" else (normal(1),)
+    bad(
+        name,
+        "mask",
+        normal(2, 3),
+        integers(0, 2, 2, 3),
+        *source,
+        error=RuntimeError,
+        match="expected BoolTensor for mask",
+    )
+    bad(name, "shape", normal(3, 2), _MASK, *source, error=RuntimeError, match=r"the mask has shape \[2, 3\]")
+bad("masked_scatter", "too few", normal(2, 3), _MASK, normal(3), error=RuntimeError, match="expected at least as many")
+bad("masked_scatter", "source", normal(2, 3), _MASK, integers(0, 9, 4), error=RuntimeError, match="expected rows")
+bad("nonzero", "count", _MASK, params={"count": -1}, error=ValueError, match="count is -1")
+bad("begins", "scalar", normal(), error=RuntimeError, match="expected at least one")
+bad("linear_index", "out of range", integers(4, 5, 3), params={"extents": (4,)}, error=IndexError, match="out of range")
+bad(
+    "linear_index", "dtype", normal(3), params={"extents": (4,)}, error=RuntimeError,
+    match="Expected dtype int64 or int32 for index",
+)  # fmt: skip
+bad("linear_index", "extents", integers(0, 4, 3), params={"extents": (4, 4)}, error=TypeError, match="tuple of 1 ints")

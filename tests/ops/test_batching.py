@@ -20,6 +20,11 @@ from tests.ops.test_forward import OF_MEMORY
 SIZE = 3
 # Parts of backwards that give way to rules made of ops, and windows on memory that only the engine opens.
 ONE_BY_ONE = {
+    "begins",
+    "find_bins",
+    "masked_scatter",
+    "masked_select",
+    "nonzero",
     "batch_norm_backward",
     "batch_norm_relu_backward",
     "layer_norm_backward",
@@ -88,7 +93,7 @@ def test_many_examples_are_one_after_the_other(sample: Sample) -> None:
         ]
         dims = tuple(0 if flag else None for flag in flags)
         with warnings.catch_warnings():
-            if sample.op in ONE_BY_ONE or (flags[1:2] == (True,) and sample.op == "index_put") or (
+            if sample.op in ONE_BY_ONE or (flags[1:2] == (True,) and sample.op in ("index_put", "index_put_")) or (
                 sample.op.startswith("nll_loss") and flags[2]
             ):  # fmt: skip
                 warnings.simplefilter("ignore", UserWarning)
