@@ -21,7 +21,7 @@ from benchmarks.sections import SECTIONS, Row
 
 _HELPERS = ("__init__.py", "__main__.py", "common.py", "report.py", "sections.py", "worker.py", "torch_resnet.py",
             "torch_twins.py", "jax_steps.py", "surface_cases.py", "surface_operands.py", "surface_reasons.py",
-            "surface_results.py")  # fmt: skip
+            "surface_results.py", "accuracy_functions.py")  # fmt: skip
 
 
 def single() -> dict[str, Path]:

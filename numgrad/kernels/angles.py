@@ -47,6 +47,8 @@ class Angles(Floats):
         super().__init__(builder, ir.DoubleType())
         self.narrow, self.rounds = kind, isinstance(kind, ir.FloatType)
         self.which = 0 if self.rounds else 1
+        if self.rounds:
+            self.exp_degree = 8
 
     def _in(self, x: Any) -> Any:
         return self.builder.fpext(x, self.kind) if self.rounds else x

@@ -115,6 +115,7 @@ class Floats:
         self.single = isinstance(kind, ir.FloatType)
         self.integer = ir.IntType(32 if self.single else 64)
         self.precision = 0 if self.single else 1  # index of this type's constants
+        self.exp_degree = 7 if self.single else 13
 
     def number(self, value: float) -> Any:
         return self.kind(value)
@@ -162,8 +163,7 @@ class Floats:
         The power is applied in two halves, since ``2**n`` itself may lie outside the range in which the result lies.
         """
         builder, number = self.builder, self.number
-        degree = 7 if self.single else 13
-        p = self.polynomial(r, [1 / math.factorial(term) for term in range(degree, -1, -1)])
+        p = self.polynomial(r, [1 / math.factorial(term) for term in range(self.exp_degree, -1, -1)])
         whole = builder.select(builder.fcmp_ordered("ord", n, n), n, number(0.0))  # NaN has no integer
         whole = builder.fptosi(whole, self.integer)
         if power:
@@ -248,14 +248,10 @@ class Floats:
     def _exp_of_some(self, x: Any) -> Any:
         """exp(x) where neither x nor the result is near the ends of the range; anything for NaN."""
         builder, number, call = self.builder, self.number, self.call
-        high, low, mantissa, degree = (
-            _LN2_HIGH[self.precision],
-            _LN2_LOW[self.precision],
-            *((23, 7) if self.single else (52, 13)),
-        )
+        high, low, mantissa = _LN2_HIGH[self.precision], _LN2_LOW[self.precision], 23 if self.single else 52
         n = call("rint", builder.fmul(x, number(math.log2(math.e))))
         r = call("fma", n, number(-low), call("fma", n, number(-high), x))
-        p = self.polynomial(r, [1 / math.factorial(power) for power in range(degree, -1, -1)])
+        p = self.polynomial(r, [1 / math.factorial(power) for power in range(self.exp_degree, -1, -1)])
         shifted = builder.shl(builder.fptosi(n, self.integer), self.integer(mantissa))
         return builder.bitcast(builder.add(builder.bitcast(p, self.integer), shifted), self.kind)
 
