@@ -45,8 +45,9 @@ def _wave(m: Any, x: Any) -> Any:
     return m.sqrt(2 / (m.pi * max(abs(x), m.mpf(1))))
 
 
-def _one(m: Any, x: Any) -> Any:
-    return m.mpf(1)
+def _log_ndtr(m: Any, x: Any) -> Any:
+    tail = m.erfc(abs(x) / m.sqrt(2)) / 2
+    return m.log1p(-tail) if x > 0 else m.log(tail)
 
 
 FUNCTIONS: tuple[Function, ...] = (
@@ -88,11 +89,12 @@ FUNCTIONS: tuple[Function, ...] = (
     Function("logaddexp", lambda m, x, y: m.log(m.exp(x) + m.exp(y)), ((0, 10), (0, 10)), ((0, 80), (0, 80)), (3, 3)),
     Function("special.erfcx", lambda m, x: m.exp(x * x) * m.erfc(x), (-4, 20), (-5.0, 1e4), (1, 8)),
     Function("special.ndtr", lambda m, x: m.erfc(-x / m.sqrt(2)) / 2, (-30, 6), (-40.0, 40.0), (1, 8)),
-    Function("special.log_ndtr", lambda m, x: m.log(m.erfc(-x / m.sqrt(2)) / 2), (-30, 6), (-40.0, 38.0), (1, 8)),
+    Function("special.log_ndtr", _log_ndtr, (-30, 6), (-40.0, 36.0), (1, 8)),
     Function("special.ndtri", lambda m, p: m.sqrt(2) * m.erfinv(2 * p - 1), (0.01, 0.49), (1e-30, 0.49), (1, 8)),
     Function("special.entr", lambda m, x: -x * m.log(x), (0, 4), _POSITIVE, (2, 3)),
-    Function("lgamma", lambda m, x: m.loggamma(x), (0.1, 20), _POSITIVE, (1, 5)),
-    Function("digamma", lambda m, x: m.digamma(x), (0.1, 20), _POSITIVE, (1, 5)),
+    Function("lgamma", lambda m, x: m.loggamma(x), (0.1, 20), _POSITIVE, (2, 5)),
+    Function("digamma", lambda m, x: m.digamma(x), (0.1, 20), _POSITIVE, (1, 8)),
+    Function("polygamma", lambda m, x: m.polygamma(1, x), (0.1, 20), _POSITIVE, (1, 5)),
     Function("special.i0", lambda m, x: m.besseli(0, x), (-30, 30), (-700, 700), (1, 8)),
     Function("special.i0e", lambda m, x: m.besseli(0, x) * m.exp(-abs(x)), (-30, 30), (-1e4, 1e4), (1, 8)),
     Function("special.i1", lambda m, x: m.besseli(1, x), (-30, 30), (-700, 700), (1, 8)),

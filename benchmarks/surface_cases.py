@@ -14,10 +14,12 @@ CALLS: tuple[tuple[str, str], ...] = (
         "abs acos acosh angle asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 "
         "expm1 floor frac frexp i0 isfinite isinf isnan isneginf isposinf isreal lgamma log log10 log1p log2 logit "
         "logical_not nan_to_num neg positive rad2deg reciprocal relu round rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt "
-        "square tan tanh trunc conj_physical selu celu clone",
+        "square tan tanh trunc conj_physical clone",
     ),
+    # ---- of one tensor of values between -2 and 2
+    ("lib.{}(z)", "selu celu abs relu sigmoid tanh erf exp expm1 sin"),
     (
-        "F.{}(x)",
+        "F.{}(z)",
         "elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu6 silu softplus softshrink "
         "softsign tanhshrink glu",
     ),

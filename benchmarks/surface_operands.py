@@ -17,7 +17,7 @@ SIDES: dict[str, tuple[int, int, tuple[int, int, int]]] = {
 DTYPES = ("float32", "float64")
 LAYOUTS = ("contiguous", "strided", "channels_last")
 DIRECTIONS = ("forward", "backward")
-LEAVES = ("x", "y", "w", "v", "A", "B", "stack", "points", "line", "image", "volume", "queries")
+LEAVES = ("x", "y", "w", "z", "v", "A", "B", "stack", "points", "line", "image", "volume", "queries")
 _IMAGES = ("image",)
 _IN_ROWS = ("array", "kernel1", "kernel2", "kernel3", "cube", "theta")  # in every layout
 _SHAPE_ALONE = re.compile(r"\b\w+\.(?:numel\(\)|shape)")
@@ -86,7 +86,7 @@ def operands(lib: Any, text: str, size: str, dtype: str = "float32", layout: str
 
 
 _FLOATS = {
-    "x": "n n", "y": "n n", "w": "n n", "e": "n n", "v": "n", "signs": "n n", "sorted_v": "n", "B": "k k", "A": "k k",
+    "x": "n n", "y": "n n", "w": "n n", "z": "n n", "e": "n n", "v": "n", "signs": "n n", "sorted_v": "n", "B": "k k", "A": "k k",
     "stack": "g k k", "spd": "g k k", "points": "p d", "cube": "b d d", "line": "N C L", "image": "N C H H",
     "volume": "N C D S S", "kernel1": "C C d", "kernel2": "C C d d", "kernel3": "C C d d d", "grid": "N H H two",
     "theta": "N two d", "queries": "N b H s", "array": "n", "m": "n n",
@@ -111,6 +111,8 @@ def _numbers(name: str, n: int, k: int, images: tuple[int, int, int]) -> Any:
     floats = random.uniform(0.1, 0.9, shape)
     if name == "w":
         return floats + 1
+    if name == "z":
+        return (floats - 0.5) * 5
     if name == "A":
         return floats + k * np.eye(k)
     if name == "spd":

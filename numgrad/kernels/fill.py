@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from numgrad.kernels import angles, bessel_vectors
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -47,6 +50,40 @@ def integer_line(out, first, last, step, start, stop):
             out[i] = last
         else:
             out[i] = np.int64(first + step * i if i < half else last - step * (end - i))
+
+
+# Windows are symmetric: a place is counted from the nearer end, k of ``period`` steps, which is exact and best near the ends.
+
+
+@kernel("T[:], f8, f8, f8, f8")
+def sine_window(out, period, start_value, slope, bend, start, stop):
+    """A polynomial of u = sin(pi k / period)**2, in which cosines of whole turns have no cancellation."""
+    for i in range(start, stop):
+        k = np.float64(i)
+        sine = angles.sin(min(k, period - k) * (math.pi / period))
+        u = sine * sine
+        out[i] = start_value + u * (slope + u * bend)
+
+
+@kernel("T[:], f8")
+def triangle_window(out, period, start, stop):
+    for i in range(start, stop):
+        k = np.float64(i)
+        out[i] = 2.0 * min(k, period - k) / period
+
+
+@kernel("T[:], f8, f8")
+def kaiser_window(out, period, beta, start, stop):
+    middle = bessel_vectors.i0(beta)
+    for i in range(start, stop):
+        k = np.float64(i)
+        out[i] = bessel_vectors.i0(beta * (2.0 / period) * math.sqrt(max(k * (period - k), 0.0))) / middle
+
+
+def plan_window(b: PlanBuilder, out: Operand, shape: str, period: float, numbers: tuple[float, ...]) -> None:
+    """Write a window into a contiguous operand: 'sine' with three numbers, 'triangle', or 'kaiser' with beta."""
+    chosen = {"sine": sine_window, "triangle": triangle_window, "kaiser": kaiser_window}[shape]
+    b.launch(chosen, out.flat, period, *numbers, work=out.extent, grain=GRAIN_COST // 16)
 
 
 def plan_fill(b: PlanBuilder, out: Operand, value: float) -> None:

@@ -13,7 +13,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from numgrad.kernels import angles, bessel, bessel_vectors, quotients, scalar
+from numgrad.kernels import angles, bessel, bessel_vectors, quotients, scalar, special, special_vectors
 from numgrad.kernels.source import defined, definition, free_name, is_straight, references, typed_function
 from numgrad.runtime.kernel import Device
 
@@ -29,6 +29,8 @@ WORDS: dict[Device, tuple[Device, Device]] = {
     bessel.j1: (bessel_vectors.j1, angles.is_small),
     bessel.y0: (bessel_vectors.y0, angles.is_small),
     bessel.y1: (bessel_vectors.y1, angles.is_small),
+    special.digamma: (special_vectors.digamma, special_vectors.is_plain),
+    special.polygamma: (special_vectors.trigamma, special_vectors.is_trigamma),
 }
 
 
@@ -42,7 +44,7 @@ class Quick(NamedTuple):
 @functools.cache
 def quick_form(function: Callable[..., Any], code: str) -> Quick | None:
     """The quick form of a scalar function that computes in the dtype ``code``; None if it has none."""
-    plain = getattr(function, "py_func", function)
+    plain: Any = getattr(function, "py_func", function)
     words = {name: value for name, value in references(plain) if isinstance(value, Device) and value in WORDS}
     if code not in ("f4", "f8") or not words:
         return None

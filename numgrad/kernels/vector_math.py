@@ -282,21 +282,32 @@ class Floats:
         """``exp(-x**2) * p((x - a) / (x + a)) / (x + a)`` for x >= 0, and 2 minus that of -x; float32 is computed in float64."""
         if self.single:
             wide = self.wide()
-            result = wide._erfc_of(self.builder.fpext(x, wide.kind), 0)
+            result = wide._erfc_of(self.builder.fpext(x, wide.kind), 0, False)
             return self.builder.fptrunc(result, self.kind)
-        return self._erfc_of(x, 1)
+        return self._erfc_of(x, 1, False)
 
-    def _erfc_of(self, x: Any, precision: int) -> Any:
+    def normal_tail(self, x: Any, precision: int) -> Any:
+        """erfc(x / sqrt(2)) in float64, with half of the square of x, which the root of 2 would round."""
+        return self._erfc_of(x, precision, True)
+
+    def _erfc_of(self, x: Any, precision: int, normal: bool) -> Any:
         builder, number, call = self.builder, self.number, self.call
-        size, end, middle = call("fabs", x), _ERFC_END[precision], number(_ERFC_MIDDLE[precision])
+        end, middle = _ERFC_END[precision], number(_ERFC_MIDDLE[precision])
+        root = call("fabs", x)  # its square, or half of it, is in the exponent
+        last = number(end * math.sqrt(2.0) if normal else end)
+        root = builder.select(builder.fcmp_ordered(">", root, last), last, root)
+        if normal:
+            x = builder.fmul(x, number(math.sqrt(0.5)))
+        size = call("fabs", x)
         size = builder.select(builder.fcmp_ordered(">", size, number(end)), number(end), size)
         above, below = builder.fadd(size, middle), builder.fsub(size, middle)
         inverse = builder.fdiv(number(1.0), above)
         t = builder.fmul(below, inverse)
         t = call("fma", call("fma", builder.fneg(t), above, below), inverse, t)
         p = builder.fmul(self.polynomial(t, _ERFC[precision]), inverse)
-        square = builder.fmul(size, size)
-        lost = call("fma", size, size, builder.fneg(square))  # of the square, which the exponential would make much of
+        other = builder.fmul(root, number(0.5)) if normal else root
+        square = builder.fmul(root, other)
+        lost = call("fma", root, other, builder.fneg(square))  # of the square, which the exponential would make much of
         p = call("fma", p, builder.fneg(lost), p)
         tail = builder.fmul(self.exp(builder.fneg(square)), p)
         far = builder.select(builder.fcmp_ordered("<", x, number(0.0)), builder.fsub(number(2.0), tail), tail)
@@ -309,7 +320,10 @@ class Floats:
         """The arithmetic of float64."""
         from llvmlite import ir
 
-        return Floats(self.builder, ir.DoubleType())
+        wide = Floats(self.builder, ir.DoubleType())
+        if self.single:
+            wide.exp_degree = 8  # float32 is what is wanted
+        return wide
 
     def log(self, x: Any) -> Any:
         """With ``x = 2**n * m``, m between the roots of 1/2 and of 2, it is ``n ln 2 + log(m)``."""
