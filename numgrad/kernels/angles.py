@@ -117,6 +117,11 @@ class Angles(Floats):
         sign = builder.shl(builder.and_(bits, integer(2)), integer(62))
         return builder.bitcast(builder.xor(value, sign), self.kind)
 
+    def short_sin(self, x: Any) -> Any:
+        """The series alone."""
+        wide = self._in(x)
+        return self._out(self._sine(wide, None, self.builder.fmul(wide, wide)))
+
     def sin(self, x: Any) -> Any:
         """A polynomial of what is left of x beside quarter turns."""
         wide = self._in(x)
@@ -226,6 +231,9 @@ class Angles(Floats):
         return self._out(builder.select(far, beyond, near))
 
 
+short_sin = intrinsic_of(
+    "short_sin", "The sine of x for abs(x) <= pi / 4, to less than one unit in the last place.", math.sin, Angles
+)
 sin = intrinsic_of(
     "sin", "The sine of x for abs(x) <= LARGEST, to less than one unit in the last place.", emitter=Angles
 )

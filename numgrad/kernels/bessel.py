@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 
-from numgrad.kernels import angles, bessel_vectors, scalar
+from numgrad.kernels import airy_vectors, angles, bessel_vectors, scalar
 from numgrad.runtime.kernel import device
 
 _EULER = 0.5772156649015329
-_AI_0, _AI_SLOPE = 0.3550280538878172, -0.2588194037928068  # Ai and its derivative at 0
 
 
 @device
@@ -158,37 +157,14 @@ def k1e(x):
 
 @device
 def airy_ai(x):
-    """Airy's Ai: by an integral above 1, by Taylor's series from place to place down to -9, and by its waves below."""
-    x = float(x)
-    if x != x or math.isinf(x):
-        return x if x != x else 0.0
-    if x > 1.0:
-        zeta = 2.0 / 3.0 * x * scalar.sqrt(x)
-        if zeta > 800.0:
-            return 0.0
-        return scalar.sqrt(x / 3.0) / math.pi * scalar.exp(-zeta) * _decaying(zeta, 1.0 / 3.0)
-    if x < -9.0:
-        return _airy_waves(-x)
-    at, value, slope = 0.0, _AI_0, _AI_SLOPE
-    while at != x:
-        step = max(x - at, -1.0)
-        # f'' = x f: (n + 1)(n + 2) a[n + 2] = at a[n] + a[n - 1]
-        before, one, two, n, power = 0.0, value, slope, 0.0, step
-        next_value, next_slope = value + slope * step, slope
-        while n < 40.0:
-            three = (at * one + before) / ((n + 1.0) * (n + 2.0))
-            next_slope += (n + 2.0) * three * power
-            power *= step
-            next_value += three * power
-            before, one, two = one, two, three
-            n += 1.0
-        value, slope = next_value, next_slope
-        at = x if step == x - at else at + step
-    return value
+    """Airy's Ai; far below by its waves."""
+    return airy_vectors.airy_ai(x) if airy_vectors.is_small_for_airy(x) else _airy_waves(-float(x))
 
 
 @device
 def _airy_waves(z):
+    if math.isinf(z):
+        return 0.0
     zeta = 2.0 / 3.0 * z * scalar.sqrt(z)
     even, odd, term, k = 1.0, 0.0, 1.0, 1.0
     while k < 40.0 and abs(term) > 1e-18:

@@ -13,7 +13,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from numgrad.kernels import angles, bessel, bessel_vectors, quotients, scalar, special, special_vectors
+from numgrad.kernels import airy_vectors, angles, bessel, bessel_vectors, quotients, scalar, special, special_vectors
 from numgrad.kernels.source import defined, definition, free_name, is_straight, references, typed_function
 from numgrad.runtime.kernel import Device
 
@@ -29,6 +29,7 @@ WORDS: dict[Device, tuple[Device, Device]] = {
     bessel.j1: (bessel_vectors.j1, angles.is_small),
     bessel.y0: (bessel_vectors.y0, angles.is_small),
     bessel.y1: (bessel_vectors.y1, angles.is_small),
+    bessel.airy_ai: (airy_vectors.airy_ai, airy_vectors.is_small_for_airy),
     special.digamma: (special_vectors.digamma, special_vectors.is_plain),
     special.polygamma: (special_vectors.trigamma, special_vectors.is_trigamma),
 }

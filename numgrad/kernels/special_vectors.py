@@ -127,11 +127,13 @@ class Special(Angles):
             end = builder.fmul(number(0.5), builder.fsub(number(1.0), call("fabs", wide)))
             return builder.fdiv(self._quantile(q, end), number(_ROOT_OF_2))
         rest = builder.fmul(builder.fsub(number(1.0), wide), builder.fadd(number(1.0), wide))
-        w = builder.fneg(self.log(rest))
+        has_one = builder.fcmp_ordered(">", rest, number(0.0))
+        w = builder.fneg(self.log_of_some(builder.select(has_one, rest, number(1.0))))
         near = self.polynomial(builder.fsub(w, number(2.5)), _ERFINV[0])
         far = self.polynomial(builder.fsub(call("sqrt", w), number(3.1)), _ERFINV[1])
         factor = builder.select(builder.fcmp_ordered(">", w, number(5.0)), far, near)
-        factor = builder.select(builder.fcmp_ordered("==", w, number(math.inf)), w, factor)
+        at_end = builder.select(builder.fcmp_ordered("==", rest, number(0.0)), number(math.inf), number(math.nan))
+        factor = builder.select(has_one, factor, at_end)
         return self._out(builder.fmul(wide, factor))
 
     def ndtri(self, p: Any) -> Any:
