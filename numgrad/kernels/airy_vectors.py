@@ -125,6 +125,7 @@ class Airy(Angles):
         if lost is not None:
             wave = call("fma", lost, builder.fsub(builder.fmul(q, ahead), builder.fmul(p, behind)), wave)
         wave = builder.fmul(builder.fmul(wave, number(math.sqrt(0.5))), size_of)
+        decay = builder.select(builder.fcmp_ordered("==", wide, number(math.inf)), number(0.0), decay)
         result = builder.select(decays, decay, builder.select(waves, wave, middle))
         return self._out(builder.select(builder.fcmp_unordered("uno", wide, wide), wide, result))
 
