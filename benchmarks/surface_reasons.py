@@ -41,9 +41,39 @@ _LARGE = ("1e6", "1e7")
 REASONS: tuple[Reason, ...] = (
     Reason("torch stops at the first difference", _lib("equal")),
     Reason(
-        "The series are of float64, computed term by term, each element with as many as it needs",
-        (*_lib("polygamma"), "special.bessel_", "special.airy_ai(", "modified_bessel_k"),
+        "Integrals, sums and recurrences of float64, each element with as many terms as it needs, one after the other",
+        (
+            "modified_bessel_k",
+            "special.zeta(",
+            "igamma",
+            "lgamma(",
+            "chebyshev_polynomial_",
+            "hermite_polynomial_",
+            "laguerre_polynomial_",
+            "legendre_polynomial_",
+            "log_ndtr(",
+        ),
     ),
+    Reason(
+        "In vectors both the polynomial near 0 and the wave far out are computed for each element; torch takes one of them",
+        ("special.bessel_",),
+        _LARGE,
+    ),
+    Reason(
+        "Computed in float64 and rounded once, to half a unit in the last place of float32; torch computes in float32",
+        (*_lib("erfc erfinv"), "special.ndtr(", *(f"lib.{name}_window(" for name in "bartlett hann hamming".split())),
+        _LARGE,
+    ),
+    Reason(
+        "Each element goes to, or comes from, the place that its index names, of which none is known before",
+        (
+            *_lib("index_reduce index_fill take put gather scatter_add scatter_reduce index_add index_put"),
+            "index_select(x, 1",
+            "F.embedding_bag(",
+        ),
+        _LARGE,
+    ),
+    Reason("The input is copied before it is overwritten", _lib("fill"), _LARGE),
     Reason(
         "NumPy's LAPACK, not MKL's",
         (
@@ -93,7 +123,10 @@ REASONS: tuple[Reason, ...] = (
             "linalg.vander(",
             "F.fractional_max_pool",
             "F.one_hot(",
-            "F.adaptive_max_pool1d(",
+            "F.adaptive_max_pool",
+            "F.adaptive_avg_pool1d(",
+            "F.fold(",
+            *_lib("cov corrcoef addr logdet combinations median nanmedian"),
         ),
     ),
 )
