@@ -1,6 +1,7 @@
 """``python -m benchmarks``: run every benchmark against torch; a table, a plot and all numbers go into a folder.
 
-Each benchmark can be run by itself, too: ``--list`` shows how. Leave the machine alone meanwhile.
+Each benchmark can be run by itself, too (``python -m benchmarks surface``): ``--list`` names them. Leave
+the machine alone meanwhile.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ast
 import json
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,21 @@ from benchmarks.report import as_markdown, draw
 from benchmarks.sections import SECTIONS, Row
 
 _HELPERS = ("__init__.py", "__main__.py", "common.py", "report.py", "sections.py", "worker.py", "torch_resnet.py",
-            "torch_twins.py", "jax_steps.py")  # fmt: skip
+            "torch_twins.py", "jax_steps.py", "surface_cases.py", "surface_operands.py", "surface_reasons.py",
+            "surface_results.py", "accuracy_functions.py")  # fmt: skip
+
+
+def single() -> dict[str, Path]:
+    """The files of the single benchmarks, by name."""
+    paths = sorted(Path(__file__).parent.glob("*.py"))
+    return {path.stem: path for path in paths if path.name not in _HELPERS}
 
 
 def show_list() -> None:
     """Print each benchmark's command and the first line of its text."""
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        if path.name not in _HELPERS:
-            text = ast.get_docstring(ast.parse(path.read_text())) or ""
-            print(f"python -m benchmarks.{path.stem:20} {text.partition(chr(10))[0]}")
+    for name, path in single().items():
+        text = ast.get_docstring(ast.parse(path.read_text())) or ""
+        print(f"python -m benchmarks {name:20} {text.partition(chr(10))[0]}")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -53,6 +61,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run the command line; 1 if a benchmark failed (the others' results are written all the same)."""
+    if sys.argv[1:2] and sys.argv[1] in single():
+        sys.argv[:2] = [f"{sys.argv[0]} {sys.argv[1]}"]
+        return int(import_module(f"benchmarks.{sys.argv[0].rpartition(' ')[2]}").main() or 0)
     args = make_parser().parse_args()
     if args.list:
         show_list()

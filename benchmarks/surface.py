@@ -1,65 +1,34 @@
-"""Every public function at two sizes, numgrad and torch turn by turn; the slow ones in a table, with the reason.
+"""Every public function beside torch, in one run: sizes, dtypes, layouts, forward and backward, 1 and 2 threads.
 
-Operands are float32 in rows; small ones have a thousand numbers, large ones a million (linear algebra: matrices of 8 and
-128, images of 4 × 8² and 8 × 32 × 56²). ``--backward`` times the function with its gradients, where it has any.
+A *point* is one of each: ``1e6 float32 strided backward 2``. Sizes are the numbers in a square operand; matrices of linear
+algebra and images grow along (`surface_operands`). Any part of the product can be run by itself, and ``--save`` merges what it
+measured into the file of this CPU, from which its page is written:
+
+    python -m benchmarks surface                                          the default: 15 minutes on 2 cores
+    python -m benchmarks surface --match 'lib.sin(' 'lib.cos(' --all      two functions, every ratio
+    python -m benchmarks surface --sizes 1e7 --dtypes float64 --layouts strided --threads 2 --part 1/10 --save
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import common
-from benchmarks.report import machine_line
-from benchmarks.surface_cases import CALLS, REASONS, SIZES
+from benchmarks import common, surface_results
+from benchmarks.surface_cases import cases
+from benchmarks.surface_operands import DIRECTIONS, DTYPES, LAYOUTS, LEAVES, SIDES, Point, has_layout, operand, points
+from benchmarks.surface_operands import names_in as operands_of
 
-_GROUP = 25  # cases between two turns: a few tenths of a second
-_SLOW = 0.5
-_LEAVES = ("x", "y", "w", "v", "A", "B", "stack", "points", "line", "image", "volume", "queries")
-
-
-def cases() -> list[str]:
-    """The calls that are timed, as Python text."""
-    return [template.format(name) for template, names in CALLS for name in names.split()]
-
-
-def operands(lib: Any, size: str, needs_grad: bool) -> dict[str, Any]:
-    """What the texts of the calls name, the same numbers for both libraries."""
-    import numpy as np
-
-    n, k, (batch, channels, side) = SIZES[size]
-    random = np.random.default_rng(0)
-
-    def floats(*shape: int) -> Any:
-        return lib.tensor(random.uniform(0.1, 0.9, shape).astype(np.float32))
-
-    def integers(high: int, *shape: int) -> Any:
-        return lib.tensor(random.integers(0, high, shape))
-
-    grams = floats(8, k, k)
-    made = {
-        "x": floats(n, n), "y": floats(n, n), "w": floats(n, n) + 1, "e": floats(n, n), "v": floats(n),
-        "i": integers(n, n, n), "j": integers(n, n, n) + 1, "rows": integers(n, n), "classes": integers(n, n),
-        "m": floats(n, n) > 0.5, "signs": (floats(n, n) > 0.5).float() * 2 - 1, "sorted_v": floats(n).sort()[0],
-        "A": lib.eye(k) * k + floats(k, k), "B": floats(k, k), "stack": grams,
-        "spd": grams @ grams.mT + lib.eye(k), "points": floats(min(n, 256), 3), "cube": floats(4, 3, 3),
-        "line": floats(batch, channels, side * 8), "image": floats(batch, channels, side, side),
-        "volume": floats(batch, channels, 8, side // 2, side // 2), "kernel1": floats(channels, channels, 3),
-        "kernel2": floats(channels, channels, 3, 3), "kernel3": floats(channels, channels, 3, 3, 3),
-        "grid": floats(batch, side, side, 2) * 2 - 1, "theta": floats(batch, 2, 3), "queries": floats(batch, 4, side, 16),
-        "array": np.ones(n, np.float32),
-    }  # fmt: skip
-    if needs_grad:
-        for name in _LEAVES:
-            made[name].requires_grad_()
-    return made
+_GROUP = 40  # calls between two turns: some tenths of a second
+_LONG = 0.5  # seconds: a call that takes longer is made once
 
 
 def numgrad_side(threads: int) -> Callable[..., Any]:
@@ -80,16 +49,27 @@ def torch_side(threads: int) -> Callable[..., Any]:
 
 def _job(lib: Any, functional: Any, threads: int) -> Callable[..., Any]:
     """Times the calls that it is asked for: seconds, or the error's text, or None where there is no gradient."""
-    if threads:
-        lib.set_num_threads(threads)
+    lib.set_num_threads(threads)
     warnings.simplefilter("ignore")
-    known: dict[tuple[str, bool], dict[str, Any]] = {}
+    names: dict[str, Any] = {}
+    last: list[Any] = [None]
 
-    def run(texts: list[str], size: str, backward: bool, seconds: float) -> list[float | str | None]:
-        key = (size, backward)
-        if key not in known:
-            known[key] = {"lib": lib, "F": functional, **operands(lib, size, backward)}
-        return [_measured(text, known[key], backward, seconds) for text in texts]
+    def run(texts: list[str], point: list[Any], seconds: float) -> list[float | str | None]:
+        size, dtype, layout, direction, _ = point
+        if point != last[0]:
+            last[0] = point
+            names.clear()
+            gc.collect()
+            names.update(lib=lib, F=functional)
+        answers = []
+        for text in texts:
+            for name in operands_of(text):
+                if name not in names:
+                    names[name] = operand(lib, name, size, dtype, layout)
+                    if direction == "backward" and name in LEAVES:
+                        names[name].requires_grad_()
+            answers.append(_measured(text, names, direction == "backward", seconds))
+        return answers
 
     return run
 
@@ -100,18 +80,23 @@ def _measured(text: str, names: dict[str, Any], backward: bool, seconds: float) 
     try:
         out = call()
         if backward:
-            call = _with_backward(call, out, [names[name] for name in _LEAVES])
+            call = _with_backward(call, out, [names[name] for name in LEAVES if name in names])
             if call is None:
                 return None
+        del out
+        begin = time.perf_counter()
         call()
+        once = time.perf_counter() - begin
+        if once < _LONG:  # else the first call has warmed enough
+            begin = time.perf_counter()
+            call()
+            once = time.perf_counter() - begin
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, NotImplementedError) as error:
         return f"{type(error).__name__}: {error}"
-    begin = time.perf_counter()
-    call()
-    once = time.perf_counter() - begin
-    repeats = 5
-    inner = max(1, int(seconds / repeats / max(once, 1e-7)))
-    return common.median_seconds(call, repeats, inner)
+    if once > _LONG:
+        return once
+    repeats = 5 if once < 10 * seconds else 3
+    return common.median_seconds(call, repeats, max(1, int(seconds / repeats / max(once, 1e-7))))
 
 
 def _with_backward(call: Callable[[], Any], out: Any, leaves: list[Any]) -> Callable[[], Any] | None:
@@ -135,114 +120,90 @@ def _with_backward(call: Callable[[], Any], out: Any, leaves: list[Any]) -> Call
     return both
 
 
-def measure(threads: int, rounds: int, seconds: float, backward: bool, only: str) -> dict[str, dict[str, Any]]:
-    """What each side took for each case and size, ``"text @ size"``: a median, an error's text or None."""
+def measure(
+    chosen: list[Point], texts: list[str], rounds: int, seconds: float
+) -> Iterator[tuple[Point, dict[str, dict[str, Any]]]]:
+    """For each point, in groups of calls, what each side took: a median, an error's text or None."""
     sides = ["torch", "numgrad"] if common.has("torch") else ["numgrad"]
-    texts = [text for text in cases() if only in text]
-    found: dict[str, dict[str, Any]] = {}
-    with ExitStack() as stack:
-        made = {
-            name: stack.enter_context(common.Side(f"benchmarks.surface:{name}_side", {"threads": threads}))
-            for name in sides
-        }
-        for size in SIZES:
-            for first in range(0, len(texts), _GROUP):
-                group = texts[first : first + _GROUP]
-                print(f"{size}: {first + 1} to {first + len(group)} of {len(texts)}", file=sys.stderr)
-                request = {"texts": group, "size": size, "backward": backward}
-                for side in made.values():  # once, for what is compiled or made at a first call
-                    side.ask(**request, seconds=0.0)
-                turns = common.take_turns(
-                    {name: partial(side.ask, **request, seconds=seconds) for name, side in made.items()},
-                    rounds,
-                )
-                for index, text in enumerate(group):
-                    found[f"{text} @ {size}"] = {name: _middle([turn[index] for turn in turns[name]]) for name in made}
-    return found
+    for threads in dict.fromkeys(point.threads for point in chosen):
+        pause = common.PAUSE if threads > 1 else 0.02
+        with ExitStack() as stack:
+            jobs = {
+                name: stack.enter_context(common.Side(f"benchmarks.surface:{name}_side", {"threads": threads}))
+                for name in sides
+            }
+            for point in chosen:
+                if point.threads != threads:
+                    continue
+                calls = [text for text in texts if has_layout(text, point.layout)]
+                for first in range(0, len(calls), _GROUP):
+                    group = calls[first : first + _GROUP]
+                    print(f"{point}: {first + 1} to {first + len(group)} of {len(calls)}", file=sys.stderr)
+                    request = {"texts": group, "point": list(point), "seconds": seconds}
+                    turns = common.take_turns(
+                        {name: partial(job.ask, **request) for name, job in jobs.items()}, rounds, pause
+                    )
+                    yield (
+                        point,
+                        {
+                            text: {name: _middle([turn[index] for turn in turns[name]]) for name in jobs}
+                            for index, text in enumerate(group)
+                        },
+                    )
 
 
 def _middle(answers: list[Any]) -> Any:
     return answers[0] if not isinstance(answers[0], float) else common.median(answers)
 
 
-def ratio(sides: dict[str, Any]) -> float | None:
-    """torch's seconds / numgrad's."""
-    both = sides.get("torch"), sides["numgrad"]
-    return both[0] / both[1] if all(isinstance(value, float) for value in both) else None
-
-
-def reason(case: str) -> str:
-    """Why a case is slow, by its text or a part of it; "" where nobody has said so."""
-    return next((words for part, words in REASONS.items() if part in case), "")
-
-
-def as_markdown(facts: dict[str, Any], found: dict[str, dict[str, Any]]) -> str:
-    """The large calls that are slow, as a page; the small ones are slow for one reason."""
-    ratios = {case: value for case, sides in found.items() if (value := ratio(sides)) is not None}
-    lines = [
-        "# Every public function beside torch",
-        "",
-        f"{machine_line({'machine': facts})}. Made by `python -m benchmarks.surface --output FILE`; forward, float32.",
-        "",
-        f"{summary(ratios)}. Small calls below {_SLOW} are so for Python between a call and its kernel, and are not listed.",
-        "",
-        "| large call | torch, µs | numgrad, µs | torch / numgrad | why |",
-        "|---|---:|---:|---:|---|",
-    ]
-    for case in sorted(ratios, key=ratios.__getitem__):
-        text, _, size = case.rpartition(" @ ")
-        if size == "large" and ratios[case] < _SLOW:
-            torch, own = (f"{1e6 * found[case][side]:.1f}" for side in ("torch", "numgrad"))
-            lines.append(f"| `{text}` | {torch} | {own} | {ratios[case]:.2f} | {reason(case)} |")
-    return "\n".join(lines) + "\n"
-
-
-def summary(ratios: dict[str, float]) -> str:
-    """How many calls there are, and how fast."""
-    return (
-        f"{len(ratios)} calls, median ratio {common.median(ratios.values()):.2f}; "
-        f"{sum(value < _SLOW for value in ratios.values())} below {_SLOW}, "
-        f"{sum(value < 0.8 for value in ratios.values())} below 0.8, {sum(value >= 1 for value in ratios.values())} at 1 or above"
-    )
+def _part(texts: list[str], part: str) -> list[str]:
+    """The K-th of N parts of a list."""
+    index, _, count = part.partition("/")
+    return texts[int(index) - 1 :: int(count)]
 
 
 def main() -> int:
     """Print what is slow, and a summary; 1 if a call failed on one side only."""
-    parser = common.parser(__doc__, threads=0, rounds=3, seconds=0.01)
-    parser.add_argument("--backward", action="store_true", help="time each function with its gradients")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only calls with this text in them")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the slow ones to a page in Markdown, too")
-    parser.add_argument("--all", action="store_true", help="print every call, not the slow ones alone")
-    args = parser.parse_args()
-    facts = common.machine()
-    found = measure(args.threads, args.rounds, args.seconds, args.backward, args.only)
-    if args.json:
-        print(json.dumps({"machine": facts, "cases": found}, indent=1))
-        return 0
-    common.print_machine(facts)
-    ratios = {case: ratio(sides) for case, sides in found.items()}
-    known = {case: value for case, value in ratios.items() if value is not None}
-    shown = sorted(known, key=known.__getitem__)
-    common.print_table(
-        ["median µs", "torch", "numgrad", "torch / numgrad", "why"],
-        [
-            [
-                case,
-                *(f"{1e6 * found[case][side]:.1f}" for side in ("torch", "numgrad")),
-                f"{known[case]:.2f}",
-                reason(case) if known[case] < _SLOW else "",
-            ]
-            for case in shown
-            if args.all or known[case] < _SLOW
-        ],
+    parser = common.parser(__doc__, rounds=3, seconds=0.01)
+    parser.add_argument("--sizes", nargs="+", choices=SIDES, default=["1e2", "1e4", "1e6"])
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=["float32"])
+    parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=["contiguous"])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], metavar="N")
+    parser.add_argument("--forward", action="store_true", help="only without gradients (default: both)")
+    parser.add_argument("--backward", action="store_true", help="only with the backward (default: both)")
+    parser.add_argument(
+        "--match", nargs="+", default=[""], metavar="TEXT", help="calls with one of these in their text"
     )
-    wrong = {case: side for case, side in found.items() if len({isinstance(value, str) for value in side.values()}) > 1}
-    for case, side in wrong.items():
-        print(f"{case}: {side}")
-    if known:
-        print(summary(known))
-    if args.output:
-        args.output.write_text(as_markdown(facts, found), "utf-8")
+    parser.add_argument("--part", default="1/1", metavar="K/N", help="the K-th of N parts of the calls")
+    parser.add_argument("--all", action="store_true", help=f"print every ratio, not those below {surface_results.SLOW}")
+    parser.add_argument(
+        "--save", nargs="?", type=Path, const=surface_results.FOLDER, metavar="FOLDER",
+        help="merge the results into the file of this CPU, and write its page (default: docs/benchmarks/surface)",
+    )  # fmt: skip
+    args = parser.parse_args()
+    directions = [name for name in DIRECTIONS if getattr(args, name)] or list(DIRECTIONS)
+    texts = _part([text for text in cases() if any(part in text for part in args.match)], args.part)
+    results = surface_results.Results(surface_results.machine())
+    wrong = []
+    for point, answers in measure(
+        list(points(args.sizes, args.dtypes, args.layouts, directions, args.threads)), texts, args.rounds, args.seconds
+    ):
+        for text, sides in answers.items():
+            if all(isinstance(value, float) for value in sides.values()):
+                results.add(text, point, sides.get("torch"), sides["numgrad"])
+            elif len({isinstance(value, str) for value in sides.values()}) > 1:
+                wrong.append(f"{text} @ {point}: {sides}")
+        if args.save:
+            results.save(args.save)
+    if args.json:
+        print(json.dumps(results.as_json(), indent=1))
+    else:
+        common.print_machine(common.machine())
+        results.show(everything=args.all)
+    for line in wrong:
+        print(line, file=sys.stderr)
+    if args.save:
+        surface_results.write_pages(args.save)
     return 1 if wrong else 0
 
 

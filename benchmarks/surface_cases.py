@@ -1,16 +1,10 @@
 """The calls that ``python -m benchmarks.surface`` times: for each public function a line of Python that both libraries run.
 
-``lib`` is numgrad or torch, ``F`` its ``nn.functional``. The other names are the operands that `operands` makes, at two
-sizes; a test sees to it that no public function is forgotten.
+``lib`` is numgrad or torch, ``F`` its ``nn.functional``; the other names are operands (`surface_operands`). A test sees to it
+that no public function is forgotten.
 """
 
 from __future__ import annotations
-
-# A side of the square operands (x, y, ...), of the matrices of linear algebra, and (batch, channels, side) of images.
-SIZES: dict[str, tuple[int, int, tuple[int, int, int]]] = {
-    "small": (32, 8, (1, 4, 8)),
-    "large": (1000, 128, (8, 32, 56)),
-}
 
 # A call, with {} in the place of the names that follow it.
 CALLS: tuple[tuple[str, str], ...] = (
@@ -20,10 +14,12 @@ CALLS: tuple[tuple[str, str], ...] = (
         "abs acos acosh angle asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 "
         "expm1 floor frac frexp i0 isfinite isinf isnan isneginf isposinf isreal lgamma log log10 log1p log2 logit "
         "logical_not nan_to_num neg positive rad2deg reciprocal relu round rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt "
-        "square tan tanh trunc conj_physical selu celu clone",
+        "square tan tanh trunc conj_physical clone",
     ),
+    # ---- of one tensor of values between -2 and 2
+    ("lib.{}(z)", "selu celu abs relu sigmoid tanh erf exp expm1 sin"),
     (
-        "F.{}(x)",
+        "F.{}(z)",
         "elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu6 silu softplus softshrink "
         "softsign tanhshrink glu",
     ),
@@ -302,8 +298,8 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("F.ctc_loss(F.log_softmax(x, 1)[:, None], classes[None, :9] % 5 + 1, (len(v),), (9,))", "ctc_loss"),
     ("F.linear_cross_entropy(x, y, classes)", "linear_cross_entropy"),
     # ---- tables and attention
-    ("F.embedding(i, x)", "embedding"),
-    ("F.embedding_bag(i, x)", "embedding_bag"),
+    ("F.embedding(rows, x)", "embedding"),
+    ("F.embedding_bag(i[:, :8], x)", "embedding_bag"),
     ("F.one_hot(classes, len(v))", "one_hot"),
     ("F.scaled_dot_product_attention(queries, queries, queries)", "scaled_dot_product_attention"),
     ("F.scaled_dot_product_attention(queries, queries, queries, is_causal=True)", "scaled_dot_product_attention"),
@@ -331,87 +327,7 @@ NOT_TIMED: dict[str, str] = {
     for name in names.split()
 }
 
-# Why a call is below half of torch's speed: by a part of its text with its size.
-REASONS: dict[str, str] = {
-    part: why
-    for why, parts in {
-        "half of the memory's speed, by one conversion after the other": ("x.half() @ large",),
-        "torch stops at the first difference": ("equal(x, y) @ large",),
-        "the C library's function, one number after the other": (
-            *(f"lib.{name}(" for name in "sin cos tan asin acos atan atan2 hypot erfc lgamma".split()),
-            *(f"lib.{name}(" for name in "fmod remainder floor_divide".split()),
-            "special.ndtr(",
-            "mvlgamma(w, 2) @ large",
-        ),
-        "a series of float64, term by term": (
-            "polygamma(",
-            "digamma(",
-            "special.i0e(",
-            "special.i1(",
-            "special.i1e(",
-            "special.bessel_",
-            "special.airy_ai(",
-            "bessel_k1(w) @ large",
-            "lib.erfinv(x) @ large",
-        ),
-        "the recurrence over all orders for each element, up to its own": (
-            "hermite_polynomial_h(",
-            "hermite_polynomial_he(",
-        ),
-        "expm1, which keeps all digits near 0": ("celu(x) @ large", "selu(x) @ large", "F.elu(x) @ large"),
-        "a window is made once: in float64, by NumPy": ("_window(",),
-        "NumPy's LAPACK, not MKL's": tuple(
-            f"linalg.{name}("
-            for name in "multi_dot cond matrix_rank svdvals svd pinv qr eigh eigvalsh lstsq matrix_exp tensorsolve".split()
-        ),
-        "NumPy, on one thread": ("lib.multinomial(",),
-        "one thread, and the same order for any number of them": ("randperm(x.numel()) @ large",),
-        "finds the positions of the maxima for the gradient, asked for or not": ("F.max_pool1d(line, 2) @ large",),
-        "elements are gathered by tables of positions": ("mode='reflect') @ large", "mode='nearest') @ large"),
-        "the input is copied before it is overwritten": ("fill(x, 0.5) @ large",),
-        "made of other functions, each of which reads and writes memory": tuple(
-            f"{name} @ large"
-            for name in (
-                "align_corners=False)",
-                "vander(v)",
-                "nansum(x)",
-                "nansum(x, dim=1)",
-                "renorm(x, 2, 0, 1.0)",
-                "F.pdist(points)",
-                "cross(points, points)",
-                "linalg.vander(v[:9])",
-                "cartesian_prod(v[:30], v[:30])",
-                "eye(len(v))",
-                "fractional_max_pool2d(image, 2, 3)",
-                "fractional_max_pool3d(volume, 2, 2)",
-                "block_diag(A, B)",
-                "triu_indices(len(v), len(v))",
-                "one_hot(classes, len(v))",
-                "geqrf(A)",
-                "orgqr(A, A[0])",
-                "ormqr(A, A[0], B)",
-                "F.adaptive_max_pool1d(line, 4)",
-            )
-        ),
-        "the sum of a product, by the kernel of products of matrices": ("'ij,ij->', x, y) @ large",),
-        "reads the columns in three passes": ("softmax(x, dim=0) @ large",),
-        # What takes microseconds at either size: views, small results.
-        "Python between a call and its kernel: a microsecond or two, of a composition for each of its functions": (
-            " @ small",
-            *(
-                f"lib.{name}("
-                for name in "vdot dot inner scalar_tensor moveaxis movedim select hsplit vsplit tensor_split flatten "
-                "reshape broadcast_tensors ravel dsplit from_numpy unflatten as_strided narrow_copy empty empty_like empty_strided "
-                "permute broadcast_to trace tensor diagonal swapaxes swapdims t transpose as_tensor chunk unsafe_chunk meshgrid "
-                "unsafe_split_with_sizes split_with_sizes squeeze unsqueeze narrow unsafe_split split".split()
-            ),
-            "linalg.diagonal(A)",
-            "empty_permuted(",
-            "x[0, 0].item()",
-            "x[::2, 1:]",
-            "x.new_zeros(",
-            "x.unfold(",
-        ),
-    }.items()
-    for part in parts
-}
+
+def cases() -> list[str]:
+    """The calls that are timed, as Python text."""
+    return [template.format(name) for template, names in CALLS for name in names.split()]

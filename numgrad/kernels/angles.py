@@ -47,6 +47,8 @@ class Angles(Floats):
         super().__init__(builder, ir.DoubleType())
         self.narrow, self.rounds = kind, isinstance(kind, ir.FloatType)
         self.which = 0 if self.rounds else 1
+        if self.rounds:
+            self.exp_degree = 8
 
     def _in(self, x: Any) -> Any:
         return self.builder.fpext(x, self.kind) if self.rounds else x
@@ -114,6 +116,11 @@ class Angles(Floats):
         value = builder.bitcast(builder.select(is_odd, odd, even), integer)
         sign = builder.shl(builder.and_(bits, integer(2)), integer(62))
         return builder.bitcast(builder.xor(value, sign), self.kind)
+
+    def short_sin(self, x: Any) -> Any:
+        """The series alone."""
+        wide = self._in(x)
+        return self._out(self._sine(wide, None, self.builder.fmul(wide, wide)))
 
     def sin(self, x: Any) -> Any:
         """A polynomial of what is left of x beside quarter turns."""
@@ -224,6 +231,9 @@ class Angles(Floats):
         return self._out(builder.select(far, beyond, near))
 
 
+short_sin = intrinsic_of(
+    "short_sin", "The sine of x for abs(x) <= pi / 4, to less than one unit in the last place.", math.sin, Angles
+)
 sin = intrinsic_of(
     "sin", "The sine of x for abs(x) <= LARGEST, to less than one unit in the last place.", emitter=Angles
 )

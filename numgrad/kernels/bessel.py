@@ -7,65 +7,42 @@ from __future__ import annotations
 
 import math
 
-from numgrad.kernels import scalar
+from numgrad.kernels import airy_vectors, angles, bessel_vectors, scalar
 from numgrad.runtime.kernel import device
 
 _EULER = 0.5772156649015329
-_FAR = 25.0  # from here on the terms of the asymptotic series become less than 1e-17
-# sin((k + 1/2) pi / 32): the rule of middles for the integrals over angles is exact to 1e-17 up to 25.
-_SINES = tuple(math.sin((k + 0.5) * math.pi / 32) for k in range(16))
-_AI_0, _AI_SLOPE = 0.3550280538878172, -0.2588194037928068  # Ai and its derivative at 0
-
-
-@device
-def _far_out(x, order, second):
-    """J, or with ``second`` Y, of order 0 or 1 by Hankel's series."""
-    mu = 4.0 * order
-    even, odd, term, k = 1.0, 0.0, 1.0, 1.0
-    while k < 40.0 and abs(term) > 1e-18:
-        term *= (mu - (2.0 * k - 1.0) * (2.0 * k - 1.0)) / (8.0 * k * x)
-        rest = k % 4.0
-        if rest == 1.0:
-            odd += term
-        elif rest == 2.0:
-            even -= term
-        elif rest == 3.0:
-            odd -= term
-        else:
-            even += term
-        k += 1.0
-    sine, cosine = math.sin(x), math.cos(x)
-    # The cosine and sine of x - pi / 4, and for order 1 of x - 3 pi / 4; the root of 2 is in the factor.
-    if order == 0.0:
-        c, s = cosine + sine, sine - cosine
-    else:
-        c, s = sine - cosine, -(sine + cosine)
-    wave = even * s + odd * c if second else even * c - odd * s
-    return wave / (scalar.sqrt(math.pi) * scalar.sqrt(x))
 
 
 @device
 def j0(x):
     """Of the first kind, order 0."""
-    x = abs(float(x))
-    if x >= _FAR:
-        return 0.0 if math.isinf(x) else _far_out(x, 0.0, False)
-    total = 0.0
-    for s in _SINES:
-        total += math.cos(x * s)
-    return total / 16.0
+    return bessel_vectors.j0(x) if angles.is_small(x) else _waves(x, 0.0, False)
 
 
 @device
 def j1(x):
     """Of the first kind, order 1."""
-    x = float(x)
-    if abs(x) >= _FAR:
-        return 0.0 if math.isinf(x) else scalar.copysign(1.0, x) * _far_out(abs(x), 1.0, False)
-    total = 0.0
-    for s in _SINES:
-        total += s * math.sin(x * s)
-    return total / 16.0
+    return bessel_vectors.j1(x) if angles.is_small(x) else scalar.copysign(1.0, x) * _waves(abs(x), 1.0, False)
+
+
+@device
+def y0(x):
+    """Of the second kind, order 0: NaN below 0."""
+    return bessel_vectors.y0(x) if angles.is_small(x) else _waves(x, 0.0, True)
+
+
+@device
+def y1(x):
+    """Of the second kind, order 1: NaN below 0."""
+    return bessel_vectors.y1(x) if angles.is_small(x) else _waves(x, 1.0, True)
+
+
+@device
+def _waves(x, order, second):
+    """Far beyond where multiples of a quarter turn are easily taken off."""
+    if second and x < 0.0:
+        return math.nan
+    return 0.0 if math.isinf(x) else bessel_vectors.far_out(abs(float(x)), order, second)
 
 
 @device
@@ -75,34 +52,6 @@ def spherical_j0(x):
     if x == 0.0:
         return 1.0
     return 0.0 if math.isinf(x) else math.sin(x) / x
-
-
-@device
-def y0(x):
-    """Of the second kind, order 0: NaN below 0."""
-    x = float(x)
-    if not x > 0.0:
-        return -math.inf if x == 0.0 else math.nan
-    if x >= _FAR:
-        return 0.0 if math.isinf(x) else _far_out(x, 0.0, True)
-    logarithm = scalar.log(0.5 * x) + _EULER
-    if x <= 5.0:
-        return 2.0 / math.pi * (logarithm * j0(x) - _harmonic(x, -1.0))
-    return _by_recurrence(x, logarithm, 0.0)
-
-
-@device
-def y1(x):
-    """Of the second kind, order 1: NaN below 0."""
-    x = float(x)
-    if not x > 0.0:
-        return -math.inf if x == 0.0 else math.nan
-    if x >= _FAR:
-        return 0.0 if math.isinf(x) else _far_out(x, 1.0, True)
-    if x <= 5.0:
-        logarithm = scalar.log(0.5 * x)
-        return (2.0 * logarithm * j1(x) - 2.0 / x - 0.5 * x * _harmonics(x, -1.0)) / math.pi
-    return _by_recurrence(x, scalar.log(0.5 * x) + _EULER, 1.0)
 
 
 @device
@@ -128,26 +77,6 @@ def _harmonics(x, sign):
         total += number * term
         k += 1.0
     return total
-
-
-@device
-def _by_recurrence(x, logarithm, order):
-    """Y by Neumann's series of the J of even orders, or its derivative: the J by their recurrence, downwards."""
-    k = 2.0 * scalar.floor(0.5 * x) + 60.0
-    above, here, norm, total = 0.0, 1e-280, 0.0, 0.0
-    while k > 0.0:
-        below = 2.0 * k / x * here - above
-        if k % 2.0 == 0.0:
-            half = 0.5 * k
-            norm += 2.0 * here
-            part = here if order == 0.0 else 0.5 * (below - above)
-            total += (1.0 - 2.0 * (half % 2.0)) * part / half
-        above, here = here, below
-        k -= 1.0
-    norm += here  # J0 + 2 J2 + 2 J4 + ... is 1
-    if order == 0.0:
-        return 2.0 / math.pi * (logarithm * here - 2.0 * total) / norm
-    return 2.0 / math.pi * (logarithm * above - here / x + 2.0 * total) / norm
 
 
 # ---- modified ------------------------------------------------------------------------------------------------------
@@ -228,37 +157,14 @@ def k1e(x):
 
 @device
 def airy_ai(x):
-    """Airy's Ai: by an integral above 1, by Taylor's series from place to place down to -9, and by its waves below."""
-    x = float(x)
-    if x != x or math.isinf(x):
-        return x if x != x else 0.0
-    if x > 1.0:
-        zeta = 2.0 / 3.0 * x * scalar.sqrt(x)
-        if zeta > 800.0:
-            return 0.0
-        return scalar.sqrt(x / 3.0) / math.pi * scalar.exp(-zeta) * _decaying(zeta, 1.0 / 3.0)
-    if x < -9.0:
-        return _airy_waves(-x)
-    at, value, slope = 0.0, _AI_0, _AI_SLOPE
-    while at != x:
-        step = max(x - at, -1.0)
-        # f'' = x f: (n + 1)(n + 2) a[n + 2] = at a[n] + a[n - 1]
-        before, one, two, n, power = 0.0, value, slope, 0.0, step
-        next_value, next_slope = value + slope * step, slope
-        while n < 40.0:
-            three = (at * one + before) / ((n + 1.0) * (n + 2.0))
-            next_slope += (n + 2.0) * three * power
-            power *= step
-            next_value += three * power
-            before, one, two = one, two, three
-            n += 1.0
-        value, slope = next_value, next_slope
-        at = x if step == x - at else at + step
-    return value
+    """Airy's Ai; far below by its waves."""
+    return airy_vectors.airy_ai(x) if airy_vectors.is_small_for_airy(x) else _airy_waves(-float(x))
 
 
 @device
 def _airy_waves(z):
+    if math.isinf(z):
+        return 0.0
     zeta = 2.0 / 3.0 * z * scalar.sqrt(z)
     even, odd, term, k = 1.0, 0.0, 1.0, 1.0
     while k < 40.0 and abs(term) > 1e-18:

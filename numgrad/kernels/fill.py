@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from numgrad.kernels import angles, bessel_vectors
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -59,6 +62,52 @@ def integer_line(out, first, last, step, start, stop):
             out[i] = last
         else:
             out[i] = np.int64(first + step * i if i < half else last - step * (end - i))
+
+
+# Windows are symmetric: a place is counted from the nearer end, k of ``period`` steps, which is exact and best near the ends.
+# Blocks, since integers of 32 bits become floating-point numbers in vectors, and those of 64 do not before AVX-512.
+_BLOCK = 4096
+
+
+@kernel("T[:], f8, f8, f8, f8")
+def sine_window(out, period, start_value, slope, bend, start, stop):
+    """A polynomial of u = sin(pi k / period)**2, in which cosines of whole turns have no cancellation."""
+    step = 0.5 * math.pi / period
+    for begin in range(start, stop, _BLOCK):
+        base = np.float64(begin)
+        for i in range(min(_BLOCK, stop - begin)):
+            k = base + np.float64(np.int32(i))
+            half = angles.short_sin(min(k, period - k) * step)  # of half the angle, at most pi / 4
+            square = half * half
+            u = 4.0 * square * (1.0 - square)
+            out[begin + i] = start_value + u * (slope + u * bend)
+
+
+@kernel("T[:], f8")
+def triangle_window(out, period, start, stop):
+    step = 2.0 / period
+    for begin in range(start, stop, _BLOCK):
+        base = np.float64(begin)
+        for i in range(min(_BLOCK, stop - begin)):
+            k = base + np.float64(np.int32(i))
+            out[begin + i] = step * min(k, period - k)
+
+
+@kernel("T[:], f8, f8")
+def kaiser_window(out, period, beta, start, stop):
+    middle = bessel_vectors.i0(beta)
+    step = beta * (2.0 / period)
+    for begin in range(start, stop, _BLOCK):
+        base = np.float64(begin)
+        for i in range(min(_BLOCK, stop - begin)):
+            k = base + np.float64(np.int32(i))
+            out[begin + i] = bessel_vectors.i0(step * math.sqrt(max(k * (period - k), 0.0))) / middle
+
+
+def plan_window(b: PlanBuilder, out: Operand, shape: str, period: float, numbers: tuple[float, ...]) -> None:
+    """Write a window into a contiguous operand: 'sine' with three numbers, 'triangle', or 'kaiser' with beta."""
+    chosen = {"sine": sine_window, "triangle": triangle_window, "kaiser": kaiser_window}[shape]
+    b.launch(chosen, out.flat, period, *numbers, work=out.extent, grain=GRAIN_COST // 16)
 
 
 def plan_fill(b: PlanBuilder, out: Operand, value: float) -> None:

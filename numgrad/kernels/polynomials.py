@@ -12,7 +12,10 @@ from numgrad.runtime.kernel import device
 
 _CLOSED = 100.0  # from this order on Chebyshev's are computed by angles
 _MOST = 100_000.0  # of Laguerre's and Legendre's; a recurrence cannot be interrupted
-_MOST_HERMITE = 512.0  # beyond it they have no numbers in float64, as in torch
+_MOST_HERMITE, _MOST_HERMITE_SINGLE = (
+    512.0,
+    128.0,
+)  # beyond them they have no numbers in float64 and float32, as in torch
 
 
 @device
@@ -131,28 +134,35 @@ def shifted_chebyshev_w(x, n):
 
 
 @device
-def _hermite(x, n, scale):
+def _hermite(x, n, scale, most):
     """p[k + 1] = scale * (x p[k] - k p[k - 1])."""
-    if not _recurs(x, n, _MOST_HERMITE):
-        return _otherwise(x, n, _MOST_HERMITE, 1.0)
+    if not _recurs(x, n, most):
+        return _otherwise(x, n, most, 1.0)
     order = scalar.trunc(n)
-    before, last, k = 1.0, scale * x, 1.0
+    step = scale * x  # a step waits for one multiply-add
+    before, last, k = 1.0, step, 1.0
     while k < order:
-        before, last = last, scale * (x * last - k * before)
+        before, last = last, step * last - scale * k * before
         k += 1.0
     return last
 
 
 @device
+def _most_hermite(x):
+    """The largest order with numbers in the dtype of x."""
+    return _MOST_HERMITE if type(x)(1e300) < math.inf else _MOST_HERMITE_SINGLE
+
+
+@device
 def hermite_h(x, n):
     """Hermite's of physics: their weight is exp(-x**2)."""
-    return _hermite(float(x), float(n), 2.0)
+    return _hermite(float(x), float(n), 2.0, _most_hermite(x))
 
 
 @device
 def hermite_he(x, n):
     """Hermite's of statistics: their weight is exp(-x**2 / 2)."""
-    return _hermite(float(x), float(n), 1.0)
+    return _hermite(float(x), float(n), 1.0, _most_hermite(x))
 
 
 @device
@@ -164,7 +174,8 @@ def laguerre_l(x, n):
     order = scalar.trunc(n)
     before, last, k = 1.0, 1.0 - x, 1.0
     while k < order:
-        before, last = last, ((2.0 * k + 1.0 - x) * last - k * before) / (k + 1.0)
+        share = 1.0 / (k + 1.0)  # a quotient would be waited for in each step
+        before, last = last, (last - share * x * last) + (k * share) * (last - before)
         k += 1.0
     return last
 
@@ -178,6 +189,7 @@ def legendre_p(x, n):
     order = scalar.trunc(n)
     before, last, k = 1.0, x, 1.0
     while k < order:
-        before, last = last, ((2.0 * k + 1.0) * x * last - k * before) / (k + 1.0)
+        ahead = x * last
+        before, last = last, ahead + k / (k + 1.0) * (ahead - before)
         k += 1.0
     return last

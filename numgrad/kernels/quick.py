@@ -13,8 +13,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from numgrad.kernels import angles, quotients, scalar
-from numgrad.kernels.source import defined, definition, free_name, is_straight, typed_function
+from numgrad.kernels import airy_vectors, angles, bessel, bessel_vectors, quotients, scalar, special, special_vectors
+from numgrad.kernels.source import defined, definition, free_name, is_straight, references, typed_function
 from numgrad.runtime.kernel import Device
 
 # A word, its form that vectorises, and the condition on its arguments under which both give the same bits.
@@ -25,8 +25,14 @@ WORDS: dict[Device, tuple[Device, Device]] = {
     scalar.fmod: (quotients.fmod, quotients.is_exact),
     scalar.remainder: (quotients.remainder, quotients.is_exact),
     scalar.floor_divide: (quotients.floor_divide, quotients.is_exact),
+    bessel.j0: (bessel_vectors.j0, angles.is_small),
+    bessel.j1: (bessel_vectors.j1, angles.is_small),
+    bessel.y0: (bessel_vectors.y0, angles.is_small),
+    bessel.y1: (bessel_vectors.y1, angles.is_small),
+    bessel.airy_ai: (airy_vectors.airy_ai, airy_vectors.is_small_for_airy),
+    special.digamma: (special_vectors.digamma, special_vectors.is_plain),
+    special.polygamma: (special_vectors.trigamma, special_vectors.is_trigamma),
 }
-_NAMES = {word.__name__ for word in WORDS}
 
 
 class Quick(NamedTuple):
@@ -39,8 +45,9 @@ class Quick(NamedTuple):
 @functools.cache
 def quick_form(function: Callable[..., Any], code: str) -> Quick | None:
     """The quick form of a scalar function that computes in the dtype ``code``; None if it has none."""
-    plain = getattr(function, "py_func", function)
-    if code not in ("f4", "f8") or _NAMES.isdisjoint(plain.__code__.co_names):
+    plain: Any = getattr(function, "py_func", function)
+    words = {name: value for name, value in references(plain) if isinstance(value, Device) and value in WORDS}
+    if code not in ("f4", "f8") or not words:
         return None
     tree = copy.deepcopy(definition(function))
     parameters = {argument.arg for argument in tree.args.args}
@@ -64,7 +71,7 @@ def quick_form(function: Callable[..., Any], code: str) -> Quick | None:
         return ast.Name(name, ast.Load())
 
     for node in [each for each in ast.walk(tree) if isinstance(each, ast.Call)]:
-        word = _word(node.func, plain)
+        word = words.get(ast.unparse(node.func))
         if word is not None:
             quick, domain = WORDS[word]
             conditions.append(ast.Call(named(domain), copy.deepcopy(node.args), []))
@@ -78,13 +85,3 @@ def quick_form(function: Callable[..., Any], code: str) -> Quick | None:
         typed_function(defined(tree, function, extra), code),
         typed_function(defined(holds, function, dict(extra)), code),
     )
-
-
-def _word(node: ast.expr, plain: Any) -> Device | None:
-    """The word of `WORDS` that an expression names."""
-    value = None
-    if isinstance(node, ast.Name):
-        value = plain.__globals__.get(node.id)
-    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        value = getattr(plain.__globals__.get(node.value.id), node.attr, None)
-    return value if isinstance(value, Device) and value in WORDS else None

@@ -156,6 +156,12 @@ def tanh(x):
 
 
 @device
+def rough_erf(x):
+    """The error function, in float32 to three units in the last place."""
+    return vector_math.rough_erf(x)
+
+
+@device
 def erf(x):
     """Error function."""
     return vector_math.erf(x)
@@ -247,4 +253,4 @@ def isnan(x):
 
 
 # Words whose op has another name.
-OP_NAMES = {"absolute": "abs", "power": "pow"}
+OP_NAMES = {"absolute": "abs", "power": "pow", "rough_erf": "erf"}

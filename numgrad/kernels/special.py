@@ -1,129 +1,20 @@
-"""Special functions as words of elementwise ops. All of them compute in float64, and a float32 result is rounded once.
+"""Special functions as words of elementwise ops.
 
-Chebyshev series have the highest coefficient first and half of the usual first term last; they interpolate 50-digit
-values at 64 nodes, and stop where the coefficients are below 1e-18 of the largest.
+What does not vectorise computes in float64, and a float32 result is rounded once.
 """
 
 from __future__ import annotations
 
 import math
 
-from numgrad.kernels import scalar
+from numgrad.kernels import bessel_vectors, scalar, special_vectors
 from numgrad.runtime.kernel import device
 
-_I0E_NEAR = (  # exp(-x) i0(x) in x / 4 - 1, to 8
-    -4.4153416464793395e-18, 3.3307945188222384e-17, -2.431279846547955e-16, 1.715391285555133e-15,
-    -1.1685332877993451e-14, 7.676185498604936e-14, -4.856446783111929e-13, 2.95505266312964e-12,
-    -1.726826291441556e-11, 9.675809035373237e-11, -5.189795601635263e-10, 2.6598237246823866e-09,
-    -1.300025009986248e-08, 6.046995022541919e-08, -2.670793853940612e-07, 1.1173875391201037e-06,
-    -4.4167383584587505e-06, 1.6448448070728896e-05, -5.754195010082104e-05, 0.00018850288509584165,
-    -0.0005763755745385824, 0.0016394756169413357, -0.004324309995050576, 0.010546460394594998, -0.02373741480589947,
-    0.04930528423967071, -0.09490109704804764, 0.17162090152220877, -0.3046826723431984, 0.33839763720473803,
-)  # fmt: skip
-_I0E_FAR = (  # exp(-x) i0(x) sqrt(x) in 16 / x - 1, from 8
-    1.193650890845982e-18, 9.921475412173699e-19, -7.233180487874754e-18, -4.830504485944182e-18,
-    4.46562142029676e-17, 3.461222867697461e-17, -2.8276239805165836e-16, -3.425485619677219e-16,
-    1.7725601330565263e-15, 3.8116806693526224e-15, -9.554846698828307e-15, -4.150569347287222e-14,
-    1.54008621752141e-14, 3.8527783827421426e-13, 7.180124451383666e-13, -1.7941785315068062e-12,
-    -1.3215811840447713e-11, -3.1499165279632416e-11, 1.1889147107846439e-11, 4.94060238822497e-10,
-    3.3962320257083865e-09, 2.266668990498178e-08, 2.0489185894690638e-07, 2.8913705208347567e-06,
-    6.889758346916825e-05, 0.0033691164782556943, 0.4022452055070544,
-)  # fmt: skip
-_I1E_NEAR = (  # exp(-x) i1(x) / x in x / 4 - 1, to 8
-    -3.541581772542136e-19, 2.7779141127610464e-18, -2.111421214358166e-17, 1.5536319577362005e-16,
-    -1.1055969477353862e-15, 7.600684294735408e-15, -5.042185504727912e-14, 3.223793365945575e-13,
-    -1.9839743977649436e-12, 1.1736186298890901e-11, -6.663489723502027e-11, 3.625590281552117e-10,
-    -1.8872497517228294e-09, 9.381537386495773e-09, -4.445059128796328e-08, 2.0032947535521353e-07,
-    -8.568720264695455e-07, 3.4702513081376785e-06, -1.3273163656039436e-05, 4.781565107550054e-05,
-    -0.00016176081582589674, 0.0005122859561685758, -0.0015135724506312532, 0.004156422944312888,
-    -0.010564084894626197, 0.024726449030626516, -0.05294598120809499, 0.1026436586898471, -0.17641651835783406,
-    0.12629359322181682,
-)  # fmt: skip
-_I1E_FAR = (  # exp(-x) i1(x) sqrt(x) in 16 / x - 1, from 8
-    -1.242193275194891e-18, -9.314178867326884e-19, 7.517296310842105e-18, 4.414348323071708e-18,
-    -4.6503053684893586e-17, -3.209525921993424e-17, 2.96262899764595e-16, 3.3082023109209285e-16,
-    -1.8803547755107825e-15, -3.8144030724370075e-15, 1.0420276984128802e-14, 4.272440016711951e-14,
-    -2.1015418427726643e-14, -4.0835511110921974e-13, -7.198551776245908e-13, 2.0356285441470896e-12,
-    1.4125807436613782e-11, 3.2526035830154884e-11, -1.8974958123505413e-11, -5.589743462196584e-10,
-    -3.835380385964237e-09, -2.6314688468895196e-08, -2.512236237870209e-07, -3.882564808877691e-06,
-    -0.00011058893876262371, -0.009761097491361469, 0.38928811750914005,
-)  # fmt: skip
-_ERFCX = (  # exp(x**2) erfc(x) (1 + 2 x) in (x - 3.75) / (x + 3.75), from 0
-    5.068148904796111e-17, 7.418235256624044e-17, -1.2507950530688648e-15, -1.864562880419313e-15,
-    3.3478119482868056e-14, 3.25254814814874e-14, -9.65469674843344e-13, 1.9455868545777347e-13, 2.86879501093067e-11,
-    -6.318088340886684e-11, -7.754400208831351e-10, 4.521959811218287e-09, 1.076499946567091e-08,
-    -2.1886401049234397e-07, 7.74038306619849e-07, 4.13902798607301e-06, -6.916973302501207e-05,
-    0.0004907758365258086, -0.002413163540417608, 0.009074997670705265, -0.026658668435305753, 0.05920993999819189,
-    -0.08424913336651792, -0.004590054580646478, 1.1775789345674017,
-)  # fmt: skip
-_DIGAMMA = (  # digamma(x) / (x - root) in 2 x - 3, from 1 to 2
-    -2.3877901082188625e-18, 1.391707769474154e-17, -8.11148420346509e-17, 4.727736178601912e-16,
-    -2.7555431377438815e-15, 1.606064636295075e-14, -9.360993131036438e-14, 5.456147570322795e-13,
-    -3.18023536582553e-12, 1.853735192053638e-11, -1.080593028883266e-10, 6.299717236108931e-10,
-    -3.673295918565179e-09, 2.1425009322359472e-08, -1.2502886813559594e-07, 7.302769272465923e-07,
-    -4.2721034029993324e-06, 2.5060543468359146e-05, -0.00014773492650606044, 0.0008788656937820505,
-    -0.005320077271596548, 0.03336889902393011, -0.2270640863346444, 0.983570260441567,
-)  # fmt: skip
-_DIGAMMA_ROOT = 1.4616321449683622, 9.549995429965697e-17  # its float64, and what that lacks
-_ROOT_OF_2 = 1.4142135623730951
-_ROOT_OF_PI = 1.7724538509055159
-
-# Wichura's PPND16 (Algorithm AS 241, Applied Statistics 37, 1988): the normal quantile to about 1e-16, by rational functions
-# of 0.180625 - q**2 near the middle, and of sqrt(-log(p)) - 1.6 or - 5 at the ends; the highest powers first.
-_MIDDLE = (
-    2.5090809287301226727e3, 3.3430575583588128105e4, 6.7265770927008700853e4, 4.5921953931549871457e4,
-    1.3731693765509461125e4, 1.9715909503065514427e3, 1.3314166789178437745e2, 3.3871328727963666080e0,
-)  # fmt: skip
-_MIDDLE_BELOW = (
-    5.2264952788528545610e3, 2.8729085735721942674e4, 3.9307895800092710610e4, 2.1213794301586595867e4,
-    5.3941960214247511077e3, 6.8718700749205790830e2, 4.2313330701600911252e1, 1.0,
-)  # fmt: skip
-_END = (
-    7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1, 1.27045825245236838258e0,
-    3.64784832476320460504e0, 5.76949722146069140550e0, 4.63033784615654529590e0, 1.42343711074968357734e0,
-)  # fmt: skip
-_END_BELOW = (
-    1.05075007164441684324e-9, 5.47593808499534494600e-4, 1.51986665636164571966e-2, 1.48103976427480074590e-1,
-    6.89767334985100004550e-1, 1.67638483018380384940e0, 2.05319162663775882187e0, 1.0,
-)  # fmt: skip
-_FAR_END = (
-    2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.24266094738807843860e-3, 2.65321895265761230930e-2,
-    2.96560571828504891230e-1, 1.78482653991729133580e0, 5.46378491116411436990e0, 6.65790464350110377720e0,
-)  # fmt: skip
-_FAR_END_BELOW = (
-    2.04426310338993978564e-15, 1.42151175831644588870e-7, 1.84631831751005468180e-5, 7.86869131145613259100e-4,
-    1.48753612908506148525e-2, 1.36929880922735805310e-1, 5.99832206555887937690e-1, 1.0,
-)  # fmt: skip
 # (2 k)! / B(2 k), of Euler and Maclaurin's formula for zeta; Cephes's zeta has the same twelve.
 _EULER_MACLAURIN = (
     12.0, -720.0, 30240.0, -1209600.0, 47900160.0, -1.8924375803183791606e9, 7.47242496e10, -2.950130727918164224e12,
     1.1646782814350067249e14, -4.5979787224074726105e15, 1.8152105401943546773e17, -7.1661652561756670113e18,
 )  # fmt: skip
-
-
-@device
-def _polynomial(x, coefficients):
-    """The highest power first."""
-    result = 0.0
-    for coefficient in coefficients:
-        result = result * x + coefficient
-    return result
-
-
-@device
-def _chebyshev(x, coefficients):
-    """A Chebyshev series for x from -1 to 1, by Clenshaw's recurrence."""
-    last, before = 0.0, 0.0
-    for coefficient in coefficients:
-        last, before = coefficient + 2.0 * x * last - before, last
-    return last - x * before
-
-
-@device
-def _exp_of_square(x, factor):
-    """exp(factor * x**2): the rounding of the square would cost x**2 units in the last place."""
-    high = scalar.floor(x * 64.0) / 64.0
-    return scalar.exp(factor * (high * high)) * scalar.exp(factor * ((x - high) * (x + high)))
 
 
 # ---- gamma and its relatives -------------------------------------------------------------------------------------
@@ -138,39 +29,18 @@ def lgamma(x):
 @device
 def digamma(x):
     """The derivative of lgamma: an infinity against the sign of x at 0, NaN at -1, -2, ..."""
-    x = float(x)
-    if x == 0.0:
-        return scalar.copysign(math.inf, -x)
-    if x < 0.0:
-        fraction = x - scalar.floor(x + 0.5)  # of both signs: that of a small x is x
-        if x == scalar.floor(x):
-            return math.nan
-        return _digamma_above(1.0 - x) - math.pi / math.tan(math.pi * fraction)
-    return _digamma_above(x)
+    return special_vectors.digamma(x) if special_vectors.is_plain(x) else _digamma_below(x)
 
 
 @device
-def _digamma_above(x):
-    """Of positive x: by its asymptotic series from 10 on, below that by the recurrence to between 1 and 2."""
-    result = 0.0
-    if x >= 10.0:
-        if x < 1e17:
-            z = 1.0 / (x * x)
-            # B(2 k) / (2 k)
-            result = z * (
-                1 / 12
-                - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132 - z * (691 / 32760 - z * (1 / 12))))))
-            )
-        return scalar.log(x) - 0.5 / x - result
-    if x != x:
-        return x
-    if x < 1.0:
-        result = -1.0 / x
-        x = x + 1.0
-    while x > 2.0:
-        x = x - 1.0
-        result += 1.0 / x
-    return result + ((x - _DIGAMMA_ROOT[0]) - _DIGAMMA_ROOT[1]) * _chebyshev(2.0 * x - 3.0, _DIGAMMA)
+def _digamma_below(x):
+    x = float(x)
+    if x == 0.0:
+        return scalar.copysign(math.inf, -x)
+    if x == scalar.floor(x):
+        return math.nan
+    fraction = x - scalar.floor(x + 0.5)  # of both signs: that of a small x is x
+    return special_vectors.digamma(1.0 - x) - math.pi / math.tan(math.pi * fraction)
 
 
 @device
@@ -247,73 +117,34 @@ def polygamma(x, n):
 @device
 def erfcx(x):
     """exp(x**2) * erfc(x), which neither overflows nor underflows for positive x."""
-    x = float(x)
-    if x < 0.0:
-        return 2.0 * _exp_of_square(x, 1.0) - _erfcx_above(-x) if x > -27.0 else math.inf
-    return _erfcx_above(x)
-
-
-@device
-def _erfcx_above(x):
-    if x > 1e8:
-        return 1.0 / (x * _ROOT_OF_PI)
-    return _chebyshev((x - 3.75) / (x + 3.75), _ERFCX) / (1.0 + 2.0 * x)
+    return special_vectors.erfcx(x)
 
 
 @device
 def ndtr(x):
     """The normal distribution's cumulative function."""
-    x = float(x)
-    if x > -1.0:
-        return 0.5 * math.erfc(-x / _ROOT_OF_2)
-    return _ndtr_below(x)
-
-
-@device
-def _ndtr_below(x):
-    """ndtr of negative x, to the last digits."""
-    if x < -40.0:
-        return 0.0
-    return 0.5 * _erfcx_above(-x / _ROOT_OF_2) * _exp_of_square(x, -0.5)
+    return special_vectors.ndtr(x)
 
 
 @device
 def log_ndtr(x):
     """The logarithm of ndtr."""
     x = float(x)
-    if x < -1.0:
-        return scalar.log(0.5 * _erfcx_above(-x / _ROOT_OF_2)) - 0.5 * x * x if x > -1e150 else -math.inf
-    return scalar.log1p(-_ndtr_below(-x) if x > 1.0 else -0.5 * math.erfc(x / _ROOT_OF_2))
+    below, above = scalar.where(x < -1.0, x, -1.0), scalar.where(x < -1.0, -1.0, x)
+    far = scalar.log(0.5 * erfcx(below * -0.7071067811865476)) - 0.5 * below * below
+    return scalar.where(x < -1.0, far, scalar.log1p(-ndtr(-above)))
 
 
 @device
 def ndtri(p):
     """The inverse of ndtr: infinite at 0 and 1, NaN beyond."""
-    p = float(p)
-    return _quantile(p - 0.5, min(p, 1.0 - p))
+    return special_vectors.ndtri(p)
 
 
 @device
 def erfinv(x):
     """The inverse of erf: infinite at -1 and 1, NaN beyond."""
-    x = float(x)
-    return _quantile(0.5 * x, 0.5 * (1.0 - abs(x))) / _ROOT_OF_2
-
-
-@device
-def _quantile(q, end):
-    """The normal quantile for the probability q + 1/2; ``end`` is the smaller one of that and its complement."""
-    if abs(q) <= 0.425:
-        r = 0.180625 - q * q
-        return q * _polynomial(r, _MIDDLE) / _polynomial(r, _MIDDLE_BELOW)
-    if not end > 0.0:
-        return scalar.copysign(math.inf, q) if end == 0.0 else math.nan
-    r = math.sqrt(-scalar.log(end))
-    if r <= 5.0:
-        size = _polynomial(r - 1.6, _END) / _polynomial(r - 1.6, _END_BELOW)
-    else:
-        size = _polynomial(r - 5.0, _FAR_END) / _polynomial(r - 5.0, _FAR_END_BELOW)
-    return scalar.copysign(size, q)
+    return special_vectors.erfinv(x)
 
 
 # ---- modified Bessel functions ---------------------------------------------------------------------------------------
@@ -322,31 +153,22 @@ def _quantile(q, end):
 @device
 def i0e(x):
     """exp(-abs(x)) * i0(x)."""
-    x = abs(float(x))
-    if x <= 8.0:
-        return _chebyshev(0.25 * x - 1.0, _I0E_NEAR)
-    return _chebyshev(16.0 / x - 1.0, _I0E_FAR) / math.sqrt(x)
+    return bessel_vectors.i0e(x)
 
 
 @device
 def i0(x):
     """The modified Bessel function of the first kind of order 0."""
-    half = scalar.exp(0.5 * abs(float(x)))  # the whole may overflow where the product does not
-    return half * i0e(x) * half if half < math.inf else half
+    return bessel_vectors.i0(x)
 
 
 @device
 def i1e(x):
     """exp(-abs(x)) * i1(x)."""
-    x = float(x)
-    size = abs(x)
-    if size <= 8.0:
-        return x * _chebyshev(0.25 * size - 1.0, _I1E_NEAR)
-    return scalar.copysign(_chebyshev(16.0 / size - 1.0, _I1E_FAR) / math.sqrt(size), x)
+    return bessel_vectors.i1e(x)
 
 
 @device
 def i1(x):
     """The modified Bessel function of the first kind of order 1."""
-    half = scalar.exp(0.5 * abs(float(x)))
-    return half * i1e(x) * half if half < math.inf else scalar.copysign(half, float(x))
+    return bessel_vectors.i1(x)

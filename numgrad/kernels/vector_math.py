@@ -58,6 +58,9 @@ atanh = intrinsic_of(
 asinh = intrinsic_of("asinh", "The inverse hyperbolic sine of x, to about three units in the last place.", np.arcsinh)
 acosh = intrinsic_of("acosh", "The inverse hyperbolic cosine of x, to about three units in the last place.", np.arccosh)
 erfc = intrinsic_of("erfc", "1 - erf(x), exact where erf(x) is near 1, to about five units in the last place.")
+rough_erf = intrinsic_of(
+    "rough_erf", "The error function to three units in the last place in float32, as `erf` in float64.", math.erf
+)
 erf = intrinsic_of("erf", "The error function of x, to about one unit in the last place.")
 
 # Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
@@ -76,6 +79,12 @@ _ERF_FAR = (  # -log(1 - erf(x)) in powers of x - 1, from 1 up to where erf(x) i
      -6.281457536447218e-09, -3.008932262327385e-07, 2.2620545472382444e-06, -9.800343934099766e-06,
      2.729209059145662e-05, -2.6344662596256393e-05, -0.0002372988037238149, 0.001977896853585708,
      -0.010033824485399393, 0.04156109795990898, 0.8431072563625465, 2.638967514234718, 1.8496055099332485],
+)  # fmt: skip
+_ERF_ROUGH = (  # erf(x) / x in x**2 / 7.80125 - 1, for abs(x) < 3.95 and float32
+    0.0003986795939213622, -0.0010652218998413775, 0.0008243908525617927, -0.0011410430045149676, 0.0044145260035628586,
+    -0.008742883447250507, 0.013137898419180677, -0.02047139614061039, 0.031460015044972485, -0.04448538901487911,
+    0.05886942508711841, -0.07429163775872791, 0.09048949551765507, -0.1086402594540869, 0.13317665637705375,
+    -0.17876947263010168, 0.35800076876415515
 )  # fmt: skip
 _ERF_END = 3.95, 5.95
 _ERFC = (  # exp(x**2) * erfc(x) * (x + a) in powers of (x - a) / (x + a), from 0 up to where erfc(x) is 0: a is below
@@ -115,6 +124,7 @@ class Floats:
         self.single = isinstance(kind, ir.FloatType)
         self.integer = ir.IntType(32 if self.single else 64)
         self.precision = 0 if self.single else 1  # index of this type's constants
+        self.exp_degree = 7 if self.single else 13
 
     def number(self, value: float) -> Any:
         return self.kind(value)
@@ -162,8 +172,7 @@ class Floats:
         The power is applied in two halves, since ``2**n`` itself may lie outside the range in which the result lies.
         """
         builder, number = self.builder, self.number
-        degree = 7 if self.single else 13
-        p = self.polynomial(r, [1 / math.factorial(term) for term in range(degree, -1, -1)])
+        p = self.polynomial(r, [1 / math.factorial(term) for term in range(self.exp_degree, -1, -1)])
         whole = builder.select(builder.fcmp_ordered("ord", n, n), n, number(0.0))  # NaN has no integer
         whole = builder.fptosi(whole, self.integer)
         if power:
@@ -248,14 +257,10 @@ class Floats:
     def _exp_of_some(self, x: Any) -> Any:
         """exp(x) where neither x nor the result is near the ends of the range; anything for NaN."""
         builder, number, call = self.builder, self.number, self.call
-        high, low, mantissa, degree = (
-            _LN2_HIGH[self.precision],
-            _LN2_LOW[self.precision],
-            *((23, 7) if self.single else (52, 13)),
-        )
+        high, low, mantissa = _LN2_HIGH[self.precision], _LN2_LOW[self.precision], 23 if self.single else 52
         n = call("rint", builder.fmul(x, number(math.log2(math.e))))
         r = call("fma", n, number(-low), call("fma", n, number(-high), x))
-        p = self.polynomial(r, [1 / math.factorial(power) for power in range(degree, -1, -1)])
+        p = self.polynomial(r, [1 / math.factorial(power) for power in range(self.exp_degree, -1, -1)])
         shifted = builder.shl(builder.fptosi(n, self.integer), self.integer(mantissa))
         return builder.bitcast(builder.add(builder.bitcast(p, self.integer), shifted), self.kind)
 
@@ -282,28 +287,58 @@ class Floats:
         large = self.call("copysign", large, x)
         return builder.select(builder.fcmp_unordered("<", size, number(1.0)), small, large)
 
+    def rough_erf(self, x: Any) -> Any:
+        """erf; of float32 x times one polynomial, which takes half of the time."""
+        if not self.single:
+            return self.erf(x)
+        builder, number, call = self.builder, self.number, self.call
+        end = number(_ERF_END[0])
+        inside = call("maxnum", call("minnum", x, end), builder.fneg(end))
+        t = call("fma", builder.fmul(inside, inside), number(2 / _ERF_END[0] ** 2), number(-1.0))
+        result = builder.fmul(inside, self.polynomial(t, list(_ERF_ROUGH)))
+        return builder.select(builder.fcmp_unordered("uno", x, x), x, result)
+
     def erfc(self, x: Any) -> Any:
         """``exp(-x**2) * p((x - a) / (x + a)) / (x + a)`` for x >= 0, and 2 minus that of -x; float32 is computed in float64."""
         if self.single:
             wide = self.wide()
-            result = wide._erfc_of(self.builder.fpext(x, wide.kind), 0)
+            result = wide._erfc_of(self.builder.fpext(x, wide.kind), 0, False)
             return self.builder.fptrunc(result, self.kind)
-        return self._erfc_of(x, 1)
+        return self._erfc_of(x, 1, False)
 
-    def _erfc_of(self, x: Any, precision: int) -> Any:
+    def normal_tail(self, x: Any, precision: int) -> Any:
+        """erfc(x / sqrt(2)) in float64, with half of the square of x, which the root of 2 would round."""
+        return self._erfc_of(x, precision, True)
+
+    def _erfc_of(self, x: Any, precision: int, normal: bool) -> Any:
         builder, number, call = self.builder, self.number, self.call
-        size, end, middle = call("fabs", x), _ERFC_END[precision], number(_ERFC_MIDDLE[precision])
+        end, middle = _ERFC_END[precision], number(_ERFC_MIDDLE[precision])
+        root = call("fabs", x)  # its square, or half of it, is in the exponent
+        last = number(end * math.sqrt(2.0) if normal else end)
+        root = builder.select(builder.fcmp_ordered(">", root, last), last, root)
+        if normal:
+            x = builder.fmul(x, number(math.sqrt(0.5)))
+        size = call("fabs", x)
         size = builder.select(builder.fcmp_ordered(">", size, number(end)), number(end), size)
         above, below = builder.fadd(size, middle), builder.fsub(size, middle)
         inverse = builder.fdiv(number(1.0), above)
         t = builder.fmul(below, inverse)
-        t = call("fma", call("fma", builder.fneg(t), above, below), inverse, t)
+        if precision:
+            t = call("fma", call("fma", builder.fneg(t), above, below), inverse, t)
         p = builder.fmul(self.polynomial(t, _ERFC[precision]), inverse)
-        square = builder.fmul(size, size)
-        lost = call("fma", size, size, builder.fneg(square))  # of the square, which the exponential would make much of
-        p = call("fma", p, builder.fneg(lost), p)
-        tail = builder.fmul(self.exp(builder.fneg(square)), p)
+        other = builder.fmul(root, number(0.5)) if normal else root
+        square = builder.fmul(root, other)
+        if precision:
+            lost = call(
+                "fma", root, other, builder.fneg(square)
+            )  # of the square, which the exponential would make much of
+            p = call("fma", p, builder.fneg(lost), p)
+            tail = builder.fmul(self.exp(builder.fneg(square)), p)
+        else:
+            tail = builder.fmul(self._exp_of_some(builder.fneg(square)), p)
         far = builder.select(builder.fcmp_ordered("<", x, number(0.0)), builder.fsub(number(2.0), tail), tail)
+        if not precision:
+            return builder.select(builder.fcmp_unordered("uno", x, x), x, far)
         # Near 0 all terms of the polynomial have one sign, and their roundings add up; there 1 - erf(x) loses nothing.
         curve = self.polynomial(builder.fmul(x, x), _ERF_NEAR[precision])
         near = call("fma", builder.fneg(x), curve, builder.fsub(number(1.0), x))
@@ -313,7 +348,10 @@ class Floats:
         """The arithmetic of float64."""
         from llvmlite import ir
 
-        return Floats(self.builder, ir.DoubleType())
+        wide = Floats(self.builder, ir.DoubleType())
+        if self.single:
+            wide.exp_degree = 8  # float32 is what is wanted
+        return wide
 
     def log(self, x: Any) -> Any:
         """With ``x = 2**n * m``, m between the roots of 1/2 and of 2, it is ``n ln 2 + log(m)``."""
@@ -347,7 +385,7 @@ class Floats:
         n = builder.select(tiny, builder.fadd(n, number(-float(mantissa))), n)
         return builder.fadd(m, number(-1.0)), n
 
-    def _log_of(self, f: Any, n: Any) -> Any:
+    def _log_of(self, f: Any, n: Any, short: bool = False) -> Any:
         """``n ln 2 + log(1 + f)`` for 1 + f between the roots of 1/2 and of 2; n is 0 if it is None.
 
         ``log(1 + f) = f - (h - s * (h + r))`` with ``h = f**2 / 2``, ``s = f / (2 + f)`` and r from artanh's series in
@@ -358,11 +396,15 @@ class Floats:
         s = builder.fdiv(f, builder.fadd(f, number(2.0)))
         z = builder.fmul(s, s)
         h = builder.fmul(builder.fmul(f, f), number(0.5))
-        r = builder.fmul(z, self.polynomial(z, _LOG[self.precision]))
+        r = builder.fmul(z, self.polynomial(z, _LOG[0 if short else self.precision]))
         if n is None:
             return builder.fsub(f, builder.fsub(h, builder.fmul(s, builder.fadd(h, r))))
         rest = self.call("fma", s, builder.fadd(h, r), builder.fmul(n, number(low)))
         return self.call("fma", n, number(high), builder.fsub(f, builder.fsub(h, rest)))
+
+    def log_of_some(self, x: Any) -> Any:
+        """The logarithm of a normal positive number; of float64 for results in float32 with an error of 1e-9."""
+        return self._log_of(*self.log_parts(x), short=True)
 
     def _log_at_ends(self, x: Any, result: Any) -> Any:
         """The result, with NaN, infinities and zero handled."""
@@ -412,55 +454,3 @@ def _tanh_series(terms: int) -> list[float]:
     for k in range(1, terms):
         series.append(-sum(series[i] * series[k - 1 - i] for i in range(k)) / (2 * k + 1))
     return series[::-1]
-
-
-@intrinsic
-def nextafter(typing_context, x, y):
-    """The neighbour of x in the direction of y; y itself where they are equal. The numbers of one sign are as their bits."""
-
-    def emit(context, builder, signature, args):
-        first, second = args
-        floats = Floats(builder, first.type)
-        number, integer = floats.number, floats.integer
-        bits = builder.bitcast(first, integer)
-        away = builder.icmp_signed(
-            "==", builder.fcmp_ordered("<", first, second), builder.fcmp_ordered(">", first, number(0.0))
-        )
-        moved = builder.bitcast(builder.add(bits, builder.select(away, integer(1), integer(-1))), first.type)
-        smallest = floats.call("copysign", builder.bitcast(integer(1), first.type), second)
-        moved = builder.select(builder.fcmp_ordered("==", first, number(0.0)), smallest, moved)
-        moved = builder.select(builder.fcmp_ordered("==", first, second), second, moved)
-        return builder.select(builder.fcmp_unordered("uno", first, second), builder.fadd(first, second), moved)
-
-    return x(x, x), emit
-
-
-nextafter.in_python(np.nextafter)
-
-
-@intrinsic
-def exponent(typing_context, x):
-    """The exponent that leaves a mantissa from 1/2 up to 1; 0 for 0, infinities and NaN."""
-
-    def emit(context, builder, signature, args):
-        [value] = args
-        floats = Floats(builder, value.type)
-        number, integer = floats.number, floats.integer
-        mantissa, bias, biggest = (23, 126, 0xFF) if floats.single else (52, 1022, 0x7FF)
-        smallest = number(2.0**-126 if floats.single else 2.0**-1022)
-        size = floats.call("fabs", value)
-        tiny = builder.fcmp_ordered("<", size, smallest)
-        scaled = builder.select(tiny, builder.fmul(size, number(2.0**mantissa)), size)
-        biased = builder.lshr(builder.bitcast(scaled, integer), integer(mantissa))
-        power = builder.sub(biased, builder.select(tiny, integer(bias + mantissa), integer(bias)))
-        none = builder.or_(
-            builder.icmp_signed("==", biased, integer(biggest)), builder.fcmp_ordered("==", value, number(0.0))
-        )
-        return builder.select(none, number(0.0), builder.sitofp(power, value.type))
-
-    return x(x), emit
-
-
-@exponent.in_python
-def _(x):
-    return type(x)(np.frexp(x)[1] if np.isfinite(x) else 0)

@@ -10,7 +10,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.elementwise import broadcast_shapes
-from numgrad.kernels.fill import plan_fill, plan_line, plan_ramp
+from numgrad.kernels.fill import plan_fill, plan_line, plan_ramp, plan_window
 from numgrad.layout import output_strides, product
 from numgrad.ops.family import elementwise
 from numgrad.ops.layouts import copied, plan_copy
@@ -102,6 +102,44 @@ def _(b: PlanBuilder, start: float, end: float, steps: int, dtype: Dtype) -> Non
 @linspace.oracle
 def _(start, end, steps, dtype):
     return np.linspace(start, end, steps).astype(dtype.numpy)
+
+
+signal_window = Op(
+    "signal_window",
+    (),
+    {"shape": "sine", "numbers": (0.0, 1.0, 0.0), "count": 0, "period": 1, "dtype": float32},
+    differentiable=False,
+    doc="""``count`` places k of a symmetric window of ``period`` steps, computed in float64.
+
+    'sine': ``a + b u + c u**2`` for ``u = sin(pi k / period)**2``; 'triangle': from 0 to 1 and back; 'kaiser': of one number,
+    beta, ``i0(beta sqrt(1 - (2 k / period - 1)**2)) / i0(beta)``.
+    """,
+)
+_NUMBERS = {"sine": 3, "triangle": 0, "kaiser": 1}
+
+
+@signal_window.plan
+def _(b: PlanBuilder, shape: str, numbers: tuple[float, ...], count: int, period: int, dtype: Dtype) -> None:
+    if not dtype.is_floating_point or dtype.is_half:
+        raise DtypeError(f"\"signal_window\" not implemented for '{dtype.torch_name}'; pass dtype=numgrad.float32")
+    if _NUMBERS.get(shape) != len(numbers) or period < 1:
+        raise RuntimeError(
+            f"signal_window: got shape {shape!r}, numbers {numbers} and period {period}, expected one of {_NUMBERS}"
+        )
+    plan_window(b, b.output(dtype, (count,)), shape, float(period), numbers)
+
+
+@signal_window.oracle
+def _(shape, numbers, count, period, dtype):
+    t = np.arange(count) / period
+    if shape == "sine":
+        u = np.sin(np.pi * t) ** 2
+        values = numbers[0] + numbers[1] * u + numbers[2] * u * u
+    elif shape == "triangle":
+        values = 1 - np.abs(2 * t - 1)
+    else:
+        values = np.i0(numbers[0] * np.sqrt(np.maximum(1 - (2 * t - 1) ** 2, 0.0))) / np.i0(numbers[0])
+    return values.astype(dtype.numpy)
 
 
 cast = elementwise(

@@ -11,6 +11,7 @@ import numpy as np
 
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
+from numgrad.dtypes import float32
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import DtypeError, warn
 from numgrad.layout import contiguous_strides
@@ -206,9 +207,10 @@ def _window(
     periodic: builtins.bool,
     dtype: Dtype | None,
     requires_grad: builtins.bool,
-    shape: Callable[[Any], Any],
+    shape: str,
+    *numbers: float,
 ) -> Tensor:
-    """A window whose values are a function of the places from 0 to 1; a periodic one lacks its last value."""
+    """A window of `ops.creation.signal_window`; a periodic one lacks its last value."""
     count = as_int(name, "window_length", length)
     if count < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={count}")
@@ -217,8 +219,16 @@ def _window(
         raise DtypeError(f"{name} expects floating point dtypes, got: {chosen.torch_name}; pass dtype=numgrad.float32")
     if count < 2:
         return creation.ones(count, dtype=chosen, requires_grad=requires_grad)
-    places = np.arange(count) / (count if periodic else count - 1)
-    return creation.tensor(shape(places), dtype=chosen, requires_grad=requires_grad)
+    computed = float32 if chosen.is_half else chosen
+    result = ops.creation.signal_window(
+        shape=shape,
+        numbers=tuple(map(float, numbers)),
+        count=count,
+        period=count if periodic else count - 1,
+        dtype=computed,
+    )
+    result = result if computed is chosen else result.to(chosen)
+    return result.requires_grad_() if requires_grad else result
 
 
 @public("function")
@@ -240,7 +250,7 @@ def hann_window(
     >>> ng.hann_window(4)
     tensor([0.0000, 0.5000, 1.0000, 0.5000])
     """
-    return _window("hann_window", window_length, periodic, dtype, requires_grad, lambda t: np.sin(np.pi * t) ** 2)
+    return _window("hann_window", window_length, periodic, dtype, requires_grad, "sine", 0.0, 1.0, 0.0)
 
 
 @public("function")
@@ -265,7 +275,7 @@ def hamming_window(
     tensor([0.0800, 0.5400, 1.0000, 0.5400])
     """
     return _window(
-        "hamming_window", window_length, periodic, dtype, requires_grad, lambda t: alpha - beta * np.cos(2 * np.pi * t)
+        "hamming_window", window_length, periodic, dtype, requires_grad, "sine", alpha - beta, 2.0 * beta, 0.0
     )
 
 
@@ -288,11 +298,7 @@ def blackman_window(
     >>> ng.blackman_window(5, periodic=False)[2]
     tensor(1.)
     """
-
-    def shape(t: Any) -> Any:
-        return np.maximum(0.42 - 0.5 * np.cos(2 * np.pi * t) + 0.08 * np.cos(4 * np.pi * t), 0.0)
-
-    return _window("blackman_window", window_length, periodic, dtype, requires_grad, shape)
+    return _window("blackman_window", window_length, periodic, dtype, requires_grad, "sine", 0.0, 0.36, 0.64)
 
 
 @public("function")
@@ -314,7 +320,7 @@ def bartlett_window(
     >>> ng.bartlett_window(4)
     tensor([0.0000, 0.5000, 1.0000, 0.5000])
     """
-    return _window("bartlett_window", window_length, periodic, dtype, requires_grad, lambda t: 1 - np.abs(2 * t - 1))
+    return _window("bartlett_window", window_length, periodic, dtype, requires_grad, "triangle")
 
 
 @public("function")
@@ -337,11 +343,7 @@ def kaiser_window(
     >>> ng.kaiser_window(5, False)[2]
     tensor(1.)
     """
-
-    def shape(t: Any) -> Any:
-        return np.i0(beta * np.sqrt(np.maximum(1 - (2 * t - 1) ** 2, 0.0))) / np.i0(beta)
-
-    return _window("kaiser_window", window_length, periodic, dtype, requires_grad, shape)
+    return _window("kaiser_window", window_length, periodic, dtype, requires_grad, "kaiser", beta)
 
 
 # ---- functions applied in Python --------------------------------------------------------------------------------

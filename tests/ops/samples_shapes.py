@@ -276,6 +276,25 @@ bad(
     match="\"arange\" not implemented for 'Bool'",
     call=lambda: ng.arange(3, dtype=ng.bool),
 )
+for _shape, _numbers in {"sine": (0.08, 0.92, 0.5), "triangle": (), "kaiser": (12.0,)}.items():
+    _how = {"shape": _shape, "numbers": _numbers}
+    good("signal_window", _shape, params={**_how, "count": 301, "period": 300, "dtype": ng.float64})
+    good("signal_window", f"{_shape} periodic", params={**_how, "count": 64, "period": 64, "dtype": ng.float32})
+good("signal_window", "nothing", params={"count": 0, "period": 1, "dtype": ng.float32})
+bad(
+    "window",
+    "ints",
+    params={"count": 3, "period": 3, "dtype": ng.int64},
+    error=RuntimeError,
+    match="not implemented for 'Long'",
+)
+bad(
+    "window",
+    "numbers",
+    params={"numbers": (1.0,), "count": 3, "period": 3},
+    error=RuntimeError,
+    match="expected one of",
+)
 good("linspace", "floats", params={"start": -1.5, "end": 2.0, "steps": 7, "dtype": ng.float64})
 good("linspace", "float32", params={"start": 0.1, "end": -3.0, "steps": 100, "dtype": ng.float32})
 good("linspace", "ints", params={"start": 0, "end": 7, "steps": 4, "dtype": ng.int64})

@@ -224,13 +224,13 @@ gelu = elementwise(
 
 @gelu.forward
 def _(x):
-    return x * 0.5 * (1 + scalar.erf(x * 0.7071067811865476))
+    return x * 0.5 * (1 + scalar.rough_erf(x * 0.7071067811865476))
 
 
 @gelu.backward
 def _(g, x):
     phi = 0.3989422804014327 * scalar.exp(-0.5 * x * x)
-    return g * (0.5 * (1 + scalar.erf(x * 0.7071067811865476)) + x * phi)
+    return g * (0.5 * (1 + scalar.rough_erf(x * 0.7071067811865476)) + x * phi)
 
 
 gelu_tanh = elementwise(

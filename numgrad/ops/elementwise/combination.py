@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numgrad.kernels import integers, scalar, vector_math
+from numgrad.kernels import float_bits, integers, scalar
 from numgrad.ops.elementwise.arithmetic import zero_division
 from numgrad.ops.family import elementwise, is_number
 
@@ -276,7 +276,7 @@ nextafter = elementwise(
 
 @nextafter.forward
 def _(x, y):
-    return vector_math.nextafter(x, y)
+    return float_bits.nextafter(x, y)
 
 
 def _extreme(name, symbol, oracle, result):
@@ -365,7 +365,7 @@ frexp_exponent = elementwise(
 
 @frexp_exponent.forward
 def _(x):
-    return vector_math.exponent(x)
+    return float_bits.exponent(x)
 
 
 frexp_mantissa = elementwise(

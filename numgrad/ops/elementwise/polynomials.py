@@ -85,11 +85,11 @@ chebyshev_polynomial_t, chebyshev_polynomial_u, chebyshev_polynomial_v, chebyshe
 )
 hermite_polynomial_h = _polynomial(
     "hermite_polynomial_h", polynomials.hermite_h, oracles.series("hermite"),
-    "Hermite's polynomial, in the form of physics,", "[-1., 40.]", ", of orders above 512 NaN",
+    "Hermite's polynomial, in the form of physics,", "[-1., 40.]", ", of orders above 512 NaN (128 in float32)",
 )  # fmt: skip
 hermite_polynomial_he = _polynomial(
     "hermite_polynomial_he", polynomials.hermite_he, oracles.series("hermite_e"),
-    "Hermite's polynomial, in the form of statistics,", "[-0.7500,  2.0000]", ", of orders above 512 NaN",
+    "Hermite's polynomial, in the form of statistics,", "[-0.7500,  2.0000]", ", of orders above 512 NaN (128 in float32)",
 )  # fmt: skip
 laguerre_polynomial_l = _polynomial(
     "laguerre_polynomial_l", polynomials.laguerre_l, oracles.series("laguerre"), "Laguerre's polynomial",

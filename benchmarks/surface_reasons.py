@@ -1,0 +1,132 @@
+"""Why a call is slower than torch's: by kind, so that a reason is right or wrong for all that it names."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from benchmarks.surface_operands import Point
+
+
+class Reason(NamedTuple):
+    """A reason, the calls that it is of (parts of their texts), and the points at which it holds; "" is any."""
+
+    why: str
+    calls: tuple[str, ...]
+    sizes: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
+    direction: str = ""
+
+    def holds(self, text: str, point: Point) -> bool:
+        """Whether it is the reason of a call at a point."""
+        return (
+            any(part in text for part in self.calls)
+            and (not self.sizes or point.size in self.sizes)
+            and (not self.layouts or point.layout in self.layouts)
+            and self.direction in ("", point.direction)
+        )
+
+
+def reason(text: str, point: Point) -> str:
+    """Why a call is slow at a point; "" where nobody has said so."""
+    return next((each.why for each in REASONS if each.holds(text, point)), "")
+
+
+def _lib(names: str) -> tuple[str, ...]:
+    return tuple(f"lib.{name}(" for name in names.split())
+
+
+_LARGE = ("1e6", "1e7")
+
+# The first that holds is the reason.
+REASONS: tuple[Reason, ...] = (
+    Reason("torch stops at the first difference", _lib("equal")),
+    Reason(
+        "Integrals, sums and recurrences of float64, each element with as many terms as it needs, one after the other",
+        (
+            "modified_bessel_k",
+            "special.zeta(",
+            "igamma",
+            "lgamma(",
+            "chebyshev_polynomial_",
+            "hermite_polynomial_",
+            "laguerre_polynomial_",
+            "legendre_polynomial_",
+            "log_ndtr(",
+        ),
+    ),
+    Reason(
+        "In vectors both the polynomial near 0 and the wave far out are computed for each element; torch takes one of them",
+        ("special.bessel_",),
+        _LARGE,
+    ),
+    Reason(
+        "Computed in float64 and rounded once, to half a unit in the last place of float32; torch computes in float32",
+        (*_lib("erfc erfinv"), "special.ndtr(", *(f"lib.{name}_window(" for name in "bartlett hann hamming".split())),
+        _LARGE,
+    ),
+    Reason(
+        "Each element goes to, or comes from, the place that its index names, of which none is known before",
+        (
+            *_lib("index_reduce index_fill take put gather scatter_add scatter_reduce index_add index_put"),
+            "index_select(x, 1",
+            "F.embedding_bag(",
+        ),
+        _LARGE,
+    ),
+    Reason("The input is copied before it is overwritten", _lib("fill"), _LARGE),
+    Reason(
+        "NumPy's LAPACK, not MKL's",
+        (
+            *(
+                f"linalg.{name}("
+                for name in "cond matrix_rank svdvals svd pinv qr eigh eigvalsh lstsq matrix_exp tensorsolve".split()
+            ),
+            *_lib("geqrf orgqr ormqr"),
+        ),
+    ),
+    Reason(
+        "NumPy, on one thread", _lib("unique unique_consecutive multinomial bincount histogram histogramdd"), _LARGE
+    ),
+    Reason("One thread, and the same order for any number of them", _lib("randperm"), _LARGE),
+    Reason("It finds the positions of the maxima for the gradient, asked for or not", ("F.max_pool1d(",), _LARGE),
+    Reason(
+        "Views and small results: Python between a call and what it does",
+        (
+            *_lib(
+                "vdot dot inner scalar_tensor moveaxis movedim select hsplit vsplit tensor_split flatten reshape "
+                "broadcast_tensors ravel dsplit from_numpy unflatten as_strided narrow_copy empty empty_like empty_strided "
+                "permute broadcast_to trace tensor diagonal swapaxes swapdims t transpose as_tensor chunk unsafe_chunk meshgrid "
+                "unsafe_split_with_sizes split_with_sizes squeeze unsqueeze narrow unsafe_split split unbind atleast_1d "
+                "atleast_2d atleast_3d real conj resolve_conj resolve_neg numel is_same_size"
+            ),
+            "linalg.diagonal(A)",
+            "empty_permuted(",
+            "x[0, 0].item()",
+            "x[::2, 1:]",
+            "x.new_zeros(",
+            "x.unfold(",
+        ),
+    ),
+    Reason(
+        "Small: Python between a call and its kernel takes a microsecond or two, of a composition for each of its functions",
+        ("",),
+        ("1e2",),
+    ),
+    Reason(
+        "Made of other functions, each of which reads and writes memory",
+        (
+            *_lib("vander nansum renorm cartesian_prod block_diag triu_indices tril_indices eye"),
+            "F.grid_sample(",
+            "F.affine_grid(",
+            "F.pdist(",
+            "linalg.cross(",
+            "linalg.vander(",
+            "F.fractional_max_pool",
+            "F.one_hot(",
+            "F.adaptive_max_pool",
+            "F.adaptive_avg_pool1d(",
+            "F.fold(",
+            *_lib("cov corrcoef addr logdet combinations median nanmedian"),
+        ),
+    ),
+)
