@@ -13,7 +13,12 @@ from typing import Any, NamedTuple
 
 from benchmarks import common
 
-_TURNS = {"": ("a", "b"), " (right turned)": ("a", "b.mT"), " (left turned)": ("a.mT", "b"), " (both turned)": ("a.mT", "b.mT")}
+_TURNS = {
+    "": ("a", "b"),
+    " (right turned)": ("a", "b.mT"),
+    " (left turned)": ("a.mT", "b"),
+    " (both turned)": ("a.mT", "b.mT"),
+}
 _SECONDS = 0.01  # of one measurement
 
 
@@ -33,7 +38,9 @@ def _product(m: int, n: int, k: int, turned: str = "", batch: int = 0) -> Case:
     many = (batch,) if batch else ()
     function = "bmm" if batch else "mm"
     name = f"{f'{batch} of ' if batch else ''}{m} x {k} @ {k} x {n}{turned}"
-    return Case(name, f"lib.{function}({first}, {second})", {"a": many + left, "b": many + right}, 2 * m * n * k * max(1, batch))
+    return Case(
+        name, f"lib.{function}({first}, {second})", {"a": many + left, "b": many + right}, 2 * m * n * k * max(1, batch)
+    )
 
 
 def cases() -> Iterator[Case]:
@@ -51,7 +58,13 @@ def cases() -> Iterator[Case]:
         (1024, 256, 1024, " (right turned)"), (10000, 32, 32, ""), (32, 32, 10000, " (left turned)"),
     ):  # fmt: skip
         yield _product(m, n, k, turned)
-    for batch, m, n, k in ((64, 64, 64, 64), (256, 32, 32, 32), (1000, 8, 8, 8), (16, 256, 256, 256), (32, 128, 64, 128)):
+    for batch, m, n, k in (
+        (64, 64, 64, 64),
+        (256, 32, 32, 32),
+        (1000, 8, 8, 8),
+        (16, 256, 256, 256),
+        (32, 128, 64, 128),
+    ):
         for turned in _TURNS if m == n == k == 64 else ("", " (right turned)"):
             yield _product(m, n, k, turned, batch)
     for n in (64, 1000, 3000):

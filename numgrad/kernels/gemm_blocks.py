@@ -26,6 +26,7 @@ ROW_BLOCK = 96  # rows of an item of a tall product
 MOST_ROWS = 192  # of an item that packs the right operand by itself
 ITEM_COST = 1 << 16  # multiplications in an item: about 2 us
 LEAST_ROWS, LEAST_COLUMNS = 48, 64  # of an item, if there are more than two: each packs the other operand anew
+LEAST_SHARE = 128  # columns of an item of a tall product, which packs its rows for them
 LEAST_SUM = 512  # steps of a part of a sum that has a result of its own
 IN_PLACE_ROWS = 24  # so few rows use a right operand too seldom to pack it
 STREAM_STEPS, STREAM_BYTES = 16, 1 << 20
@@ -170,20 +171,22 @@ def plan_blocks(
     dtype, code = out.operand.spec.dtype, out.operand.code
     width, strip = tile_shape(code, "many")[1], tile_shape(code, "strip")[0]
     multiplications = batch * m * n * k
-    worth = max(1, min(TARGET_ITEMS, multiplications // ITEM_COST))
+    worth = max(1, min(max(TARGET_ITEMS // 2, 2 * b.workers), multiplications // ITEM_COST))
     tall = m > MOST_ROWS
     row_blocks = -(-m // ROW_BLOCK) if tall else 1
     row_block = -(-m // (row_blocks * strip)) * strip  # equal shares
     column_block, splits = -(-n // width) * width, 1
     pieces = -(-worth // (batch * row_blocks))
-    if pieces > 1 and not tall:
-        most = max(2, (m // LEAST_ROWS if m > n else n // LEAST_COLUMNS))
+    if tall:
+        pieces = min(pieces, max(1, n // LEAST_SHARE))
+    elif pieces > 1:
+        most = max(2, (m // LEAST_ROWS if m >= n else n // LEAST_COLUMNS))
         if most < pieces and k >= 2 * LEAST_SUM and bias is None:
             splits = min(-(-pieces // most), k // LEAST_SUM) if most > 2 else min(pieces, k // LEAST_SUM)
             most = most if most > 2 else 1
         pieces = min(pieces, most)
     if pieces > 1:
-        if m > n and not tall:
+        if m >= n and not tall:
             row_block = -(-m // (pieces * strip)) * strip
         else:
             column_block = -(-n // (pieces * width)) * width
@@ -192,7 +195,11 @@ def plan_blocks(
     splits = -(-k // split_steps)
     depth = -(-split_steps // -(-split_steps // DEPTH))
 
-    source, panels, packs = right.array, BlockRight(right.batch, right.row, right.column, width * right.column), width * depth
+    source, panels, packs = (
+        right.array,
+        BlockRight(right.batch, right.row, right.column, width * right.column),
+        width * depth,
+    )
     if tall:
         view = Right(right.operand, right.batch, 0, right.row, right.column, right.offset)
         source = plan_pack(b, view, batch=batch, taps=1, channels=k, columns=n, width=width).flat

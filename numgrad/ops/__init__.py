@@ -28,6 +28,7 @@ from numgrad.ops import (
     strides,
     systems,
     update,
+    vectors,
     view,
     window,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "strides",
     "systems",
     "update",
+    "vectors",
     "view",
     "window",
 ]

@@ -7,6 +7,7 @@ import functools
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from numgrad import ops
 from numgrad.errors import DtypeError, ShapeError, warn
 from numgrad.tensor import einsum as sums
 from numgrad.tensor import layers, pointwise, reductions, shaping
@@ -64,7 +65,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
         raise ShapeError(
             f"mv: size mismatch, got input ({input._spec.shape[0]}x{input._spec.shape[1]}), vec ({vec._spec.shape[0]})"
         )
-    return layers.matmul(input, vec)
+    return ops.vectors.mv(input, vec)  # type: ignore[no-any-return]
 
 
 @public("function", "method")

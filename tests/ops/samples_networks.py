@@ -58,6 +58,15 @@ good("bmm", "large", normal(7, 60, 70), normal(7, 70, 50), tolerance=100, small=
 bad("bmm", "batches", normal(2, 3, 4), normal(3, 4, 5), error=RuntimeError, match=r"bmm: .*\[2, 4\] but got: \[3, 4\]")
 bad("bmm", "inner", normal(2, 3, 4), normal(2, 3, 5), error=RuntimeError, match=r"bmm: .*\[2, 4\] but got: \[2, 3\]")
 
+good("mv", "small", normal(3, 4), normal(4), tolerance=ROUGH)
+good("mv", "nothing to add", normal(3, 0), normal(0))
+good("mv", "large", normal(150, 203), normal(203), tolerance=100, small=False)
+bad("mv", "lengths", normal(3, 4), normal(3), error=RuntimeError, match=r"mv: got shapes \[3, 4\] and \[3\]")
+good("dot", "small", normal(4), normal(4), tolerance=ROUGH)
+good("dot", "nothing to add", normal(0), normal(0))
+good("dot", "several parts", normal(40000), normal(40000), tolerance=1000, small=False)
+bad("dot", "lengths", normal(3), normal(4), error=RuntimeError, match=r"dot: expected two 1D tensors of one length")
+
 good("linear", "bias", normal(3, 4), normal(5, 4), normal(5), tolerance=ROUGH)
 good("linear", "no bias", normal(3, 4), normal(5, 4), None, tolerance=ROUGH)
 good("linear", "one row", normal(1, 8), normal(3, 8), normal(3), tolerance=ROUGH)
