@@ -27,7 +27,7 @@ mv = Op(
 def _(b: PlanBuilder, input: Operand, vec: Operand) -> None:
     if input.spec.ndim != 2 or vec.spec.ndim != 1 or input.spec.shape[1] != vec.spec.shape[0]:
         raise ShapeError(
-            f"mv: got shapes {list(input.spec.shape)} and {list(vec.spec.shape)}, expected a matrix and as long a vector as it has columns"
+            f"mv: got shapes {list(input.spec.shape)} and {list(vec.spec.shape)}, expected a matrix [n, m] and a vector [m]"
         )
     check_dtypes("mv", input, vec)
     m, k = input.spec.shape

@@ -447,6 +447,37 @@ good("gather", "int32", normal(4, 3), integers(0, 4, 2, 3, dtype="int32"))
 good("scatter_add", "rows", normal(4, 3), integers(0, 4, 5, 3), normal(5, 3))
 good("scatter_add", "columns", normal(4, 3), integers(0, 3, 2, 4), normal(3, 5), params={"dim": 1})
 good("scatter_add", "int32", normal(4, 3), integers(0, 4, 5, 3, dtype="int32"), normal(5, 3))
+_TAPS = constant([[0, 2, -1, 1, 3], [3, 3, 0, 1, 2]], "int64")
+good("sum_rows", "five taps", normal(4, 3), _TAPS, normal(2, 5), tolerance=ROUGH)
+good("sum_rows", "nothing", normal(4, 3), integers(0, 4, 0, 2), normal(0, 2))
+good("sum_rows", "no taps", normal(4, 3), integers(0, 4, 2, 0), normal(2, 0))
+good("add_rows", "five taps", normal(2, 3), _TAPS, normal(2, 5), params={"size": 4}, tolerance=ROUGH)
+good("row_products", "five taps", normal(2, 3), normal(4, 3), _TAPS, tolerance=ROUGH)
+bad("sum_rows", "weights", normal(4, 3), _TAPS, normal(2, 4), error=RuntimeError, match=r"weights has shape \[2, 4\]")
+bad(
+    "add_rows",
+    "grad",
+    normal(3, 3),
+    _TAPS,
+    normal(2, 5),
+    params={"size": 4},
+    error=RuntimeError,
+    match="grad has shape",
+)
+bad("row_products", "grad", normal(2, 4), normal(4, 3), _TAPS, error=RuntimeError, match="grad has shape")
+for _number in (-2, 4):
+    _far = constant([[0, _number]], "int64")
+    bad("sum_rows", f"index {_number}", normal(4, 3), _far, normal(1, 2), error=IndexError, match="out of range")
+for _mode in ("bilinear", "bicubic", "nearest"):
+    for _padding, _aligned in (("zeros", False), ("border", True), ("reflection", False)):
+        _form = {"size": (4, 5), "mode": _mode, "padding": _padding, "aligned": _aligned}
+        _grid = constant([[-1.3, 0.21], [0.11, -0.63], [0.87, 1.27], [-0.39, 0.43]], "float64")
+        good("grid_weights", f"{_mode} {_padding}", _grid, params={**_form, "orders": (0, 0)}, tolerance=ROUGH)
+        good("grid_index", f"{_mode} {_padding}", _grid, params={**_form, "points": 2})
+good("grid_weights", "volume", normal(6, 3), params={"size": (2, 3, 4), "orders": (0, 0, 0)}, tolerance=ROUGH)
+good("grid_index", "volume", normal(6, 3), params={"size": (2, 3, 4), "points": 3})
+bad("grid_weights", "axes", normal(4, 3), params={"size": (2, 3)}, error=RuntimeError, match=r"expected \[P, 2\]")
+bad("grid_index", "axes", normal(4, 3), params={"size": (2, 3)}, error=RuntimeError, match=r"expected \[P, 2\]")
 good("index_put", "replaced", normal(5, 3), constant([0, 3, 4], "int64"), normal(3, 3))
 good("index_put", "added", normal(5, 3), constant([0, 3, 3], "int64"), normal(3, 3), params={"accumulate": True})
 for name, rest in {
