@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
+
+import numpy as np
 
 from numgrad import dtypes
 from numgrad.runtime.kernel import device, kernel
@@ -48,7 +49,7 @@ def within_image(at, extent, padding, aligned, zero):
         beyond = at - edge
         if beyond < 0:
             beyond, slope = -beyond, -slope
-        flips = math.floor(beyond / span)
+        flips = np.floor(beyond / span)
         rest = beyond - flips * span
         if flips % 2 != 0:
             rest, slope = span - rest, -slope
@@ -106,7 +107,7 @@ def weigh_points(grid, image, orders, out, factors, start, stop, worker):
         for axis in range(axes):
             order = orders.width if axis == 0 else orders.height if axis == 1 else orders.depth
             at, slope, _ = position_on(axis, grid[p, axis], image, zero)
-            far, moved = at - math.floor(at), zero + 1
+            far, moved = at - np.floor(at), zero + 1
             for _ in range(order):
                 moved *= slope
             for tap in range(taps):
@@ -143,7 +144,7 @@ def find_pixels(grid, image, points, out, places, start, stop, worker):
     for p in range(start, stop):
         for axis in range(axes):
             at, _, extent = position_on(axis, grid[p, axis], image, zero)
-            low = math.floor(at)
+            low = np.floor(at)
             if mode == NEAREST:
                 rest = at - low
                 if rest > 0.5 or (rest == 0.5 and low % 2 != 0):

@@ -1,14 +1,20 @@
-"""Products with vectors: of a matrix and a vector, and of two vectors."""
+"""Products with vectors: of a matrix and a vector, of two vectors, and the cross product."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from numgrad.errors import ShapeError
 from numgrad.kernels.dot import plan_dot
 from numgrad.kernels.gemm import plan_gemm
 from numgrad.kernels.gemm_layout import Matrices
+from numgrad.kernels.margins import plan_cross
+from numgrad.layout import product
 from numgrad.ops import rules
 from numgrad.ops.elementwise import mul
+from numgrad.ops.layouts import contiguous
 from numgrad.ops.linalg import bmm, check_dtypes
+from numgrad.ops.proofs import prove_dim
 from numgrad.ops.reduce import sum_
 from numgrad.ops.view import squeeze, transpose, unsqueeze
 from numgrad.registry import Op
@@ -116,3 +122,51 @@ def _(inputs, out):
 @dot.oracle
 def _(x, y):
     return x @ y
+
+
+cross = Op(
+    "cross",
+    ("input", "other"),
+    {"dim": -1},
+    saves=("input", "other"),
+    bilinear=True,
+    node_name="LinalgCrossBackward0",
+    doc="The cross products of the vectors of three along ``dim``, for inputs of one shape.",
+)
+
+
+@cross.plan
+def _(b: PlanBuilder, input: Operand, other: Operand, dim: int) -> None:
+    shape = tuple(input.spec.shape)
+    dim = prove_dim("cross", dim, len(shape), -len(shape))
+    if tuple(other.spec.shape) != shape or shape[dim] != 3:
+        raise ShapeError(
+            f"cross: got {list(shape)} and {list(other.spec.shape)}, expected one shape with 3 in dimension {dim}"
+        )
+    check_dtypes("cross", input, other)
+    out = b.output(input.spec.dtype, shape)
+    plan_cross(
+        b,
+        contiguous(b, input),
+        contiguous(b, other),
+        out,
+        product(shape[: dim % len(shape)]),
+        product(shape[dim % len(shape) + 1 :]),
+    )
+
+
+@cross.backward
+def _(ctx, grad):
+    x, y = ctx.saved
+    dim = ctx.params.dim
+    return cross(y, grad, dim=dim) if ctx.needs[0] else None, cross(grad, x, dim=dim) if ctx.needs[1] else None
+
+
+cross.linear_in("input")
+cross.linear_in("other")
+cross.batch(rules.along_dim)
+
+
+@cross.oracle
+def _(x, y, dim):
+    return np.moveaxis(np.cross(np.moveaxis(x, dim, -1), np.moveaxis(y, dim, -1)), -1, dim)

@@ -67,6 +67,18 @@ good("dot", "nothing to add", normal(0), normal(0))
 good("dot", "several parts", normal(40000), normal(40000), tolerance=1000, small=False)
 bad("dot", "lengths", normal(3), normal(4), error=RuntimeError, match=r"dot: expected two 1D tensors of one length")
 
+good("cross", "rows", normal(4, 3), normal(4, 3), params={"dim": -1})
+good("cross", "columns", normal(2, 3, 4), normal(2, 3, 4), params={"dim": 1})
+bad(
+    "cross",
+    "extent",
+    normal(4, 2),
+    normal(4, 2),
+    params={"dim": 1},
+    error=RuntimeError,
+    match="expected one shape with 3",
+)
+
 good("linear", "bias", normal(3, 4), normal(5, 4), normal(5), tolerance=ROUGH)
 good("linear", "no bias", normal(3, 4), normal(5, 4), None, tolerance=ROUGH)
 good("linear", "one row", normal(1, 8), normal(3, 8), normal(3), tolerance=ROUGH)
@@ -478,6 +490,65 @@ good("grid_weights", "volume", normal(6, 3), params={"size": (2, 3, 4), "orders"
 good("grid_index", "volume", normal(6, 3), params={"size": (2, 3, 4), "points": 3})
 bad("grid_weights", "axes", normal(4, 3), params={"size": (2, 3)}, error=RuntimeError, match=r"expected \[P, 2\]")
 bad("grid_index", "axes", normal(4, 3), params={"size": (2, 3)}, error=RuntimeError, match=r"expected \[P, 2\]")
+for _mode, _before, _after in (
+    ("reflect", (1, 2, 3), (0, 1, 2)),
+    ("replicate", (0, 5, -1), (2, 0, 3)),
+    ("circular", (0, 3, 2), (0, -1, 4)),
+):
+    _form = {"mode": _mode, "before": _before, "after": _after}
+    good("continued", _mode, normal(2, 2, 3, 4), params=_form)
+    _shape = tuple(n + first + last for n, first, last in zip((2, 3, 4), _before, _after, strict=True))
+    good("continued_backward", _mode, normal(2, *_shape), params={**_form, "size": (2, 2, 3, 4)}, tolerance=ROUGH)
+bad(
+    "continued",
+    "too far",
+    normal(1, 1, 3, 4),
+    params={"before": (0, 3, 0)},
+    error=RuntimeError,
+    match="do not fit 3 elements",
+)
+bad(
+    "continued_backward",
+    "grad",
+    normal(1, 1, 3, 4),
+    params={"size": (1, 1, 3, 3)},
+    error=RuntimeError,
+    match="grad has shape",
+)
+_PARTS = {"output_size": (1, 2, 3)}
+good("max_boxes", "parts", normal(2, 2, 3, 5), None, params=_PARTS)
+_FAR = {**_PARTS, "window": (1, 2, 2)}
+good("max_boxes", "placed", normal(2, 2, 4, 5), uniform(0, 1, 2, 3), params=_FAR)
+_PLACES = constant([[0, 2, 2], [4, 0, 1]], "int64")
+good("max_boxes_backward", "rows", normal(2, 3), _PLACES, params={"size": 5})
+bad(
+    "max_boxes",
+    "extents",
+    normal(1, 1, 2, 2),
+    normal(1, 3),
+    params=_FAR,
+    error=RuntimeError,
+    match="do not fit",
+)
+bad(
+    "max_boxes_backward",
+    "shapes",
+    normal(2, 3),
+    constant([[0]], "int64"),
+    params={"size": 5},
+    error=RuntimeError,
+    match="have shapes",
+)
+_pooling = {"kernel_size": (2, 3), "stride": (2, 1), "padding": (1, 1)}
+good("max_pool2d_values", "window", normal(2, 3, 5, 6), params=_pooling)
+bad(
+    "max_pool2d_values",
+    "window",
+    normal(2, 3, 1, 1),
+    params={"kernel_size": (2, 2)},
+    error=RuntimeError,
+    match="too small",
+)
 good("index_put", "replaced", normal(5, 3), constant([0, 3, 4], "int64"), normal(3, 3))
 good("index_put", "added", normal(5, 3), constant([0, 3, 3], "int64"), normal(3, 3), params={"accumulate": True})
 for name, rest in {
