@@ -35,6 +35,7 @@ def box_edges(bounds, first, count, extent, window, sample):
                 # In the type of the number, and cut, as the method's authors do (Graham, 2014).
                 alpha = sample.dtype.type(extent - window) / sample.dtype.type(count - 1)
                 begin = int((i + sample[0]) * alpha) - int(sample[0] * alpha)
+            begin = max(0, min(begin, extent - window))  # whatever the number is, NaN included
             end = begin + window
         bounds[2 * (first + i)], bounds[2 * (first + i) + 1] = begin, end
 

@@ -37,12 +37,12 @@ def sum_rows(rows, index, weights, out, status, start, stop):
                 for q in range(y.shape[0]):
                     y[q] = 0
                 begun = True
-            place, factor = places[t], factors[t]
-            if 0 <= place < extent:
-                v = rows[place]
+            number, factor = places[t], factors[t]
+            if 0 <= number < extent:
+                v = rows[number]
                 for q in range(y.shape[0]):
                     y[q] += factor * v[q]
-            elif place != -1:
+            elif number != -1:
                 status[0] = 1 + p * taps + t
             t += 1
         if not begun:
@@ -64,12 +64,12 @@ def add_rows(grad, index, weights, out, columns, status, start, stop):
         for p in range(grad.shape[0]):
             g = grad[p, first:last]
             for t in range(taps):
-                place, factor = index[p, t], weights[p, t]
-                if 0 <= place < extent:
-                    line = out[place, first:last]
+                number, factor = index[p, t], weights[p, t]
+                if 0 <= number < extent:
+                    line = out[number, first:last]
                     for q in range(line.shape[0]):
                         line[q] += factor * g[q]
-                elif place != -1:
+                elif number != -1:
                     status[0] = 1 + p * taps + t
 
 
@@ -80,13 +80,13 @@ def row_products(grad, rows, index, out, status, start, stop):
     for p in range(start, stop):
         g = grad[p]
         for t in range(taps):
-            place = index[p, t]
+            number = index[p, t]
             total = out.dtype.type(0)
-            if 0 <= place < extent:
-                v = rows[place]
+            if 0 <= number < extent:
+                v = rows[number]
                 for q in range(g.shape[0]):
                     total += g[q] * v[q]
-            elif place != -1:
+            elif number != -1:
                 status[0] = 1 + p * taps + t
             out[p, t] = total
 

@@ -178,11 +178,11 @@ def _weights_of(far: np.ndarray, mode: str, order: int) -> list[np.ndarray]:
         return [np.full_like(far, order == 0)]
     if mode == "bilinear":
         return [1 - far, far] if order == 0 else [np.full_like(far, sign * (order == 1)) for sign in (-1, 1)]
-    found = []
+    columns = []
     for tap in range(4):
         sign, shift = (1, 1 - tap) if tap < 2 else (-1, tap - 1)
-        found.append(np.polyval(np.polyder(_KEYS[int(tap in (1, 2))], order), sign * far + shift) * sign**order)
-    return found
+        columns.append(np.polyval(np.polyder(_KEYS[int(tap in (1, 2))], order), sign * far + shift) * sign**order)
+    return columns
 
 
 @grid_weights.oracle
@@ -207,10 +207,10 @@ def _(grid, size, mode, padding, aligned, points):
         near = [_padded(each, extent, padding, aligned)[0] for each in near] if mode == "bicubic" else near
         pixels.append([np.where((each >= 0) & (each <= extent - 1), each, -1).astype(np.int64) for each in near])
     first = np.arange(len(grid)) // max(points, 1)
-    found = []
+    columns = []
     for taps in itertools.product(*pixels):
         number = first
-        for place, extent in zip(taps, size, strict=True):
-            number = number * extent + place
-        found.append(np.where(np.min(taps, 0) < 0, -1, number))
-    return np.stack(found, 1)
+        for pixel, extent in zip(taps, size, strict=True):
+            number = number * extent + pixel
+        columns.append(np.where(np.min(taps, 0) < 0, -1, number))
+    return np.stack(columns, 1)

@@ -53,16 +53,17 @@ def _zeros_and(rows: np.ndarray) -> np.ndarray:
 
 sum_rows = Op(
     "sum_rows",
-    ("input", "index", "weights"),
-    saves=("input", "index", "weights"),
-    graph_inputs=(0, 2),
+    ("input", "weights", "index"),
+    saves=("input", "weights", "index"),
+    bilinear=True,
+    graph_inputs=(0, 1),
     doc="out[p] = the sum over t of weights[p, t] * input[index[p, t]]: [R, C], [P, T] and [P, T] give [P, C].",
 )
 sum_rows.on_status(out_of_range)
 
 
 @sum_rows.plan
-def _(b: PlanBuilder, input: Operand, index: Operand, weights: Operand) -> None:
+def _(b: PlanBuilder, input: Operand, weights: Operand, index: Operand) -> None:
     _prove("sum_rows", index, ("input", input, (None, None)), ("weights", weights, tuple(index.spec.shape)))
     out = b.output(input.spec.dtype, (index.spec.shape[0], input.spec.shape[1]))
     plan_sum_rows(b, contiguous(b, input), contiguous(b, index), contiguous(b, weights), out)
@@ -70,11 +71,11 @@ def _(b: PlanBuilder, input: Operand, index: Operand, weights: Operand) -> None:
 
 @sum_rows.backward
 def _(ctx, grad):
-    rows, index, weights = ctx.saved
+    rows, weights, index = ctx.saved
     return (
-        add_rows(grad, index, weights, size=rows._spec.shape[0]) if ctx.needs[0] else None,
+        add_rows(grad, weights, index, size=ctx.input_specs[0].shape[0]) if ctx.needs[0] else None,
+        row_products(grad, rows, index) if ctx.needs[1] else None,
         None,
-        row_products(grad, rows, index) if ctx.needs[2] else None,
     )
 
 
@@ -83,30 +84,31 @@ sum_rows.linear_in("weights")
 
 
 @sum_rows.batch
-def _(batch, rows, index, weights):
-    rows, index, weights = batch.all(rows, index, weights)
+def _(batch, rows, weights, index):
+    rows, weights, index = batch.all(rows, weights, index)
     index = _one_index(index, rows._spec.shape[1])
-    return rules.unfolded(sum_rows(rules.folded(rows), index, rules.folded(weights)), batch.size)
+    return rules.unfolded(sum_rows(rules.folded(rows), rules.folded(weights), index), batch.size)
 
 
 @sum_rows.oracle
-def _(rows, index, weights):
+def _(rows, weights, index):
     return np.einsum("pt,ptc->pc", weights, _zeros_and(rows)[index])
 
 
 add_rows = Op(
     "add_rows",
-    ("grad", "index", "weights"),
+    ("grad", "weights", "index"),
     {"size": 1},
-    saves=("grad", "index", "weights"),
-    graph_inputs=(0, 2),
+    saves=("grad", "weights", "index"),
+    bilinear=True,
+    graph_inputs=(0, 1),
     doc="Gradient of `sum_rows` with respect to its input of ``size`` rows: weights[p, t] * grad[p] is added to row index[p, t].",
 )
 add_rows.on_status(out_of_range)
 
 
 @add_rows.plan
-def _(b: PlanBuilder, grad: Operand, index: Operand, weights: Operand, size: int) -> None:
+def _(b: PlanBuilder, grad: Operand, weights: Operand, index: Operand, size: int) -> None:
     points, taps = index.spec.shape if index.spec.ndim == 2 else (None, None)
     _prove("add_rows", index, ("grad", grad, (points, None)), ("weights", weights, (points, taps)))
     out = b.output(grad.spec.dtype, (prove_int("add_rows", "size", size, 0, (1 << 62) - 1), grad.spec.shape[1]))
@@ -115,11 +117,11 @@ def _(b: PlanBuilder, grad: Operand, index: Operand, weights: Operand, size: int
 
 @add_rows.backward
 def _(ctx, grad):
-    before, index, weights = ctx.saved
+    before, weights, index = ctx.saved
     return (
-        sum_rows(grad, index, weights) if ctx.needs[0] else None,
+        sum_rows(grad, weights, index) if ctx.needs[0] else None,
+        row_products(before, grad, index) if ctx.needs[1] else None,
         None,
-        row_products(before, grad, index) if ctx.needs[2] else None,
     )
 
 
@@ -128,15 +130,15 @@ add_rows.linear_in("weights")
 
 
 @add_rows.batch
-def _(batch, grad, index, weights, size):
-    grad, index, weights = batch.all(grad, index, weights)
+def _(batch, grad, weights, index, size):
+    grad, weights, index = batch.all(grad, weights, index)
     index = _one_index(index, size)
-    out = add_rows(rules.folded(grad), index, rules.folded(weights), size=size * batch.size)
+    out = add_rows(rules.folded(grad), rules.folded(weights), index, size=size * batch.size)
     return rules.unfolded(out, batch.size)
 
 
 @add_rows.oracle
-def _(grad, index, weights, size):
+def _(grad, weights, index, size):
     out = np.zeros((size + 1, grad.shape[1]), grad.dtype)
     np.add.at(out, index, weights[..., None] * grad[:, None])
     return out[:size]
@@ -146,6 +148,7 @@ row_products = Op(
     "row_products",
     ("grad", "input", "index"),
     saves=("grad", "input", "index"),
+    bilinear=True,
     graph_inputs=(0, 1),
     doc="Gradient of `sum_rows` with respect to its weights: out[p, t] = sum(grad[p] * input[index[p, t]]).",
 )
@@ -164,8 +167,8 @@ def _(b: PlanBuilder, grad: Operand, input: Operand, index: Operand) -> None:
 def _(ctx, grad):
     before, rows, index = ctx.saved
     return (
-        sum_rows(rows, index, grad) if ctx.needs[0] else None,
-        add_rows(before, index, grad, size=rows._spec.shape[0]) if ctx.needs[1] else None,
+        sum_rows(rows, grad, index) if ctx.needs[0] else None,
+        add_rows(before, grad, index, size=ctx.input_specs[1].shape[0]) if ctx.needs[1] else None,
         None,
     )
 

@@ -257,5 +257,5 @@ def _sampled(input: Tensor, grid: Tensor, mode: str, padding_mode: str, aligned:
     weights = ops.grid_points.grid_weights(coordinates, orders=(0,) * dims, **form)
     index = ops.grid_points.grid_index(coordinates.detach(), points=points // max(n, 1), **form)
     rows = shaping.reshape(shaping.permute(input, 0, *range(2, dims + 2), 1), (-1, c))
-    out = shaping.reshape(ops.rows.sum_rows(rows, index, weights), (n, *out_image, c))
+    out = shaping.reshape(ops.rows.sum_rows(rows, weights, index), (n, *out_image, c))
     return shaping.contiguous(shaping.permute(out, 0, dims + 1, *range(1, dims + 1)))

@@ -460,18 +460,18 @@ good("scatter_add", "rows", normal(4, 3), integers(0, 4, 5, 3), normal(5, 3))
 good("scatter_add", "columns", normal(4, 3), integers(0, 3, 2, 4), normal(3, 5), params={"dim": 1})
 good("scatter_add", "int32", normal(4, 3), integers(0, 4, 5, 3, dtype="int32"), normal(5, 3))
 _TAPS = constant([[0, 2, -1, 1, 3], [3, 3, 0, 1, 2]], "int64")
-good("sum_rows", "five taps", normal(4, 3), _TAPS, normal(2, 5), tolerance=ROUGH)
-good("sum_rows", "nothing", normal(4, 3), integers(0, 4, 0, 2), normal(0, 2))
-good("sum_rows", "no taps", normal(4, 3), integers(0, 4, 2, 0), normal(2, 0))
-good("add_rows", "five taps", normal(2, 3), _TAPS, normal(2, 5), params={"size": 4}, tolerance=ROUGH)
+good("sum_rows", "five taps", normal(4, 3), normal(2, 5), _TAPS, tolerance=ROUGH)
+good("sum_rows", "nothing", normal(4, 3), normal(0, 2), integers(0, 4, 0, 2))
+good("sum_rows", "no taps", normal(4, 3), normal(2, 0), integers(0, 4, 2, 0))
+good("add_rows", "five taps", normal(2, 3), normal(2, 5), _TAPS, params={"size": 4}, tolerance=ROUGH)
 good("row_products", "five taps", normal(2, 3), normal(4, 3), _TAPS, tolerance=ROUGH)
-bad("sum_rows", "weights", normal(4, 3), _TAPS, normal(2, 4), error=RuntimeError, match=r"weights has shape \[2, 4\]")
+bad("sum_rows", "weights", normal(4, 3), normal(2, 4), _TAPS, error=RuntimeError, match=r"weights has shape \[2, 4\]")
 bad(
     "add_rows",
     "grad",
     normal(3, 3),
-    _TAPS,
     normal(2, 5),
+    _TAPS,
     params={"size": 4},
     error=RuntimeError,
     match="grad has shape",
@@ -479,7 +479,7 @@ bad(
 bad("row_products", "grad", normal(2, 4), normal(4, 3), _TAPS, error=RuntimeError, match="grad has shape")
 for _number in (-2, 4):
     _far = constant([[0, _number]], "int64")
-    bad("sum_rows", f"index {_number}", normal(4, 3), _far, normal(1, 2), error=IndexError, match="out of range")
+    bad("sum_rows", f"index {_number}", normal(4, 3), normal(1, 2), _far, error=IndexError, match="out of range")
 for _mode in ("bilinear", "bicubic", "nearest"):
     for _padding, _aligned in (("zeros", False), ("border", True), ("reflection", False)):
         _form = {"size": (4, 5), "mode": _mode, "padding": _padding, "aligned": _aligned}
