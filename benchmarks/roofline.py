@@ -1,4 +1,4 @@
-"""Each kernel of a training step, ResNet18's or a transformer block's: its time, and the share that it has of what this machine can do.
+"""Each kernel of a training step, ResNet18's or a transformer block's: its time, and its share of what this machine can do.
 
 The machine's limits are measured in the same run: multiply-adds by the micro-kernel on operands in the first cache, memory by
 ``y += a * x`` on arrays far larger than the caches. A step is recorded and its launches are run again one by one, in their

@@ -27,9 +27,9 @@ def begin_reflection(a, j):
         part = a[i, j] / scale
         total += part * part
     if total == 0:
-        return top * 0
+        return a.dtype.type(0)
     first = top / scale
-    norm = a.dtype.type(scale * math.sqrt(first * first + total))
+    norm = a.dtype.type(scale * math.sqrt(first * first + total)) if big < math.inf else big
     beta = -norm if top >= 0 else norm
     for i in range(j + 1, a.shape[0]):
         a[i, j] /= top - beta

@@ -60,7 +60,8 @@ def _image(name: str, grid: Operand, size: Any, mode: Any, padding: Any, aligned
         )
     if grid.spec.ndim != 2 or grid.spec.shape[1] != len(extents):
         raise ShapeError(f"{name}: grid has shape {list(grid.spec.shape)}, expected [P, {len(extents)}]")
-    return Image(*(1,) * (3 - len(extents)), *extents, len(extents), MODES[mode], PADDINGS[padding], int(aligned))
+    depth, height, width = (1,) * (3 - len(extents)) + extents
+    return Image(depth, height, width, len(extents), MODES[mode], PADDINGS[padding], int(aligned))
 
 
 def _taps(image: Image) -> int:

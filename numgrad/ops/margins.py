@@ -130,5 +130,6 @@ def _(batch, grad, size, **params):
 def _(grad, size, mode, before, after):
     out = np.zeros(size, grad.dtype)
     tables = [places_of(mode, n, first, last) for n, first, last in zip(size[1:], before, after, strict=True)]
-    np.add.at(out, (slice(None), *np.ix_(*tables)), grad)
+    rows = np.arange(size[0])
+    np.add.at(out, np.ix_(rows, *tables), grad)
     return out

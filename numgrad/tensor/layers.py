@@ -140,9 +140,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             return ops.linalg.mm(input, other)  # type: ignore[no-any-return]
         flat = ops.linalg.mm(shaping.reshape(input, (product(first[:-1]), k)), other)
         return shaping.reshape(flat, (*first[:-1], n))
-    left = shaping.unsqueeze(input, 0) if len(first) == 1 else input
     batch = broadcast_batch(tuple(first[:-2]), tuple(second[:-2]))
-    whole = [_one_batch(left, batch, (m, k)), _one_batch(other, batch, (k, n))]
+    rows = shaping.unsqueeze(input, 0) if len(first) == 1 else input
+    whole = [_one_batch(rows, batch, (m, k)), _one_batch(other, batch, (k, n))]
     result = ops.linalg.bmm(*whole)
     shape = (*batch, n) if len(first) == 1 else (*batch, m, n)
     return result if tuple(result._spec.shape) == shape else shaping.reshape(result, shape)  # type: ignore[no-any-return]
