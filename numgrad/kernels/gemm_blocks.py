@@ -29,6 +29,9 @@ LEAST_ROWS, LEAST_COLUMNS = 48, 64  # of an item, if there are more than two: ea
 LEAST_SHARE = 128  # columns of an item of a tall product, which packs its rows for them
 LEAST_SUM = 512  # steps of a part of a sum that has a result of its own
 IN_PLACE_ROWS = 24  # so few rows use a right operand too seldom to pack it
+NEAR_BYTES = 1 << 15  # of a right operand whose panels stay in the first cache as they lie
+# So few steps, of rows that are so near each other, leave a left operand's rows in the first cache as they lie.
+NEAR_STEPS, NEAR_ROW_BYTES = 128, 1 << 11
 STREAM_STEPS, STREAM_BYTES = 16, 1 << 20
 
 
@@ -204,9 +207,12 @@ def plan_blocks(
         view = Right(right.operand, right.batch, 0, right.row, right.column, right.offset)
         source = plan_pack(b, view, batch=batch, taps=1, channels=k, columns=n, width=width).flat
         panels, packs = BlockRight(-(-n // width) * k * width, width, 1, k * width), 0
-    elif right.column == 1 and n % width == 0 and m <= IN_PLACE_ROWS:
+    elif right.column == 1 and n % width == 0 and (m <= IN_PLACE_ROWS or k * right.row * dtype.itemsize <= NEAR_BYTES):
         packs = 0
-    strips = -(-min(row_block, m) // strip) * strip * depth + 2 * lanes(code) if column_block > 2 * width else 0
+    strips = -(-min(row_block, m) // strip) * strip * depth + 2 * lanes(code)
+    near = left.column == 1 and k <= NEAR_STEPS and left.row * dtype.itemsize <= NEAR_ROW_BYTES
+    if column_block <= 2 * width or near:
+        strips = 0
 
     goal, out_split = out, 0
     if splits > 1:
