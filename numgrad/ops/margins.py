@@ -42,15 +42,12 @@ def _tables(name: str, extents: Any, mode: Any, before: Any, after: Any) -> list
     tables = []
     for extent, first, last in zip(extents, before, after, strict=True):
         most, kept = max(first, last), extent + min(first, 0) + min(last, 0)
-        limit = {"reflect": extent - 1, "circular": extent, "replicate": most if extent else 0}[mode]
-        if (
-            most > max(limit, 0)
-            or kept < 0
-            or extent + first + last < 0
-            or (mode == "circular" and most > 0 and kept < 1)
-        ):
+        limit = {"reflect": extent - 1, "circular": extent if kept > 0 else 0, "replicate": most if extent else 0}[mode]
+        if most > max(limit, 0) or extent + first + last < 0:
             raise ShapeError(f"{name}: margins ({first}, {last}) do not fit {extent} elements with mode {mode!r}")
         tables.append(places_of(mode, extent, first, last))
+        if len(tables[-1]) and not 0 <= tables[-1].min() <= tables[-1].max() < extent:
+            raise ShapeError(f"{name}: margins ({first}, {last}) leave nothing of {extent} elements with mode {mode!r}")
     return tables
 
 

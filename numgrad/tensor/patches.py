@@ -14,8 +14,6 @@ from numgrad.tensor.checked import pair
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
-_e = ops.elementwise
-
 
 def _columns(
     name: str, size: tuple[int, int], kernel_size: Any, dilation: Any, padding: Any, stride: Any

@@ -89,10 +89,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def _adaptive_max(name: str, input: Tensor, output_size: Any, ndim: int) -> tuple[Tensor, Tensor]:
-    """The largest value of each part, and its row-major position.
-
-    The parts of one size are gathered beside each other; those that are smaller have their last element several times.
-    """
+    """The largest value of each part, and its row-major position."""
     images, alone = batched(name, input, ndim)
     image = tuple(images.shape[2:])
     size = _extents(name, output_size, image)

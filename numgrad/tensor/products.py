@@ -197,7 +197,8 @@ def _plus(name: str, input: Tensor, multiplied: Tensor, beta: Any, alpha: Any) -
                 f"{name}: For integral input tensors, argument {word} must not be a floating point number."
             )
         numbers.append(number)
-    spread = shaping.expand(input, tuple(multiplied._spec.shape))
+    shape = multiplied._spec.shape
+    spread = input if input._spec.shape == shape else shaping.expand(input, tuple(shape))
     scaled = multiplied if numbers[1] == 1 else pointwise.mul(multiplied, numbers[1])
     if numbers[0] == 0:
         return scaled
