@@ -67,11 +67,11 @@ def _number(value: float | None) -> str:
 
 
 def _roofline(results: dict[str, Any]) -> Iterator[str]:
-    for size, found in results["sections"].get("roofline", {}).get("raw", {}).items():
+    for step, found in results["sections"].get("roofline", {}).get("raw", {}).items():
         limits, kernels = found["limits"], found["kernels"]
         total, limit = (sum(k[key] for k in kernels.values()) for key in ("seconds", "limit_seconds"))
         yield ""
-        yield f"## The kernels of ResNet18's step, {size}"
+        yield f"## The kernels of {step}"
         yield ""
         yield (
             f"Limits measured in the same run: {limits['flops'] / 1e9:.0f} GFLOP/s in float32, "

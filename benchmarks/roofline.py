@@ -1,4 +1,4 @@
-"""Each kernel of ResNet18's training step: its time, and the share that it has of what this machine can do.
+"""Each kernel of a training step, ResNet18's or a transformer block's: its time, and its share of what this machine can do.
 
 The machine's limits are measured in the same run: multiply-adds by the micro-kernel on operands in the first cache, memory by
 ``y += a * x`` on arrays far larger than the caches. A step is recorded and its launches are run again one by one, in their
@@ -13,6 +13,7 @@ import ctypes
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ import numpy as np
 import numgrad as ng
 from benchmarks import common
 from benchmarks.train_step import arrays, data
-from numgrad import models, optim
+from benchmarks.transformer_step import block
+from numgrad import models, nn, optim
 from numgrad.compile import Recording
 from numgrad.runtime import program, simd, target, threads
 from numgrad.runtime.kernel import Kernel, kernel
@@ -28,7 +30,14 @@ from numgrad.runtime.program import Address, Array, Launch, Pair, Program
 
 _ITEMSIZE = {"f4": 4, "f8": 8, "i1": 1, "i2": 2, "i4": 4, "i8": 8, "u1": 1, "b1": 1}
 # Kernels whose launch cost is an eighth of their multiplications (see `kernels.gemm_rows`).
-_MULTIPLYING = ("multiply_rows", "multiply_panels", "sum_outer_products", "stream_input", "stream_weight")
+_MULTIPLYING = (
+    "multiply_rows",
+    "multiply_panels",
+    "multiply_blocks",
+    "sum_outer_products",
+    "stream_input",
+    "stream_weight",
+)
 # Kernels that are given a table of addresses: bytes that pass for each element.
 _TABLE_BYTES = {"sgd": 20, "adam": 28}
 
@@ -111,9 +120,11 @@ class _Timed(Recording):
     def seconds(self, repeats: int) -> list[float]:
         """Median seconds of each launch."""
         self.replay()
-        assert self._rows is not None
+        assert self._stretches is not None
+        (rows,) = self._stretches  # a step of launches alone
+        assert isinstance(rows, np.ndarray)
         run = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(program.run_bound.address())
-        first, width = self._rows.ctypes.data, self._rows.strides[0]
+        first, width = rows.ctypes.data, rows.strides[0]
         spent: list[list[float]] = [[] for _ in self.launches]
         for _ in range(repeats):
             for number, times in enumerate(spent):
@@ -139,19 +150,38 @@ def operations_and_bytes(launch: Launch | Pair) -> tuple[float, float]:
     return (16.0 if name in _MULTIPLYING else 1.0) * launch.cost, float(total)
 
 
-def measure(batch_size: int, image_size: int, repeats: int) -> dict[str, Any]:
-    """The machine's limits, and a row for each kernel of the step, the one that takes longest first."""
-    limits = {"flops": peak_flops(), "bytes": peak_bytes()}
+def resnet18_step(batch_size: int, image_size: int) -> Callable[[], None]:
+    """The tutorial's step."""
     model = models.resnet18()
     model.load_state_dict(arrays({name: tuple(value.shape) for name, value in model.state_dict().items()}))
     images, labels = (ng.from_numpy(array) for array in data(batch_size, image_size))
     optimizer = optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
+    return _stepping(lambda: (model(images) - labels).sum(), optimizer)
 
+
+def transformer_step(batch_size: int, image_size: int) -> Callable[[], None]:
+    """The step of `benchmarks.transformer_step`; ``image_size`` counts tokens."""
+    model = block(nn, nn.functional.scaled_dot_product_attention, 256, 4, 0.1)
+    x, goal = ng.randn(batch_size, image_size, 256), ng.randn(batch_size, image_size, 256)
+    return _stepping(lambda: ((model(x) - goal) ** 2).mean(), optim.AdamW(model.parameters(), lr=1e-4))
+
+
+def _stepping(loss: Callable[[], ng.Tensor], optimizer: optim.Optimizer) -> Callable[[], None]:
     def step() -> None:
-        (model(images) - labels).sum().backward()
+        loss().backward()
         optimizer.step()
         optimizer.zero_grad()
 
+    return step
+
+
+STEPS = {"resnet18": resnet18_step, "transformer": transformer_step}
+
+
+def measure(name: str, batch_size: int, image_size: int, repeats: int) -> dict[str, Any]:
+    """The machine's limits, and a row for each kernel of the step, the one that takes longest first."""
+    limits = {"flops": peak_flops(), "bytes": peak_bytes()}
+    step = STEPS[name](batch_size, image_size)
     for _ in range(2):
         step()
     with _Timed() as recording:
@@ -175,13 +205,24 @@ def measure(batch_size: int, image_size: int, repeats: int) -> dict[str, Any]:
 
 def main() -> int:
     """Print the table."""
-    args = common.parser(__doc__, batch_size=1, image_size=64, repeats=15).parse_args()
+    parser = common.parser(__doc__, batch_size=1, image_size=64, repeats=15)
+    parser.add_argument(
+        "--step", default="resnet18", choices=STEPS, help="whose step; the transformer's image size is its tokens"
+    )
+    args = parser.parse_args()
     facts = common.machine()
-    found = measure(args.batch_size, args.image_size, args.repeats)
+    found = measure(args.step, args.batch_size, args.image_size, args.repeats)
     if args.json:
         print(
             json.dumps(
-                {"machine": facts, "batch_size": args.batch_size, "image_size": args.image_size, **found}, indent=2
+                {
+                    "machine": facts,
+                    "step": args.step,
+                    "batch_size": args.batch_size,
+                    "image_size": args.image_size,
+                    **found,
+                },
+                indent=2,
             )
         )
         return 0

@@ -151,17 +151,20 @@ def _default(values: dict[str, float]) -> dict[str, float]:
 
 
 def products(quick: bool) -> Found:
-    """Matrix products."""
-    from benchmarks.gemm import SHAPES, _name
-
-    found = run("gemm", repeats=5, rounds=2) if quick else run("gemm", repeats=9, rounds=5)
-    rows = []
-    for m, n, k, left, right in SHAPES:
-        key = _name(m, n, k, left, right)
-        rates = {side: 2e-9 * m * n * k / seconds[key] for side, seconds in found["seconds"].items()}
-        square = m == n == k and not left and not right
-        rows.append(Row("matrix products", key, "GFLOP/s", rates, plotted=square, more_is_better=True))
-    return Found(rows, found)
+    """Matrix products by the public functions, in both dtypes."""
+    rows, raw = [], {}
+    for dtype in ("float32", "float64"):
+        turns = {"repeats": 3, "rounds": 2} if quick else {"repeats": 5, "rounds": 5}
+        found = raw[dtype] = run("gemm", dtype=dtype, **turns)
+        for name in found["seconds"][NUMGRAD]:
+            microseconds = {side: 1e6 * seconds[name] for side, seconds in found["seconds"].items()}
+            shown = dtype == "float32" and name in (
+                "64 x 64 @ 64 x 64",
+                "512 x 512 @ 512 x 512",
+                "2048 x 2048 @ 2048 x 2048",
+            )
+            rows.append(Row("matrix products", f"{name}, {dtype}", "µs", microseconds, plotted=shown))
+    return Found(rows, raw)
 
 
 def overhead(quick: bool) -> Found:
@@ -259,9 +262,13 @@ def checkpoint(quick: bool) -> Found:
 def roofline(quick: bool) -> Found:
     """Each kernel's share of the machine's limits; no comparison with torch."""
     raw = {
-        _size(batch, size): run("roofline", batch_size=batch, image_size=size, repeats=repeats // (3 if quick else 1))
+        f"ResNet18's step, {_size(batch, size)}": run(
+            "roofline", batch_size=batch, image_size=size, repeats=repeats // (3 if quick else 1)
+        )
         for batch, size, repeats in ((1, 64, 30), (8, 224, 9))
     }
+    block = {"step": "transformer", "batch_size": 8, "image_size": 128}
+    raw["the transformer block's step, 8 × 128 × 256"] = run("roofline", **block, repeats=10 if quick else 30)
     return Found([], raw)
 
 

@@ -95,21 +95,52 @@ def pack_rows(source, begin, row, rows, columns, width, factor, goal):
                 out[j] = zero
 
 
-@device
-def pack_columns(source, begin, row, rows, columns, width, factor, goal):
-    """Copy the transposed matrix into panels: ``[panel of rows, column, row]``; zeros beyond the rows."""
-    zero = goal.dtype.type(0)
-    for panel in range((rows + width - 1) // width):
-        first = panel * width
-        here = min(width, rows - first)
-        out = goal[panel * columns * width :][: columns * width]
-        for i in range(here):
-            line = source[begin + (first + i) * row :][:columns]
-            for j in range(line.shape[0]):
-                out[j * width + i] = line[j] * factor
-        for i in range(here, width):
-            for j in range(columns):
-                out[j * width + i] = zero
+@functools.cache
+def turner(code: str) -> Device:
+    """The function that transposes matrices of one dtype, by squares in registers."""
+    square, width = simd.transpose_tile(code), lanes(code)
+    itemsize = 4 if code == "f4" else 8
+
+    @device
+    def turn(source, begin, row, rows, columns, factor, goal, goal_begin, goal_row):
+        """``goal[j, i] = source[i, j] * factor``; the rows of both begin ``row`` and ``goal_row`` elements apart."""
+        whole = rows // width * width if columns >= width else 0
+        for i in range(0, whole, width):
+            for j in range(0, columns - width + 1, width):
+                square(
+                    address_of(source, begin + i * row + j), row * itemsize,
+                    address_of(goal, goal_begin + j * goal_row + i), goal_row * itemsize,
+                )  # fmt: skip
+        for i in range(rows):
+            line = source[begin + i * row :][:columns]
+            for j in range(columns // width * width if i < whole else 0, columns):
+                goal[goal_begin + j * goal_row + i] = line[j]
+        for j in range(columns if factor != 1 else 0):
+            out = goal[goal_begin + j * goal_row :][:rows]
+            for i in range(out.shape[0]):
+                out[i] *= factor
+
+    return turn
+
+
+@functools.cache
+def column_panels(code: str) -> Device:
+    """The function that packs columns of one dtype."""
+    turn = turner(code)
+
+    @device
+    def pack_columns(source, begin, row, rows, columns, width, factor, goal):
+        """Copy the transposed matrix into panels: ``[panel of rows, column, row]``; zeros beyond the rows."""
+        zero = goal.dtype.type(0)
+        for panel in range((rows + width - 1) // width):
+            first = panel * width
+            here, out = min(width, rows - first), panel * columns * width
+            turn(source, begin + first * row, row, here, columns, factor, goal, out, width)
+            for j in range(columns if here < width else 0):
+                for i in range(here, width):
+                    goal[out + j * width + i] = zero
+
+    return pack_columns
 
 
 @device
@@ -158,7 +189,7 @@ def multiplier(code: str) -> Device:
 @functools.cache
 def forward_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
-    multiply, width = multiplier(code), tile_shape(code, "many")[1]
+    multiply, width, pack_columns = multiplier(code), tile_shape(code, "many")[1], column_panels(code)
 
     @kernel(f"{code}[:], " * 6 + "i8[:], Task", Task, reassociate=True)
     def attention_forward(q, k, v, out, logs, room, words, task, start, stop, worker):
@@ -223,6 +254,7 @@ def forward_kernel(code: str) -> Kernel:
 def backward_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
     multiply, width = multiplier(code), tile_shape(code, "many")[1]
+    pack_columns, turn = column_panels(code), turner(code)
 
     @kernel(f"{code}[:], " * 10 + "i8[:], Task", Task, reassociate=True)
     def attention_backward(
@@ -310,10 +342,7 @@ def backward_kernel(code: str) -> Kernel:
                 else:
                     multiply(words, spare, p, count, seen, count, packed_g, values, grad_v, to_v, v_out, ADD)
                     multiply(words, spare, d, count, seen, count, packed_q, inner, grad_k, to_k, q_out, ADD)
-                for corner in range(0, seen, 8):
-                    for i in range(count):
-                        for t in range(corner, min(seen, corner + 8)):
-                            turned[i * seen + t] = d[t * count + i] * scale
+                turn(d, 0, count, seen, count, scale, turned, 0, seen)
                 to_q = ((batch * queries + first) * heads + head) * inner
                 for panel in range((inner + width - 1) // width):  # the keys that are seen lie together in a panel
                     right, columns = packed_keys[panel * keys * width :], min(width, inner - panel * width)

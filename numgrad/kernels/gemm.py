@@ -1,22 +1,20 @@
-"""Matrix products: `plan_gemm` chooses among the forms of `gemm_rows` and `gemm_panels` by strides and sizes."""
+"""Matrix products: `plan_gemm` chooses among the forms of `gemm_blocks`, `gemm_rows` and `gemm_small` by strides and sizes."""
 
 from __future__ import annotations
 
 import functools
 from typing import NamedTuple
 
+from numgrad.kernels.gemm_blocks import plan_blocks
 from numgrad.kernels.gemm_layout import Matrices, Right, Steps
-from numgrad.kernels.gemm_pack import plan_add_splits, plan_bias, plan_pack
-from numgrad.kernels.gemm_panels import PanelSteps, plan_panels
+from numgrad.kernels.gemm_pack import plan_add_splits, plan_pack
 from numgrad.kernels.gemm_rows import lanes, plan_rows, tile_shape
 from numgrad.kernels.gemm_small import plan_small
 from numgrad.kernels.grid import plain_grid
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
-SKINNY = 64  # up to so many rows the right operand is read in place, since each element is used only a few times
-NEAR_BYTES = 1 << 14  # of a right operand that stays in the first cache at any strides
-NEAR_STEPS, FAR_BYTES = 64, 1 << 10  # so many steps, or such short ones, need no copy
+SKINNY = 16  # up to so many rows the right operand is read in place, since each element is used only a few times
 NARROW = 16  # up to so many columns, a vector of columns would be mostly empty
 LONG, SPLITS = 1 << 15, 16  # a sum from so many products on is cut into parts
 WHOLE = 8  # vectors of a sum from which what is left of it is added by itself, if an operand is a vector
@@ -48,6 +46,19 @@ def multiply_plainly(a, b, bias, out, sizes, a_steps, b_steps, out_steps, accumu
                 line[j] += left * b[begin + j * b_steps.column]
 
 
+@kernel("T[:], T[:], T[:], Sizes, Steps, Steps, Steps", Sizes, Steps)
+def multiply_outer(a, b, out, sizes, a_steps, b_steps, out_steps, start, stop):
+    """``out[g, i, j] = a[g, i, 0] * b[g, 0, j]``; an item is a row, and the columns of b lie side by side."""
+    m, n, _ = sizes
+    for item in range(start, stop):
+        batch = item // m
+        i = item - batch * m
+        line, right = out[batch * out_steps.batch + i * out_steps.row :][:n], b[batch * b_steps.batch :][:n]
+        left = a[batch * a_steps.batch + i * a_steps.row]
+        for j in range(line.shape[0]):
+            line[j] = left * right[j]
+
+
 def plan_gemm(
     b: PlanBuilder, left: Matrices, right: Matrices, out: Matrices, *, m: int, n: int, k: int, batch: int = 1,
     bias: Operand | None = None, accumulate: bool = False,
@@ -59,9 +70,12 @@ def plan_gemm(
     """
     if bias is not None and accumulate:
         raise ValueError("plan_gemm: bias and accumulate exclude each other")
-    dtype, code = out.operand.spec.dtype, out.operand.code
+    code = out.operand.code
     if code not in ("f4", "f8"):
         _plan_plainly(b, left, right, out, Sizes(m, n, k), batch, bias, accumulate)
+        return
+    if k == 1 and bias is None and not accumulate and batch * m * n:
+        _plan_outer(b, left, right, out, m, n, batch)
         return
     if plan_small(b, left, right, out, m=m, n=n, k=k, batch=batch, bias=bias, accumulate=accumulate):
         return
@@ -92,13 +106,10 @@ def plan_gemm(
         right, out = right.from_column(whole), out.from_column(whole)
         _plan_plainly(b, left, right, out, Sizes(m, rest, k), batch, None, accumulate)
         return
-    width = tile_shape(code, "many")[1]
     dot_fits = k % vector == 0 and k > 0 and m > 0
     dots = dot_fits and ((right.row == 1 and (m <= SKINNY or n <= NARROW)) or n <= NARROW)
     by_rows = empty or dots or (m <= few_rows and right.column == 1 and n % few_columns == 0)
-    # Steps along a's columns may be far apart; steps along its rows fall on the same lines of a cache then.
-    far = k > NEAR_STEPS and left.column * dtype.itemsize >= FAR_BYTES
-    if left.column != 1 and k > 1 and not empty and (by_rows or far):
+    if left.column != 1 and k > 1 and not empty and by_rows:
         packed = plan_pack(b, _one_tap(left), batch=batch, taps=1, channels=m, columns=k, width=k)
         left = Matrices(packed, m * k, k)
     multiply = functools.partial(
@@ -116,17 +127,17 @@ def plan_gemm(
     if by_rows:
         multiply("few", grid, left, _one_tap(right), out)
         return
-    if bias is not None:
-        plan_bias(b, bias.array(n), out, rows=m, columns=n, batch=batch)
-    near = m <= SKINNY or n * k * dtype.itemsize <= NEAR_BYTES
-    if right.column == 1 and n % width == 0 and near:
-        panels, steps = right.array, PanelSteps(right.batch, width, right.row)
-    else:
-        panels = plan_pack(b, _one_tap(right), batch=batch, taps=1, channels=k, columns=n, width=width).flat
-        steps = PanelSteps(-(-n // width) * k * width, k * width, width)
-    plan_panels(
-        b, left, panels, steps, out, rows=m, columns=n, steps=k, batch=batch,
-        accumulate=accumulate or bias is not None,
+    plan_blocks(b, left, right, out, m=m, n=n, k=k, batch=batch, bias=bias, accumulate=accumulate)
+
+
+def _plan_outer(b: PlanBuilder, left: Matrices, right: Matrices, out: Matrices, m: int, n: int, batch: int) -> None:
+    """Products of columns and rows."""
+    if right.column != 1 and n > 1:
+        view = Right(right.operand, right.batch, 0, 0, right.column, right.offset)
+        right = Matrices(plan_pack(b, view, batch=batch, taps=1, channels=1, columns=n, width=n), n, 0)
+    b.launch(
+        multiply_outer, left.array, right.array, out.array, Sizes(m, n, 1), left.steps, right.steps, out.steps,
+        work=batch * m, grain=GRAIN_COST // (n + 8) + 1, cost=batch * m * n,
     )  # fmt: skip
 
 

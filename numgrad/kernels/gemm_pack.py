@@ -8,7 +8,7 @@ from typing import NamedTuple
 from numgrad import dtypes
 from numgrad.kernels.gemm_layout import Matrices, Right, Steps, TapSteps
 from numgrad.runtime import simd, target
-from numgrad.runtime.kernel import Kernel, kernel
+from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.program import Array
 from numgrad.runtime.simd import address_of
@@ -30,11 +30,46 @@ class Panels(NamedTuple):
 
 
 @functools.cache
-def pack_kernel(code: str) -> Kernel:
-    """The kernel that packs elements of one dtype."""
+def column_packer(code: str) -> Device:
+    """The function that packs columns of one dtype into a panel."""
     transpose, copy = simd.transpose_tile(code), simd.copy_tile(code, 1)
     itemsize = 4 if code == "f4" else 8
     lanes = target.host_target().lanes(itemsize)
+
+    @device
+    def pack_columns(source, begin, channel_step, column_step, count, filled, width, goal):
+        """``goal[c, j] = source[begin + c * channel_step + j * column_step]`` for ``filled`` of ``width`` columns, then zeros."""
+        done = 0  # columns that are copied by vectors, or turned by squares
+        turned = count
+        if column_step == 1:
+            done = filled // lanes * lanes
+            for c in range(count):
+                for j in range(0, done, lanes):
+                    copy(address_of(source, begin + c * channel_step + j), address_of(goal, c * width + j))
+        elif channel_step == 1:
+            done = filled // lanes * lanes
+            turned = count // lanes * lanes
+            for j in range(0, done, lanes):
+                for c in range(0, turned, lanes):
+                    transpose(
+                        address_of(source, begin + j * column_step + c), column_step * itemsize,
+                        address_of(goal, c * width + j), width * itemsize,
+                    )  # fmt: skip
+        for j in range(filled):
+            for c in range(turned if j < done else 0, count):
+                goal[c * width + j] = source[begin + c * channel_step + j * column_step]
+        for j in range(filled, width):
+            for c in range(count):
+                goal[c * width + j] = 0
+
+    return pack_columns
+
+
+@functools.cache
+def pack_kernel(code: str) -> Kernel:
+    """The kernel that packs elements of one dtype."""
+    pack_columns, copy = column_packer(code), simd.copy_tile(code, 1)
+    lanes = target.host_target().lanes(4 if code == "f4" else 8)
 
     @kernel(f"{code}[:], {code}[:], Panels, TapSteps", Panels, TapSteps)
     def pack_panels(source, out, sizes, steps, start, stop):
@@ -76,21 +111,7 @@ def pack_kernel(code: str) -> Kernel:
                         for j in range(row.shape[0], line.shape[0]):
                             line[j] = 0
             else:
-                turned = 0  # columns and channels that are turned by squares
-                if channel_step == 1 and count % lanes == 0:
-                    turned = filled // lanes * lanes
-                    for j in range(0, turned, lanes):
-                        for c in range(0, count, lanes):
-                            transpose(
-                                address_of(source, begin + j * column_step + c), column_step * itemsize,
-                                address_of(goal, c * width + j), width * itemsize,
-                            )  # fmt: skip
-                for j in range(turned, filled):
-                    for c in range(count):
-                        goal[c * width + j] = source[begin + c * channel_step + j * column_step]
-                for j in range(filled, width):
-                    for c in range(count):
-                        goal[c * width + j] = 0
+                pack_columns(source, begin, channel_step, column_step, count, filled, width, goal)
 
     return pack_panels
 

@@ -9,7 +9,10 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import GradError, LinAlgError, ShapeError
 from numgrad.kernels import lapack
+from numgrad.kernels.reflections import MOST, plan_copy_upper, plan_multiply_reflections, plan_reflect
 from numgrad.kernels.triangles import plan_eliminate, plan_permute
+from numgrad.layout import contiguous_strides
+from numgrad.layout import product as count_of
 from numgrad.ops import rules
 from numgrad.ops.elementwise import add, mul, neg, sub
 from numgrad.ops.joining import cat
@@ -122,7 +125,48 @@ def _(b: PlanBuilder, A: Operand, mode: str) -> None:
         )
     k = m if mode == "complete" else min(m, n)
     q = b.output(A.spec.dtype, (0,) if mode == "r" else (*batch, m, k))
-    b.host_call(lapack.qr, [A], [q, b.output(A.spec.dtype, (*batch, k, n))], mode=mode)
+    r = b.output(A.spec.dtype, (*batch, k, n))
+    if min(m, n) > MOST:
+        b.host_call(lapack.qr, [A], [q, r], mode=mode)
+        return
+    work = b.scratch(A.spec.dtype, A.spec.numel).view(tuple(A.spec.shape), contiguous_strides(A.spec.shape))
+    shape = (*batch, min(m, n))
+    tau = b.scratch(A.spec.dtype, count_of(shape)).view(shape, contiguous_strides(shape))
+    plan_copy(b, A, work)
+    plan_reflect(b, work, tau)
+    plan_copy_upper(b, work, r)
+    if mode != "r":
+        plan_multiply_reflections(b, work, tau, q)
+
+
+geqrf = Op(
+    "geqrf",
+    ("A",),
+    outputs=("a", "tau"),
+    public=2,
+    differentiable=False,
+    doc="R in the upper triangles of a [..., m, n], and below them and in tau [..., min(m, n)] the reflections that make Q.",
+)
+
+
+@geqrf.plan
+def _(b: PlanBuilder, A: Operand) -> None:
+    batch, m, n = check_matrices("torch.geqrf", A)
+    a, tau = b.output(A.spec.dtype, tuple(A.spec.shape)), b.output(A.spec.dtype, (*batch, min(m, n)))
+    if min(m, n) > MOST:
+        b.host_call(lapack.geqrf, [A], [a, tau])
+        return
+    plan_copy(b, A, a)
+    plan_reflect(b, a, tau)
+
+
+geqrf.batch(rules.leading)
+
+
+@geqrf.oracle
+def _(a):
+    raw, tau = np.linalg.qr(a, "raw")
+    return raw.swapaxes(-1, -2), tau
 
 
 def _check_slope(q: Any, r: Any, mode: str) -> None:

@@ -18,7 +18,8 @@ from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 
-def _check_dtypes(name: str, first: Operand, second: Operand) -> None:
+def check_dtypes(name: str, first: Operand, second: Operand) -> None:
+    """Refuse operands of two dtypes, and those of bools."""
     if first.spec.dtype is not second.spec.dtype:
         raise DtypeError(
             f"{name}: mat1 and mat2 must have the same dtype, but got {first.spec.dtype.torch_name} and "
@@ -46,7 +47,7 @@ def _(b: PlanBuilder, input: Operand, mat2: Operand) -> None:
     (m, k), (rows, n) = input.spec.shape, mat2.spec.shape
     if rows != k:
         raise ShapeError(f"mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {rows}x{n})")
-    _check_dtypes("mm", input, mat2)
+    check_dtypes("mm", input, mat2)
     out = b.output(input.spec.dtype, (m, n))
     plan_gemm(
         b, Matrices(input, 0, *input.spec.strides), Matrices(mat2, 0, *mat2.spec.strides), Matrices(out, 0, n), m=m, n=n, k=k
@@ -97,7 +98,7 @@ def _(b: PlanBuilder, input: Operand, mat2: Operand) -> None:
         raise ShapeError(
             f"bmm: Expected size for first two dimensions of batch2 tensor to be: [{batch}, {k}] but got: [{batches}, {rows}]."
         )
-    _check_dtypes("bmm", input, mat2)
+    check_dtypes("bmm", input, mat2)
     out = b.output(input.spec.dtype, (batch, m, n))
     plan_gemm(
         b, Matrices(input, *input.spec.strides), Matrices(mat2, *mat2.spec.strides), Matrices(out, m * n, n),
@@ -150,9 +151,9 @@ def _(b: PlanBuilder, input: Operand, weight: Operand, bias: Operand | None) -> 
             f"linear: mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {columns}x{n}): input has {k} features, expected "
             f"{columns} as weight of shape {list(weight.spec.shape)} has"
         )
-    _check_dtypes("linear", input, weight)
+    check_dtypes("linear", input, weight)
     if bias is not None:
-        _check_dtypes("linear", input, bias)
+        check_dtypes("linear", input, bias)
         if tuple(bias.spec.shape) != (n,):
             raise ShapeError(f"linear: bias has shape {list(bias.spec.shape)}, expected [{n}] as weight has {n} rows")
         bias = contiguous(b, bias)

@@ -31,7 +31,7 @@ _LARGEST = (1 << 31) - 1  # extent of a window, as in torch
 _WINDOW: dict[str, Any] = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0)}
 
 
-def _window(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any = (1, 1)) -> Window:
+def window_of(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any = (1, 1)) -> Window:
     """The proved window; the texts of errors are torch's."""
     if spec.ndim != 4 or 0 in spec.shape[1:]:
         raise ShapeError(
@@ -68,7 +68,8 @@ def _refuse_average(name: str, dtype: dtypes.dtype, divisor: Any) -> None:
         raise ShapeError(f"{name}: divisor must be not zero")
 
 
-def _pooled_shape(name: str, spec: Any, window: Window, ceil_mode: bool) -> tuple[int, ...]:
+def pooled_shape(name: str, spec: Any, window: Window, ceil_mode: bool) -> tuple[int, ...]:
+    """The shape of the result of pooling [N, C, H, W]."""
     extents = window.output_extents(spec.shape[2], spec.shape[3], ceil_mode)
     if min(extents) < 1:
         c, h, w = spec.shape[1:]
@@ -98,9 +99,9 @@ def _(
     b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> None:
     spec = input.spec
-    window = _window("max_pool2d", spec, kernel_size, stride, padding, dilation)
+    window = window_of("max_pool2d", spec, kernel_size, stride, padding, dilation)
     _refuse_dtypes("max_pool2d", spec.dtype, spec.dtype.is_bool)
-    shape = _pooled_shape("max_pool2d", spec, window, ceil_mode)
+    shape = pooled_shape("max_pool2d", spec, window, ceil_mode)
     strides = strides_like(spec, shape)
     out, indices = b.output(spec.dtype, shape, strides), b.output(dtypes.int64, shape, strides)
     plan_max_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, indices, window)
@@ -157,7 +158,7 @@ class _Shape:
 @max_pool2d.oracle
 def _(x, kernel_size, stride, padding, dilation, ceil_mode):
     window = Window(kernel_size, stride, padding, dilation)
-    shape = _pooled_shape("max_pool2d", _Shape(x), window, ceil_mode)
+    shape = pooled_shape("max_pool2d", _Shape(x), window, ceil_mode)
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     values = _taps(x, window, shape, lowest)
     places = np.broadcast_to(np.arange(x.shape[2] * x.shape[3]).reshape(1, 1, *x.shape[2:]), x.shape)
@@ -188,8 +189,8 @@ def _(
     dilation: Any,
 ) -> None:
     out_spec = spec_of(grad.spec.dtype, prove_ints("max_pool2d_backward", "size", size, 4, 0))
-    window = _window("max_pool2d_backward", out_spec, kernel_size, stride, padding, dilation)
-    shapes = [_pooled_shape("max_pool2d_backward", out_spec, window, ceil_mode) for ceil_mode in (False, True)]
+    window = window_of("max_pool2d_backward", out_spec, kernel_size, stride, padding, dilation)
+    shapes = [pooled_shape("max_pool2d_backward", out_spec, window, ceil_mode) for ceil_mode in (False, True)]
     shape = shapes[1] if tuple(grad.spec.shape) == shapes[1] else shapes[0]
     prove_shapes("max_pool2d_backward", ("grad", "indices"), (grad, indices), shape, shape)
     _refuse_dtypes("max_pool2d_backward", grad.spec.dtype, grad.spec.dtype.is_bool)
@@ -231,9 +232,9 @@ def _(
     b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, **counting: Any
 ) -> None:
     spec = input.spec
-    window = _window("avg_pool2d", spec, kernel_size, stride, padding)
+    window = window_of("avg_pool2d", spec, kernel_size, stride, padding)
     _refuse_average("avg_pool2d", spec.dtype, counting["divisor_override"])
-    shape = _pooled_shape("avg_pool2d", spec, window, ceil_mode)
+    shape = pooled_shape("avg_pool2d", spec, window, ceil_mode)
     out = b.output(spec.dtype, shape, strides_like(spec, shape))
     plan_avg_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, window, **counting)
 
@@ -253,7 +254,7 @@ avg_pool2d.batch(rules.of_images)
 @avg_pool2d.oracle
 def _(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     window = Window(kernel_size, stride, padding)
-    shape = _pooled_shape("avg_pool2d", _Shape(x), window, ceil_mode)
+    shape = pooled_shape("avg_pool2d", _Shape(x), window, ceil_mode)
     total = _taps(x, window, shape, 0).sum(-1)
     if divisor_override is not None:
         return total / divisor_override
@@ -286,9 +287,9 @@ def _(
 ) -> None:
     name = "avg_pool2d_backward"
     out_spec = spec_of(grad.spec.dtype, prove_ints(name, "size", size, 4, 0))
-    window = _window(name, out_spec, kernel_size, stride, padding)
+    window = window_of(name, out_spec, kernel_size, stride, padding)
     _refuse_average(name, grad.spec.dtype, counting["divisor_override"])
-    prove_shapes(name, ("grad",), (grad,), _pooled_shape(name, out_spec, window, ceil_mode))
+    prove_shapes(name, ("grad",), (grad,), pooled_shape(name, out_spec, window, ceil_mode))
     strides = strides_like(grad.spec, tuple(grad.spec.shape))
     out = b.output(grad.spec.dtype, size, strides_like(grad.spec, size))
     plan_avg_pool2d_backward(b, with_strides(b, grad, strides), out, window, **counting)

@@ -321,7 +321,8 @@ class Op:
     def saves_for(self, needs: tuple[bool, ...]) -> tuple[str, ...]:
         """The names in `saves` that the gradients of the needed inputs read; the others are not saved."""
         if self.bilinear:
-            return tuple([name for name, other in zip(self.inputs, (needs[1], needs[0]), strict=False) if other])
+            factors = [name for name, other in zip(self.inputs, (needs[1], needs[0]), strict=False) if other]
+            return (*factors, *[name for name in self.saves if name not in self.inputs[:2]])
         return self.saves
 
     def saving(self, needs: tuple[bool, ...]) -> Saving:

@@ -10,6 +10,7 @@ tile. All addresses count bytes.
 `dot_tile`          ``out[i, j] = sum_s sum_k a_s[i][k] * b_s[j][k]``: both are read along k, and so are vectors; the
                     sum over lanes comes last.
 `strided_tile`      ``out[i, j] = sum_k a[i, k] * b[k][j]``, with everything at fixed distances: no table is read.
+`strip_tile`        the same of an a that is packed into strips, one after the other.
 `window_tile`       ``out[i, j] = sum_s sum_k a_i[s, k] * b[s, k][j]``: rows of a lie anywhere, and each is read at the
                     same distances from its start, along segments of an image's lines.
 ==================  ============================================================================================
@@ -29,7 +30,7 @@ from numgrad.runtime.simd_emit import ADD, STORE, STREAM, Tile
 
 __all__ = [
     "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "fence", "strided_tile",
-    "transform_tile", "transpose_tile", "update_tile", "window_tile",
+    "strip_tile", "transform_tile", "transpose_tile", "update_tile", "window_tile",
 ]  # fmt: skip
 
 SQUARES = (
@@ -185,6 +186,34 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
             return context.get_dummy_value()
 
         return _words(11), emit
+
+    return tile
+
+
+def strip_tile(code: str, rows: int, vectors: int) -> Intrinsic:
+    """``tile(a, b, b_step, steps, out, out_row, wanted, columns, mode)``.
+
+    a's element (i, k) is element ``k * rows + i`` from ``a`` on. So one address leads to all rows, where `strided_tile` has
+    one for each, and the tile may have more of them. Otherwise as there.
+    """
+
+    @intrinsic
+    def tile(typing_context, a, b, b_step, steps, out, out_row, used_rows, columns, mode):
+        def emit(context, builder, signature, args):
+            t = Tile(context, builder, code, rows, vectors)
+            a, b, b_step, steps, out, out_row, used_rows, columns, mode = args
+
+            def step(k, carried):
+                a_now, b_now, totals = carried[0], carried[1], carried[2:]
+                left = [t.advance(a_now, i * t.itemsize) for i in range(rows)]
+                results = t.add_outer_product(left, t.word(0), b_now, totals)
+                return [t.advance(a_now, rows * t.itemsize), t.advance(b_now, b_step), *results]
+
+            totals = t.loop(steps, [t.pointer(a), t.pointer(b), *t.zeros(rows * vectors)], step)[2:]
+            t.write_rows(totals, out, out_row, used_rows, columns, mode)
+            return context.get_dummy_value()
+
+        return _words(9), emit
 
     return tile
 

@@ -16,6 +16,7 @@ class Tiles:
     """Register tiles of `simd`'s micro-kernels: (rows, vectors of columns), and (rows, rows) for dot products."""
 
     many: tuple[int, int]  # for any number of rows
+    strip: tuple[int, int]  # the same, of rows that are packed: their addresses take one register, not one each
     few: tuple[int, int]  # for few rows, while the right operand streams by
     dot: tuple[int, int]
     update: int  # lines that take four terms each at once
@@ -51,13 +52,15 @@ _AVX512_OFF = ("avx512", "avx10", "evex512")
 # vectors have the width of NEON on every 64-bit Arm, and so sums have the same bits.
 _SCALABLE = ("sve", "sme")
 TARGETS = {
-    "avx512": Target("avx512", 64, 32, Tiles(many=(8, 2), few=(4, 4), dot=(4, 6), update=4), whole=_WHOLE),
-    "avx2": Target("avx2", 32, 16, Tiles(many=(6, 2), few=(2, 4), dot=(4, 3), update=2), features_off=_AVX512_OFF),
+    "avx512": Target("avx512", 64, 32, Tiles(many=(8, 2), strip=(12, 2), few=(4, 4), dot=(4, 6), update=4), whole=_WHOLE),
+    "avx2": Target(
+        "avx2", 32, 16, Tiles(many=(6, 2), strip=(6, 2), few=(2, 4), dot=(4, 3), update=2), features_off=_AVX512_OFF
+    ),
     "neon": Target(
         "neon",
         16,
         32,
-        Tiles(many=(8, 2), few=(4, 4), dot=(4, 6), update=4),
+        Tiles(many=(8, 2), strip=(8, 2), few=(4, 4), dot=(4, 6), update=4),
         features_off=_SCALABLE,
         never=_SCALABLE,
     ),
@@ -65,7 +68,7 @@ TARGETS = {
         "scalar",
         4,
         16,
-        Tiles(many=(4, 2), few=(2, 2), dot=(2, 2), update=1),
+        Tiles(many=(4, 2), strip=(4, 2), few=(2, 2), dot=(2, 2), update=1),
         False,
         (*_AVX512_OFF, "avx", "fma"),
     ),

@@ -13,6 +13,7 @@ import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from numgrad import ops
 from numgrad.layout import product
 from numgrad.tensor import layers, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor
@@ -321,6 +322,14 @@ def _contracted(
         **dict(zip(left_labels, left._spec.shape, strict=True)),
         **dict(zip(right_labels, right._spec.shape, strict=True)),
     }
+    if not batch and not columns:
+        vector = shaping.reshape(_in_order(right, right_labels, tuple(inner)), (-1,))
+        if not rows:
+            return ops.vectors.dot(shaping.reshape(_in_order(left, left_labels, tuple(inner)), (-1,)), vector), ()
+        multiplied = ops.vectors.mv(_matrices(left, left_labels, extents, batch, rows, inner), vector)
+        return multiplied if len(rows) == 1 else shaping.reshape(
+            multiplied, tuple(extents[label] for label in labels)
+        ), labels
     first = _matrices(left, left_labels, extents, batch, rows, inner)
     second = _matrices(right, right_labels, extents, batch, inner, columns)
     multiplied = layers.bmm(first, second) if batch else layers.mm(first, second)

@@ -98,12 +98,7 @@ def dot(input: Tensor, other: Tensor) -> Tensor:
     tensor(11)
     """
     arguments.check_tensor("dot", "other", other)
-    if input.ndim != 1 or other.ndim != 1 or input.shape != other.shape:
-        raise ShapeError(
-            f"dot: expected two 1D tensors of one length, but got {list(input.shape)} and {list(other.shape)}"
-        )
-    row, column = ops.view.unsqueeze.apply((input,), 0), ops.view.unsqueeze.apply((other,), 1)
-    return ops.view.view.apply((mm(row, column),), ())  # type: ignore[no-any-return]
+    return ops.vectors.dot(input, other)  # type: ignore[no-any-return]
 
 
 @public("function", "method", "linalg")
@@ -121,29 +116,43 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """
     arguments.check_tensor("matmul", "input", input)
     arguments.check_tensor("matmul", "other", other)
-    if input.ndim == 0 or other.ndim == 0:
+    first, second = input._spec.shape, other._spec.shape
+    if not first or not second:
         raise ShapeError(
-            f"both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D"
+            f"both arguments to matmul need to be at least 1D, but they are {len(first)}D and {len(second)}D"
         )
-    left = shaping.unsqueeze(input, 0) if input.ndim == 1 else input
-    right = shaping.unsqueeze(other, 1) if other.ndim == 1 else other
-    if left.shape[-1] != right.shape[-2]:
+    m, k, n = first[-2] if len(first) > 1 else 1, first[-1], second[-1] if len(second) > 1 else 1
+    if k != second[-2 if len(second) > 1 else 0]:
+        left, right = first if len(first) > 1 else (1, k), second if len(second) > 1 else (*second, 1)
         raise ShapeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, left.shape))} and {'x'.join(map(str, right.shape))})"
+            f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, left))} and {'x'.join(map(str, right))})"
         )
-    m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
-    if right.ndim == 2:
-        batch = tuple(left.shape[:-2])
-        flat = mm(shaping.reshape(left, (product(batch) * m, k)) if batch else left, right)
-        result = shaping.reshape(flat, (*batch, m, n)) if batch else flat
-    else:
-        batch = broadcast_batch(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
-        left = shaping.reshape(shaping.expand(left, (*batch, m, k)), (product(batch), m, k))
-        right = shaping.reshape(shaping.expand(right, (*batch, k, n)), (product(batch), k, n))
-        result = shaping.reshape(bmm(left, right), (*batch, m, n))
-    if other.ndim == 1:
-        result = shaping.squeeze(result, -1)
-    return shaping.squeeze(result, -1 if other.ndim == 1 else -2) if input.ndim == 1 else result
+    if len(second) == 1:
+        if len(first) == 1:
+            return ops.vectors.dot(input, other)  # type: ignore[no-any-return]
+        rows = input if len(first) == 2 else shaping.reshape(input, (product(first[:-1]), k))
+        products = ops.vectors.mv(rows, other)
+        return products if len(first) == 2 else shaping.reshape(products, tuple(first[:-1]))  # type: ignore[no-any-return]
+    if len(second) == 2:
+        if len(first) == 1:
+            return ops.vectors.mv(shaping.transpose(other, 0, 1), input)  # type: ignore[no-any-return]
+        if len(first) == 2:
+            return ops.linalg.mm(input, other)  # type: ignore[no-any-return]
+        flat = ops.linalg.mm(shaping.reshape(input, (product(first[:-1]), k)), other)
+        return shaping.reshape(flat, (*first[:-1], n))
+    batch = broadcast_batch(tuple(first[:-2]), tuple(second[:-2]))
+    rows = shaping.unsqueeze(input, 0) if len(first) == 1 else input
+    whole = [_one_batch(rows, batch, (m, k)), _one_batch(other, batch, (k, n))]
+    result = ops.linalg.bmm(*whole)
+    shape = (*batch, n) if len(first) == 1 else (*batch, m, n)
+    return result if tuple(result._spec.shape) == shape else shaping.reshape(result, shape)  # type: ignore[no-any-return]
+
+
+def _one_batch(matrices: Tensor, batch: tuple[int, ...], matrix: tuple[int, int]) -> Tensor:
+    """The matrices as a batch of one dimension, which broadcasts to ``batch``."""
+    if tuple(matrices._spec.shape[:-2]) != batch:
+        matrices = shaping.expand(matrices, (*batch, *matrix))
+    return matrices if len(batch) == 1 else shaping.reshape(matrices, (product(batch), *matrix))
 
 
 @public("function", "functional")

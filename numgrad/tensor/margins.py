@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from numgrad import ops
+from numgrad.layout import product
 from numgrad.tensor import arguments, joining, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.surface import public
@@ -83,8 +82,6 @@ def _framed(input: Tensor, sides: dict[int, tuple[int, int]], value: float) -> T
 
 
 def _continued(input: Tensor, sides: dict[int, tuple[int, int]], mode: str, value: float | None) -> Tensor:
-    from numgrad.tensor import creation
-
     if value is not None and value != 0:
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if not 1 <= len(sides) <= 3 or input.ndim - len(sides) not in (1, 2):
@@ -106,23 +103,17 @@ def _continued(input: Tensor, sides: dict[int, tuple[int, int]], mode: str, valu
         if before + after + extent < 1:
             raise RuntimeError(f"pad: ({before}, {after}) leaves nothing of dimension {axis} of {list(input.shape)}")
     for axis, (before, after) in sides.items():
-        if before <= 0 and after <= 0:
-            if before or after:
-                input = shaping.narrow(input, axis, -before, input.shape[axis] + before + after)
-            continue
-        extent = input.shape[axis]
-        places = np.arange(-before, extent + after)
-        if mode == "replicate":
-            places = places.clip(0, extent - 1)
-        elif mode == "circular":
-            kept = np.arange(max(0, -before), extent - max(0, -after))
-            if not kept.size:
-                raise RuntimeError(f"pad: ({before}, {after}) leaves nothing to go on with of {list(input.shape)}")
-            places = kept[np.arange(-max(0, before), kept.size + max(0, after)) % kept.size]
-        else:
-            places = extent - 1 - abs(extent - 1 - abs(places))
-        input = ops.index.index_select(input, creation.tensor(places), dim=axis)
-    return input
+        cut = input.shape[axis] + min(before, 0) + min(after, 0)
+        if mode == "circular" and cut < 1 and max(before, after) > 0:
+            raise RuntimeError(f"pad: ({before}, {after}) leaves nothing to go on with of {list(input.shape)}")
+    shape = tuple(input.shape)
+    still, moved = shape[: input.ndim - len(sides)], shape[input.ndim - len(sides) :]
+    around = [(0, 0)] * (3 - len(sides)) + [sides[axis] for axis in sorted(sides)]
+    flat = shaping.reshape(input, (product(still), *(1,) * (3 - len(sides)), *moved))
+    out = ops.margins.continued(
+        flat, mode=mode, before=tuple(first for first, _ in around), after=tuple(last for _, last in around)
+    )
+    return shaping.reshape(out, (*still, *out.shape[4 - len(sides) :]))
 
 
 _pad = pad  # what is an argument's name below

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from numgrad import ops
 from numgrad.dtypes import as_dtype, int64
 from numgrad.dtypes import dtype as Dtype
@@ -15,6 +13,7 @@ from numgrad.errors import DtypeError, ShapeError
 from numgrad.ops import matrices as _m
 from numgrad.tensor import creation, diagonals, reductions, shaping
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap_dim
+from numgrad.tensor.grids import broadcast_tensors
 from numgrad.tensor.matrices import check_flag, check_floating, check_square, check_two_dims, tolerances
 from numgrad.tensor.spectra import eigvalsh, svdvals
 from numgrad.tensor.surface import public
@@ -301,12 +300,9 @@ def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
             ".to(dtype)"
         )
 
-    following = creation.from_numpy(np.array((1, 2, 0)))
-
-    def turned(each: Tensor) -> Tensor:
-        return ops.index.index_select(each, following, dim=axis)  # type: ignore[no-any-return]
-
-    return turned(x * turned(y) - turned(x) * y)
+    if x._spec.shape != y._spec.shape:
+        x, y = broadcast_tensors(x, y)
+    return ops.vectors.cross(x, y, dim=axis)  # type: ignore[no-any-return]
 
 
 @public("function", "method")

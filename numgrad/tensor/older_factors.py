@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from numgrad import dtypes
+from numgrad import dtypes, ops
 from numgrad.engine.tape import modes
 from numgrad.errors import GradError, ShapeError
 from numgrad.ops import matrices as _m
@@ -121,13 +119,7 @@ def geqrf(input: Tensor) -> Any:
     check_floating(name, input)
     if modes.grad_enabled and input.requires_grad:
         raise GradError("the derivative for 'geqrf' is not implemented. linalg.qr has one; or call it under no_grad()")
-    *batch, m, n = input._spec.shape
-    if 0 in (*batch, m, n):
-        tau = np.zeros((*batch, min(m, n)), input.dtype.numpy)
-        return named("geqrf", ("a", "tau"), (input.clone(), creation.from_numpy(tau)))
-    raw, tau = np.linalg.qr(input.detach().numpy(), mode="raw")
-    parts = [creation.from_numpy(np.array(part, order="C")) for part in (np.swapaxes(raw, -1, -2), tau)]
-    return named("geqrf", ("a", "tau"), parts)
+    return named("geqrf", ("a", "tau"), ops.factors.geqrf(input))
 
 
 @public("function", "method")

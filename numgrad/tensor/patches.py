@@ -7,15 +7,12 @@ from typing import Any
 import numpy as np
 
 from numgrad import ops
-from numgrad.dtypes import int64
 from numgrad.errors import DtypeError, ShapeError, warn
-from numgrad.tensor import arguments, creation, indexing, layers, margins, pointwise, shaping
+from numgrad.tensor import arguments, creation, layers, margins, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import pair
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
-
-_e = ops.elementwise
 
 
 def _columns(
@@ -249,82 +246,14 @@ def grid_sample(
 
 
 def _sampled(input: Tensor, grid: Tensor, mode: str, padding_mode: str, aligned: bool) -> Tensor:
-    """Each point is a weighted sum of the pixels under it: rows of channels, times a row of weights."""
+    """Each point is a weighted sum of the pixels under it, which are rows of channels."""
     n, c, *image = input.shape
-    dims, dtype, out_image = len(image), grid.dtype, tuple(grid.shape[1:-1])
+    dims, out_image = len(image), tuple(grid.shape[1:-1])
     points = grid.numel() // dims
-
-    def of_axes(numbers: list[float]) -> Tensor:
-        return creation.tensor(numbers, dtype=dtype)
-
-    extents = image[::-1]  # x comes first
-    scale = of_axes([(extent - 1) / 2 if aligned else extent / 2 for extent in extents])
-    at = pointwise.add(
-        pointwise.mul(shaping.reshape(grid, (points, 1, dims)), scale),
-        of_axes([(extent - 1) / 2 for extent in extents]),
-    )
-    if mode != "bicubic":
-        at = _inside(at, extents, padding_mode, aligned)
-    if mode == "nearest":
-        taps, pixels = 1, _e.round(at.detach())
-        weights = pointwise.add(pointwise.mul(at, 0), 1)  # of slope 0, but not without one
-    else:
-        signs, shifts, powers = _WEIGHTS[mode]
-        taps, low = len(signs), _e.floor(at.detach())
-        column = (taps, 1)
-        near = np.arange(taps) - (1 if taps == 4 else 0)
-        pixels = pointwise.add(low, shaping.reshape(creation.tensor(near, dtype=dtype), column))
-        distance = pointwise.add(
-            pointwise.mul(pointwise.sub(at, low), shaping.reshape(of_axes(signs), column)),
-            shaping.reshape(of_axes(shifts), column),
-        )
-        weights = distance
-        if powers:
-            weights = shaping.reshape(of_axes(powers[0]), column)
-            for power in powers[1:]:
-                weights = pointwise.add(pointwise.mul(weights, distance), shaping.reshape(of_axes(power), column))
-            pixels = _inside(pixels, extents, padding_mode, aligned)
-    inside = (pixels >= 0) & (pixels <= of_axes([extent - 1 for extent in extents]))
-    weights, pixels = pointwise.where(inside, weights, 0), pointwise.where(inside, pixels, 0).to(int64)
-    index = creation.tensor(np.arange(n).repeat(points // max(n, 1)).reshape(points, *(1,) * dims))
-    product = creation.ones(1, dtype=dtype)
-    for axis in range(dims):  # from the slowest dimension, the last coordinate, on
-        shape = (points, *(taps if each == axis else 1 for each in range(dims)))
-        index = pointwise.add(
-            pointwise.mul(index, image[axis]), shaping.reshape(shaping.select(pixels, 2, dims - 1 - axis), shape)
-        )
-        weight = shaping.reshape(shaping.select(weights, 2, dims - 1 - axis), shape)
-        product = pointwise.mul(product, weight) if axis else weight
+    form = {"size": tuple(image), "mode": mode, "padding": padding_mode, "aligned": aligned}
+    coordinates = shaping.reshape(grid, (points, dims))
+    weights = ops.grid_points.grid_weights(coordinates, orders=(0,) * dims, **form)
+    index = ops.grid_points.grid_index(coordinates.detach(), points=points // max(n, 1), **form)
     rows = shaping.reshape(shaping.permute(input, 0, *range(2, dims + 2), 1), (-1, c))
-    under = indexing.index_select(rows, 0, shaping.reshape(index, -1))
-    sums = layers.bmm(shaping.reshape(product, (points, 1, -1)), shaping.reshape(under, (points, taps**dims, c)))
-    out = shaping.reshape(sums, (n, *out_image, c))
+    out = shaping.reshape(ops.rows.sum_rows(rows, weights, index), (n, *out_image, c))
     return shaping.contiguous(shaping.permute(out, 0, dims + 1, *range(1, dims + 1)))
-
-
-# Of a point between two pixels the distance to each tap, as sign * fraction + shift, and the polynomial of the distance that
-# is the weight, from the highest power on: none for the distance itself, and for cubic convolution Keys' with a = -3/4.
-_WEIGHTS: dict[str, tuple[list[float], list[float], list[list[float]]]] = {
-    "bilinear": ([-1, 1], [1, 0], []),
-    "bicubic": (
-        [1, 1, -1, -1],
-        [1, 0, 1, 2],
-        [[-0.75, 1.25, 1.25, -0.75], [3.75, -2.25, -2.25, 3.75], [-6, 0, 0, -6], [3, 1, 1, 3]],
-    ),
-}
-
-
-def _inside(at: Tensor, extents: list[int], padding_mode: str, aligned: bool) -> Tensor:
-    """Positions brought into the image, as 'border' and 'reflection' say."""
-    if padding_mode == "zeros":
-        return at
-    if padding_mode == "reflection":
-        edge = 0.0 if aligned else -0.5
-        span = creation.tensor([max(extent - 1, 1) if aligned else extent for extent in extents], dtype=at.dtype)
-        beyond = pointwise.of_specs["abs"](pointwise.sub(at, edge))
-        flips = _e.floor(pointwise.div(beyond.detach(), span))
-        rest = pointwise.sub(beyond, pointwise.mul(flips, span))
-        turned = pointwise.remainder(flips, 2) != 0
-        at = pointwise.add(pointwise.where(turned, pointwise.sub(span, rest), rest), edge)
-    highest = creation.tensor([extent - 1 for extent in extents], dtype=at.dtype)
-    return _e.hardtanh(at, creation.zeros(len(extents), dtype=at.dtype), highest)  # type: ignore[no-any-return]

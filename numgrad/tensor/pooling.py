@@ -54,15 +54,16 @@ def max_pool2d(
     """
     arguments.check_tensor("max_pool2d", "input", input)
     window, stride, padding = _window("max_pool2d", kernel_size, stride, padding)
-    out, indices = _pooled(
-        input,
-        ops.pool.max_pool2d,
-        kernel_size=window,
-        stride=stride,
-        padding=padding,
-        dilation=pair("max_pool2d", "dilation", dilation),
-        ceil_mode=ceil_mode if ceil_mode is False else flag("max_pool2d", "ceil_mode", ceil_mode),
-    )
+    params = {
+        "kernel_size": window,
+        "stride": stride,
+        "padding": padding,
+        "dilation": pair("max_pool2d", "dilation", dilation),
+        "ceil_mode": ceil_mode if ceil_mode is False else flag("max_pool2d", "ceil_mode", ceil_mode),
+    }
+    if not return_indices and not input.requires_grad and input._spec.dtype.is_floating_point:
+        return _pooled(input, ops.pool_boxes.max_pool2d_values, **params)
+    out, indices = _pooled(input, ops.pool.max_pool2d, **params)
     return (out, indices) if return_indices else out
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from numgrad import ops
 from numgrad.dtypes import int64
-from numgrad.errors import ShapeError
-from numgrad.tensor import arguments, creation, pointwise, pooling, reductions, shaping
+from numgrad.errors import DtypeError, ShapeError
+from numgrad.tensor import arguments, creation, pointwise, pooling, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag
 from numgrad.tensor.pooling_volumes import batched, columns_of, planes_of, unbatched, volumes_of, windows_of
@@ -19,8 +18,6 @@ from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
-
-_MOST_TAPS = 16  # of a window, beyond which its row of gathered elements is faster
 
 
 # ---- to given extents -------------------------------------------------------------------------------------------
@@ -92,41 +89,18 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def _adaptive_max(name: str, input: Tensor, output_size: Any, ndim: int) -> tuple[Tensor, Tensor]:
-    """The largest value of each part, and its row-major position.
-
-    The parts of one size are gathered beside each other; those that are smaller have their last element several times.
-    """
+    """The largest value of each part, and its row-major position."""
     images, alone = batched(name, input, ndim)
     image = tuple(images.shape[2:])
     size = _extents(name, output_size, image)
-    if ndim < 3 and images.dtype.is_floating_point and 0 not in size and not any(map(operator.mod, image, size)):
-        window = tuple(map(operator.floordiv, image, size))
-        if math.prod(window) <= _MOST_TAPS:  # the parts are the windows of a plain pooling
-            planes = images if ndim == 2 else shaping.unsqueeze(images, 2)
-            pair = pooling.max_pool2d(planes, window if ndim == 2 else (1, *window), return_indices=True)
-            return unbatched(pair if ndim == 2 else tuple(shaping.squeeze(each, 2) for each in pair), alone)  # type: ignore[no-any-return]
-    positions = np.zeros((1, 1), np.int64)
-    for extent, parts in zip(image, size, strict=True):
-        starts = np.arange(parts) * extent // max(parts, 1)
-        ends = -(-np.arange(1, parts + 1) * extent // max(parts, 1))
-        longest = int((ends - starts).max(initial=1))
-        taps = np.minimum(starts[:, None] + np.arange(longest), ends[:, None] - 1)  # [parts, longest]
-        rows, columns = positions.shape
-        positions = positions[:, None, :, None] * extent + taps[None, :, None, :]
-        positions = positions.reshape(rows * parts, columns * longest)
+    if not images.dtype.is_floating_point:
+        raise DtypeError(f"{name}: not implemented for '{images.dtype.torch_name}'; convert with .float() first")
     n, c = images.shape[:2]
-    flat = shaping.reshape(images, (n, c, math.prod(image)))
-    windows = ops.index.index_select(flat, creation.tensor(positions), dim=2)
-    if 0 in size:
-        windows = shaping.reshape(windows, (n, c, *size))
-        return unbatched((windows, windows.to(int64)), alone)  # type: ignore[no-any-return]
-    values, chosen = reductions.max(windows, -1)
-    first = np.arange(positions.shape[0]) * positions.shape[1]
-    places = ops.index.index_select(
-        creation.tensor(positions.ravel()), pointwise.add(chosen, creation.tensor(first)), dim=0
+    volume = (*(1,) * (3 - ndim), *image)
+    parts = ops.pool_boxes.max_boxes(
+        shaping.reshape(images, (n * c, *volume)), None, output_size=(*(1,) * (3 - ndim), *size), window=(0, 0, 0)
     )
-    shape = (n, c, *size)
-    return unbatched((shaping.reshape(values, shape), shaping.reshape(places, shape)), alone)  # type: ignore[no-any-return]
+    return unbatched(tuple(shaping.reshape(part, (n, c, *size)) for part in parts), alone)  # type: ignore[no-any-return]
 
 
 @public("functional")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from numgrad.dtypes import int64
+from numgrad import ops
 from numgrad.errors import DtypeError, ShapeError
-from numgrad.tensor import arguments, comparison, creation, indexing, joining, pointwise, random, reductions, shaping
+from numgrad.tensor import arguments, comparison, creation, joining, pointwise, random, repeating, shaping
 from numgrad.tensor.checked import several
 from numgrad.tensor.pooling_volumes import batched, unbatched
 from numgrad.tensor.surface import public
@@ -27,18 +26,6 @@ def _output_size(name: str, extents: tuple[int, ...], output_size: Any, output_r
     if len(ratios) != len(extents):
         raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Ints.")
     return tuple(int(extent * float(ratio)) for extent, ratio in zip(extents, ratios, strict=True))
-
-
-def _starts(sample: Tensor, extent: int, count: int, window: int) -> Tensor:
-    """Where the windows of a dimension begin, [N, C, count] for a number [N, C] from 0 to 1; the last one ends at the end."""
-    last = creation.full((*sample.shape, 1), extent - window, dtype=int64)
-    if count == 1:
-        return last
-    alpha = (extent - window) / (count - 1)
-    sample = shaping.unsqueeze(sample, -1)
-    steps = pointwise.mul(pointwise.add(sample, creation.arange(count - 1, dtype=sample.dtype)), alpha)
-    begun = pointwise.sub(arguments.cast(steps, int64), arguments.cast(pointwise.mul(sample, alpha), int64))
-    return joining.cat([begun, last], -1)
 
 
 def _pooled(
@@ -71,24 +58,15 @@ def _pooled(
         raise ShapeError(f"{name}: _random_samples has shape {list(samples.shape)}, expected {[n, c, ndim]}")
     elif not bool(pointwise.mul(comparison.ge(samples, 0), comparison.lt(samples, 1)).all()):
         raise RuntimeError(f"{name}: _random_samples has numbers that are not between 0 and 1")
-    places = creation.zeros((n, c) + (1,) * (2 * ndim), dtype=int64)
-    for axis in range(ndim):
-        # torch's numbers of two dimensions are of the width first, of three in their order.
-        number = ndim - 1 - axis if ndim == 2 else axis
-        sample = shaping.narrow(shaping.narrow(shaping.select(samples, 2, number), 0, 0, n), 1, 0, c)
-        begin = _starts(sample, extents[axis], counts[axis], windows[axis])
-        taps = pointwise.add(shaping.unsqueeze(begin, -1), creation.arange(windows[axis]))
-        form = [n, c, *(1,) * (2 * ndim)]
-        form[2 + axis], form[2 + ndim + axis] = counts[axis], windows[axis]
-        stride = math.prod(extents[axis + 1 :])
-        places = pointwise.add(places, pointwise.mul(shaping.reshape(taps, form), stride))
-    places = shaping.reshape(places, (n, c, math.prod(counts), math.prod(windows)))
-    planes = shaping.flatten(images, 2)
-    seen = shaping.reshape(indexing.gather(planes, 2, shaping.flatten(places, 2)), places.shape)
-    values, chosen = reductions.max(seen, -1)
-    indices = shaping.squeeze(indexing.gather(places, 3, shaping.unsqueeze(chosen, -1)), -1)
-    parts = tuple(shaping.reshape(part, (n, c, *counts)) for part in (values, indices))
-    return unbatched(parts, alone)  # type: ignore[no-any-return]
+    numbers = shaping.narrow(shaping.narrow(samples.detach(), 0, 0, n), 1, 0, c)
+    if ndim == 2:  # torch's numbers of two dimensions are of the width first, of three in their order
+        numbers = joining.cat([creation.zeros(n, c, 1, dtype=images.dtype), repeating.flip(numbers, (2,))], 2)
+    flat = shaping.reshape(images, (n * c, *(1,) * (3 - ndim), *extents))
+    parts = ops.pool_boxes.max_boxes(
+        flat, shaping.reshape(numbers, (n * c, 3)), output_size=(*(1,) * (3 - ndim), *counts),
+        window=(*(1,) * (3 - ndim), *windows),
+    )  # fmt: skip
+    return unbatched(tuple(shaping.reshape(part, (n, c, *counts)) for part in parts), alone)  # type: ignore[no-any-return]
 
 
 @public("functional")

@@ -7,6 +7,7 @@ import functools
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from numgrad import ops
 from numgrad.errors import DtypeError, ShapeError, warn
 from numgrad.tensor import einsum as sums
 from numgrad.tensor import layers, pointwise, reductions, shaping
@@ -64,7 +65,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
         raise ShapeError(
             f"mv: size mismatch, got input ({input._spec.shape[0]}x{input._spec.shape[1]}), vec ({vec._spec.shape[0]})"
         )
-    return layers.matmul(input, vec)
+    return ops.vectors.mv(input, vec)  # type: ignore[no-any-return]
 
 
 @public("function", "method")
@@ -196,7 +197,8 @@ def _plus(name: str, input: Tensor, multiplied: Tensor, beta: Any, alpha: Any) -
                 f"{name}: For integral input tensors, argument {word} must not be a floating point number."
             )
         numbers.append(number)
-    spread = shaping.expand(input, tuple(multiplied._spec.shape))
+    shape = multiplied._spec.shape
+    spread = input if input._spec.shape == shape else shaping.expand(input, tuple(shape))
     scaled = multiplied if numbers[1] == 1 else pointwise.mul(multiplied, numbers[1])
     if numbers[0] == 0:
         return scaled

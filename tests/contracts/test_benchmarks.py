@@ -24,7 +24,7 @@ def results() -> dict[str, object]:
     ]
     machine = {"cpu": "a CPU", "cpus": 2, "python": "3", "numgrad": "1", "torch": None}
     kernel = {"launches": 2, "seconds": 1e-3, "operations": 1e6, "bytes": 2e6, "limit_seconds": 5e-4, "share": 0.5}
-    roofline = {"1 × 64²": {"limits": {"flops": 1e11, "bytes": 1e10}, "kernels": {"sgd": kernel}}}
+    roofline = {"a step, 1 × 64²": {"limits": {"flops": 1e11, "bytes": 1e10}, "kernels": {"sgd": kernel}}}
     sections = {
         "step": {"rows": [vars(row) for row in rows], "raw": {}, "seconds": 80.0},
         "roofline": {"rows": [], "raw": roofline, "seconds": 40.0},

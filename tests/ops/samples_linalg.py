@@ -180,7 +180,10 @@ for label, shape in {"tall": (4, 3), "square": (3, 3), "wide": (2, 4), "batch": 
     good("linalg_qr", f"{label}, complete", well(*shape), params={"mode": "complete"}, fixed=slopes, tolerance=ROUGH)
     good("linalg_qr", f"{label}, r", well(*shape), params={"mode": "r"}, fixed=(0,), small=False, tolerance=ROUGH)
     good("linalg_lu_factor_ex", label, well(*shape), tolerance=ROUGH)
+for label, shape in {"square": (3, 3), "wide": (2, 4), "batch": (2, 3, 3)}.items():
+    good("geqrf", label, well(*shape), tolerance=ROUGH)
 refused_as_matrices("linalg_qr", "A", square=False)
+bad("geqrf", "dimensions", normal(2), error=RuntimeError, match="at least 2 dimensions")
 bad("linalg_qr", "mode", normal(2, 2), error=ValueError, match="unrecognized mode 'full'", params={"mode": "full"})
 good("linalg_lu_factor_ex", "without exchanges", constant(THREE), params={"pivot": False}, tolerance=ROUGH)
 good("linalg_lu_factor_ex", "blocks", well(70, 67), small=False, tolerance=ROUGH)

@@ -58,6 +58,27 @@ good("bmm", "large", normal(7, 60, 70), normal(7, 70, 50), tolerance=100, small=
 bad("bmm", "batches", normal(2, 3, 4), normal(3, 4, 5), error=RuntimeError, match=r"bmm: .*\[2, 4\] but got: \[3, 4\]")
 bad("bmm", "inner", normal(2, 3, 4), normal(2, 3, 5), error=RuntimeError, match=r"bmm: .*\[2, 4\] but got: \[2, 3\]")
 
+good("mv", "small", normal(3, 4), normal(4), tolerance=ROUGH)
+good("mv", "nothing to add", normal(3, 0), normal(0))
+good("mv", "large", normal(150, 203), normal(203), tolerance=100, small=False)
+bad("mv", "lengths", normal(3, 4), normal(3), error=RuntimeError, match=r"mv: got shapes \[3, 4\] and \[3\]")
+good("dot", "small", normal(4), normal(4), tolerance=ROUGH)
+good("dot", "nothing to add", normal(0), normal(0))
+good("dot", "several parts", normal(40000), normal(40000), tolerance=1000, small=False)
+bad("dot", "lengths", normal(3), normal(4), error=RuntimeError, match=r"dot: expected two 1D tensors of one length")
+
+good("cross", "rows", normal(4, 3), normal(4, 3), params={"dim": -1})
+good("cross", "columns", normal(2, 3, 4), normal(2, 3, 4), params={"dim": 1})
+bad(
+    "cross",
+    "extent",
+    normal(4, 2),
+    normal(4, 2),
+    params={"dim": 1},
+    error=RuntimeError,
+    match="expected one shape with 3",
+)
+
 good("linear", "bias", normal(3, 4), normal(5, 4), normal(5), tolerance=ROUGH)
 good("linear", "no bias", normal(3, 4), normal(5, 4), None, tolerance=ROUGH)
 good("linear", "one row", normal(1, 8), normal(3, 8), normal(3), tolerance=ROUGH)
@@ -438,6 +459,96 @@ good("gather", "int32", normal(4, 3), integers(0, 4, 2, 3, dtype="int32"))
 good("scatter_add", "rows", normal(4, 3), integers(0, 4, 5, 3), normal(5, 3))
 good("scatter_add", "columns", normal(4, 3), integers(0, 3, 2, 4), normal(3, 5), params={"dim": 1})
 good("scatter_add", "int32", normal(4, 3), integers(0, 4, 5, 3, dtype="int32"), normal(5, 3))
+_TAPS = constant([[0, 2, -1, 1, 3], [3, 3, 0, 1, 2]], "int64")
+good("sum_rows", "five taps", normal(4, 3), normal(2, 5), _TAPS, tolerance=ROUGH)
+good("sum_rows", "nothing", normal(4, 3), normal(0, 2), integers(0, 4, 0, 2))
+good("sum_rows", "no taps", normal(4, 3), normal(2, 0), integers(0, 4, 2, 0))
+good("add_rows", "five taps", normal(2, 3), normal(2, 5), _TAPS, params={"size": 4}, tolerance=ROUGH)
+good("row_products", "five taps", normal(2, 3), normal(4, 3), _TAPS, tolerance=ROUGH)
+bad("sum_rows", "weights", normal(4, 3), normal(2, 4), _TAPS, error=RuntimeError, match=r"weights has shape \[2, 4\]")
+bad(
+    "add_rows",
+    "grad",
+    normal(3, 3),
+    normal(2, 5),
+    _TAPS,
+    params={"size": 4},
+    error=RuntimeError,
+    match="grad has shape",
+)
+bad("row_products", "grad", normal(2, 4), normal(4, 3), _TAPS, error=RuntimeError, match="grad has shape")
+for _number in (-2, 4):
+    _far = constant([[0, _number]], "int64")
+    bad("sum_rows", f"index {_number}", normal(4, 3), normal(1, 2), _far, error=IndexError, match="out of range")
+for _mode in ("bilinear", "bicubic", "nearest"):
+    for _padding, _aligned in (("zeros", False), ("border", True), ("reflection", False)):
+        _form = {"size": (4, 5), "mode": _mode, "padding": _padding, "aligned": _aligned}
+        _grid = constant([[-1.3, 0.21], [0.11, -0.63], [0.87, 1.27], [-0.39, 0.43]], "float64")
+        good("grid_weights", f"{_mode} {_padding}", _grid, params={**_form, "orders": (0, 0)}, tolerance=ROUGH)
+        good("grid_index", f"{_mode} {_padding}", _grid, params={**_form, "points": 2})
+good("grid_weights", "volume", normal(6, 3), params={"size": (2, 3, 4), "orders": (0, 0, 0)}, tolerance=ROUGH)
+good("grid_index", "volume", normal(6, 3), params={"size": (2, 3, 4), "points": 3})
+bad("grid_weights", "axes", normal(4, 3), params={"size": (2, 3)}, error=RuntimeError, match=r"expected \[P, 2\]")
+bad("grid_index", "axes", normal(4, 3), params={"size": (2, 3)}, error=RuntimeError, match=r"expected \[P, 2\]")
+for _mode, _before, _after in (
+    ("reflect", (1, 2, 3), (0, 1, 2)),
+    ("replicate", (0, 5, -1), (2, 0, 3)),
+    ("circular", (0, 3, 2), (0, -1, 4)),
+):
+    _form = {"mode": _mode, "before": _before, "after": _after}
+    good("continued", _mode, normal(2, 2, 3, 4), params=_form)
+    _shape = tuple(n + first + last for n, first, last in zip((2, 3, 4), _before, _after, strict=True))
+    good("continued_backward", _mode, normal(2, *_shape), params={**_form, "size": (2, 2, 3, 4)}, tolerance=ROUGH)
+bad(
+    "continued",
+    "too far",
+    normal(1, 1, 3, 4),
+    params={"before": (0, 3, 0)},
+    error=RuntimeError,
+    match="do not fit 3 elements",
+)
+bad(
+    "continued_backward",
+    "grad",
+    normal(1, 1, 3, 4),
+    params={"size": (1, 1, 3, 3)},
+    error=RuntimeError,
+    match="grad has shape",
+)
+_PARTS = {"output_size": (1, 2, 3)}
+good("max_boxes", "parts", normal(2, 2, 3, 5), None, params=_PARTS)
+_FAR = {**_PARTS, "window": (1, 2, 2)}
+good("max_boxes", "placed", normal(2, 2, 4, 5), uniform(0, 1, 2, 3), params=_FAR)
+_PLACES = constant([[0, 2, 2], [4, 0, 1]], "int64")
+good("max_boxes_backward", "rows", normal(2, 3), _PLACES, params={"size": 5})
+bad(
+    "max_boxes",
+    "extents",
+    normal(1, 1, 2, 2),
+    normal(1, 3),
+    params=_FAR,
+    error=RuntimeError,
+    match="do not fit",
+)
+bad(
+    "max_boxes_backward",
+    "shapes",
+    normal(2, 3),
+    constant([[0]], "int64"),
+    params={"size": 5},
+    error=RuntimeError,
+    match="have shapes",
+)
+_pooling = {"kernel_size": (2, 3), "stride": (2, 1), "padding": (1, 1)}
+good("max_pool2d_values", "window", normal(2, 3, 5, 6), params=_pooling)
+bad(
+    "max_pool2d_values",
+    "window",
+    normal(2, 3, 1, 1),
+    params={"kernel_size": (2, 2)},
+    error=RuntimeError,
+    match="too small",
+)
 good("index_put", "replaced", normal(5, 3), constant([0, 3, 4], "int64"), normal(3, 3))
 good("index_put", "added", normal(5, 3), constant([0, 3, 3], "int64"), normal(3, 3), params={"accumulate": True})
 for name, rest in {
