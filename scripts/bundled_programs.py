@@ -17,7 +17,7 @@ from typing import Any
 
 import numgrad as ng
 from numgrad import nn
-from numgrad.nn import functional as F  # noqa: N812
+from numgrad.nn import functional as F
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -55,7 +55,7 @@ def perceptrons() -> None:
         ).to(dtype)
         for batch in (64, 1):
             x, labels = ng.randn(batch, 20, dtype=dtype), ng.randint(0, 10, (batch,))
-            train(model, lambda x=x, labels=labels: F.cross_entropy(model(x), labels))
+            train(model, lambda model=model, x=x, labels=labels: F.cross_entropy(model(x), labels))
             (model(x).argmax(1) == labels).float().mean().item()
             model.eval()
         model(ng.randn(64, 20, dtype=dtype))

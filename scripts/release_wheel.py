@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT)]  # numgrad of this clone, which is what is packed
 
 import bundled_programs  # noqa: E402
 
-from numgrad.runtime import build, bundle, helpers, kernel, levels, store  # noqa: E402
+from numgrad.runtime import bundle, helpers, kernel, levels, store  # noqa: E402
 
 FOLDER_VARIABLE = "NUMGRAD_BUNDLE_FOLDER"  # read by docs/wheel_kernels.py, a hook of the build
 
@@ -58,7 +58,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [program.__name__ for program in bundled_programs.PROGRAMS]
     parser.add_argument("--out", type=Path, default=Path("dist"), help="folder of the wheel (default: %(default)s)")
-    parser.add_argument("--work", type=Path, default=Path("build/kernels"), help="folder of kernels (default: %(default)s)")
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/kernels"), help="folder of kernels (default: %(default)s)"
+    )
     parser.add_argument("--jobs", type=int, default=helpers.job_count(), help="processes that compile")
     parser.add_argument("--levels", nargs="+", choices=tuple(levels.LEVELS), default=list(levels.LEVELS))
     parser.add_argument("--programs", nargs="+", choices=names, default=names, help="whose kernels (default: all)")
@@ -76,12 +78,9 @@ def main() -> int:
     files.mkdir(parents=True)
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("NUMGRAD_", "NUMBA_"))}
     plain |= {"NUMGRAD_KERNEL_STORE": str(work / "store"), "NUMGRAD_OFFLINE": "1", "NUMGRAD_WHEEL_KERNELS": "0"}
+    common = [sys.executable, __file__, "--one", "--work", work, "--jobs", str(args.jobs), "--programs", *args.programs]
     for level in args.levels:
-        subprocess.run(
-            [sys.executable, __file__, "--one", "--levels", level, "--work", work, "--jobs", str(args.jobs), "--programs", *args.programs],
-            env={**plain, "NUMGRAD_CPU": level},
-            check=True,
-        )
+        subprocess.run([*common, "--levels", level], env={**plain, "NUMGRAD_CPU": level}, check=True)
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--outdir", args.out.absolute(), ROOT],
         env={**plain, FOLDER_VARIABLE: str(files)},

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from numgrad.errors import KernelError
-from numgrad.runtime import kernel as kernels
 from numgrad.runtime import bundle, loader, notice, room, store
+from numgrad.runtime import kernel as kernels
 from numgrad.runtime.kernel import Kernel, building, fingerprint
 
 _log = logging.getLogger("numgrad.build")

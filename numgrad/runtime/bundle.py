@@ -36,7 +36,7 @@ from numgrad import config
 from numgrad.errors import KernelError
 from numgrad.runtime import store, target
 from numgrad.runtime.kernel import Fingerprint
-from numgrad.runtime.levels import LEVELS, Level
+from numgrad.runtime.levels import Level
 
 FOLDER = Path(__file__).parent / "bundled"
 SYSTEM = "linux"  # objects are ELF files that call by this system's conventions; elsewhere kernels are compiled
@@ -238,8 +238,3 @@ def _source(filename: str) -> tuple[str, list[str]]:
     except (OSError, ValueError) as error:
         raise KernelError(f"{filename} is no file of numgrad's") from error
     return f"{name} {hashlib.sha256(content).hexdigest()}", content.decode().splitlines()
-
-
-def levels_here() -> tuple[str, ...]:
-    """The kinds of CPU that the wheel brought kernels for."""
-    return tuple(name for name, level in LEVELS.items() if path_of(level).is_file())

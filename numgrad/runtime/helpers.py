@@ -91,7 +91,7 @@ class Helper:
     ) -> None:
         if not sys.executable:
             raise OSError("the interpreter does not know its own path")
-        task = {"path": sys.path, "recipe": recipe, "arguments": dict(arguments)}
+        task: dict[str, Any] = {"path": sys.path, "recipe": recipe, "arguments": dict(arguments)}
         task |= {"index": index, "count": count, "brought": brought}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START, json.dumps(task)],
