@@ -2,7 +2,7 @@
 
 For each kind of CPU (`numgrad.runtime.levels`) the programs of `bundled_programs` are rehearsed and their kernels compiled,
 in several processes. LLVM compiles for each kind on any machine, so one machine makes all; it has to be a Linux one, since
-objects are ELF files. Needs ``pip install build``, and takes some minutes; what is compiled stays in ``--work`` for the next time.
+objects are ELF files. It takes a quarter of an hour; what is compiled stays in ``--work`` for the next time.
 
 The wheel is one for all platforms (py3-none-any): where no file of kernels fits, or none is wanted, they are compiled as ever.
 """
@@ -82,7 +82,7 @@ def main() -> int:
     for level in args.levels:
         subprocess.run([*common, "--levels", level], env={**plain, "NUMGRAD_CPU": level}, check=True)
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", args.out.absolute(), ROOT],
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", args.out.absolute(), ROOT],
         env={**plain, FOLDER_VARIABLE: str(files)},
         check=True,
     )

@@ -77,7 +77,12 @@ def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:
 
 
 def _job(name: str, compile_it: Callable[[str], bytes], function: Callable[..., Any], *extra: str) -> Job:
-    return Job(name, _key(function, *extra), compile_it, function, extra)
+    key = None
+    try:
+        key = hashlib.sha256("\n".join((fingerprint(function), *extra)).encode()).hexdigest()[:32]
+    except KernelError as error:
+        _log.info("%s: compiled in every process, since %s", function.__name__, error)
+    return Job(name, key, compile_it, function, extra)
 
 
 def _codegen(name: str) -> Any:
@@ -101,15 +106,6 @@ def _codegen(name: str) -> Any:
             f"kernel {name} cannot be compiled: Numba refuses one of the environment variables {settings}: {error}"
         ) from error
     return codegen
-
-
-def _key(function: Callable[..., Any], *extra: str) -> str | None:
-    try:
-        code_key = fingerprint(function)
-    except KernelError as error:
-        _log.info("%s: compiled in every process, since %s", function.__name__, error)
-        return None
-    return hashlib.sha256("\n".join((code_key, *extra)).encode()).hexdigest()[:32]
 
 
 def build(job: Job) -> int:

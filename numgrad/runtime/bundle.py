@@ -186,35 +186,37 @@ def source_key(function: Callable[..., Any], *extra: str) -> str | None:
 
     ``extra`` are the types and flags that it is compiled with.
     """
+    hashed = _Sources()
     try:
-        text = _Sources().of(function)
+        hashed.add(function)
     except KernelError:
         return None
-    return hashlib.sha256("\n".join((text, *extra)).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join((hashed.digest.hexdigest(), *extra)).encode()).hexdigest()[:32]
+
+
+def _code_text(code: types.CodeType) -> bytes:
+    """The function's file, name and line, or the generated text with its name."""
+    where, lines = _source(code.co_filename)
+    line = lines[code.co_firstlineno - 1] if code.co_firstlineno <= len(lines) else ""
+    if "<lambda>" in code.co_qualname and len(re.findall(r"\blambda\b", line)) != 1:
+        raise KernelError(f"more than one function begins in line {code.co_firstlineno} of {code.co_filename}")
+    return f"{where} {code.co_qualname} {code.co_firstlineno};".encode()
+
+
+def _class_text(cls: type) -> bytes:
+    """Where the class is defined."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if file is None:
+        raise KernelError(f"the class {cls!r} has no source")
+    return f"{_source(file)[0]} {cls.__qualname__} {getattr(cls, '_fields', ())};".encode()
 
 
 class _Sources(Fingerprint):
     """The fingerprint of a function by its source, which is the same for every version of Python and of other packages."""
 
-    def code(self, code: types.CodeType) -> bytes:
-        """The function's file, name and line, or the generated text with its name."""
-        where, lines = _source(code.co_filename)
-        line = lines[code.co_firstlineno - 1] if code.co_firstlineno <= len(lines) else ""
-        if "<lambda>" in code.co_qualname and len(re.findall(r"\blambda\b", line)) != 1:
-            raise KernelError(f"more than one function begins in line {code.co_firstlineno} of {code.co_filename}")
-        return f"{where} {code.co_qualname} {code.co_firstlineno};".encode()
-
-    def module(self, module: types.ModuleType) -> str:
-        """Its name alone."""
-        return f"module {module.__name__};"
-
-    def members(self, cls: type) -> None:
-        """Where the class is defined."""
-        self.add(cls.__bases__)
-        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        if file is None:
-            raise KernelError(f"the class {cls!r} has no source")
-        self.digest.update(f"{_source(file)[0]} {cls.__qualname__} {getattr(cls, '_fields', ())};".encode())
+    code_text = staticmethod(_code_text)
+    class_text = staticmethod(_class_text)
+    has_versions = False
 
 
 @functools.cache
