@@ -31,6 +31,7 @@ print(json.dumps([a.grad.tolist(), b.grad.tolist(), len(compiled), "numba" in sy
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(sys.platform != bundle.SYSTEM, reason="objects are ELF files")
 def test_a_new_environment_compiles_nothing(tmp_path: Path) -> None:
     level = target.level()
