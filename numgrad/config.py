@@ -86,6 +86,12 @@ SIMD = Knob(
     "vector instructions to use: auto, avx512, avx2, neon or scalar",
     *_one_of("auto", "avx512", "avx2", "neon", "scalar"),
 )
+CPU = Knob(
+    "NUMGRAD_CPU",
+    "auto",
+    "kind of CPU to compile for: auto (this very one), x86-64-v3, x86-64-v4 or arm64. Every CPU of a kind computes the same bits",
+    *_one_of("auto", "x86-64-v3", "x86-64-v4", "arm64"),
+)
 CONV = Knob(
     "NUMGRAD_CONV",
     "auto",
@@ -107,6 +113,13 @@ COMPILE_JOBS = Knob(
     "an integer from 1 to 64",
 )
 KERNEL_STORE = Knob("NUMGRAD_KERNEL_STORE", "", "folder of compiled kernels; 'off' keeps them in memory only")
+WHEEL_KERNELS = Knob(
+    "NUMGRAD_WHEEL_KERNELS",
+    "1",
+    "0: kernels that numgrad's wheel brought in machine code are not used, but compiled here",
+    _YES_OR_NO,
+    "0 or 1",
+)
 LOG = Knob(
     "NUMGRAD_LOG",
     "",
@@ -132,8 +145,8 @@ PROGRESS = Knob(
 )
 
 KNOBS = (
-    NUM_THREADS, WAIT, DEBUG, PYTHON, SIMD, CONV, TAPE_MB, COMPILE_JOBS, KERNEL_STORE, LOG, PROGRESS, HOME, WEIGHTS_URL,
-    OFFLINE,
+    NUM_THREADS, WAIT, DEBUG, PYTHON, SIMD, CPU, CONV, TAPE_MB, COMPILE_JOBS, KERNEL_STORE, WHEEL_KERNELS, LOG, PROGRESS,
+    HOME, WEIGHTS_URL, OFFLINE,
 )  # fmt: skip
 
 

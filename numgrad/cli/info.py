@@ -163,17 +163,18 @@ def _threads() -> int | str:
 
 
 def _store() -> dict[str, Any]:
-    """The folder of compiled kernels, and its contents of this version and of all versions."""
-    from numgrad.runtime import store
+    """The folder of compiled kernels, its contents of this version and of all versions, and what the wheel brought."""
+    from numgrad.runtime import bundle, store
 
     try:
-        folder = store.folder()
+        folder, brought = store.folder(), bundle.bundle()
     except ValueError:  # an invalid setting, which `_target` reports
-        folder = None
+        folder = brought = None
+    wheel = {"kernels_of_the_wheel": len(brought) if brought else 0}
     if folder is None:
-        return {"folder": None, "kernels": 0, "bytes": 0, "bytes_of_all_versions": 0}
+        return {"folder": None, "kernels": 0, "bytes": 0, "bytes_of_all_versions": 0, **wheel}
     kernels, size, of_all = store.usage()
-    return {"folder": str(folder), "kernels": kernels, "bytes": size, "bytes_of_all_versions": of_all}
+    return {"folder": str(folder), "kernels": kernels, "bytes": size, "bytes_of_all_versions": of_all, **wheel}
 
 
 def _weights() -> dict[str, Any]:
@@ -202,6 +203,8 @@ def as_text(facts: dict[str, Any]) -> str:
         lines.append(f"{'kernels':11}{store['kernels']}, {size}, in {store['folder']}")
     else:
         lines.append(f"{'kernels':11}kept in memory only")
+    if store["kernels_of_the_wheel"]:
+        lines.append(f"{'':11}and {store['kernels_of_the_wheel']} that the wheel brought")
     lines.append(f"{'weights':11}{len(facts['weights']['here'])} of {facts['weights']['known']} here")
     lines += [f"{'':11}{name}  {path}" for name, path in facts["weights"]["here"].items()]
     lines += ["", "Environment variables"]

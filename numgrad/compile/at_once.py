@@ -227,7 +227,7 @@ def is_possible(captured: Captured, arguments: Sequence[Any]) -> bool:
 
 def is_worth_it(replays: int) -> bool:
     """Whether the machine code is stored; compiling it takes a second, which pays after many replays in Python."""
-    return replays >= _PATIENCE or at_once.run_at_once.job().is_stored()
+    return replays >= _PATIENCE or at_once.run_at_once.job().is_at_hand()
 
 
 def _unchanged(step: Again) -> list[Guard]:

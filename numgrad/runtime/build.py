@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from numgrad.errors import KernelError
+from numgrad.runtime import bundle, loader, notice, room, store
 from numgrad.runtime import kernel as kernels
-from numgrad.runtime import loader, notice, room, store
 from numgrad.runtime.kernel import Kernel, building, fingerprint
 
 _log = logging.getLogger("numgrad.build")
@@ -35,15 +35,25 @@ class Job:
     name: str
     key: str | None  # in the store; None: it cannot be stored
     compile_it: Callable[[str], bytes]  # object code under a given symbol
+    function: Callable[..., Any]
+    extra: tuple[str, ...]  # types and flags that it is compiled with
 
     @property
     def file_name(self) -> str:
         """The name, fit for symbols and file names."""
         return re.sub(r"\W", "_", self.name, flags=re.ASCII)[:64]
 
+    def symbol(self) -> str:
+        """Its name in object code; a new one each time if it cannot be stored."""
+        return f"numgrad_{self.file_name}_{self.key or next(_unstored)}"
+
     def is_stored(self) -> bool:
         """Whether the store has it."""
         return self.key is not None and store.has(self.file_name, self.key)
+
+    def is_at_hand(self) -> bool:
+        """Whether it need not be compiled: the store has it, or numgrad's wheel brought it."""
+        return self.is_stored() or (self.key is not None and bundle.get(self.function, *self.extra) is not None)
 
 
 def native_job(name: str, function: Callable[..., Any], arity: int, returns: bool) -> Job:
@@ -52,7 +62,7 @@ def native_job(name: str, function: Callable[..., Any], arity: int, returns: boo
     def compile_it(symbol: str) -> bytes:
         return _codegen(name).compile_native(name, function, arity, returns, symbol)
 
-    return Job(name, _key(function, f"{arity}{returns:d}"), compile_it)
+    return _job(name, compile_it, function, f"{arity}{returns:d}")
 
 
 def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:
@@ -63,8 +73,16 @@ def build_kernel(kernel: Kernel, binding: tuple[str, ...]) -> int:
 
     types = "; ".join(map(str, kernel.bound(binding)))
     flags = [str(kernel.reassociate), str(kernel.takes_worker), str(kernel.checked), *["descends"] * kernel.descends]
-    key = _key(kernel.py_func, types, *flags)
-    return build(Job(kernel.name, key, compile_it))
+    return build(_job(kernel.name, compile_it, kernel.py_func, types, *flags))
+
+
+def _job(name: str, compile_it: Callable[[str], bytes], function: Callable[..., Any], *extra: str) -> Job:
+    key = None
+    try:
+        key = hashlib.sha256("\n".join((fingerprint(function), *extra)).encode()).hexdigest()[:32]
+    except KernelError as error:
+        _log.info("%s: compiled in every process, since %s", function.__name__, error)
+    return Job(name, key, compile_it, function, extra)
 
 
 def _codegen(name: str) -> Any:
@@ -90,39 +108,30 @@ def _codegen(name: str) -> Any:
     return codegen
 
 
-def _key(function: Callable[..., Any], *extra: str) -> str | None:
-    try:
-        code_key = fingerprint(function)
-    except KernelError as error:
-        _log.info("%s: compiled in every process, since %s", function.__name__, error)
-        return None
-    return hashlib.sha256("\n".join((code_key, *extra)).encode()).hexdigest()[:32]
-
-
 def build(job: Job) -> int:
     """The function's address: stored, or compiled by another process meanwhile, or compiled here."""
     if kernels.rehearsal is not None:
         kernels.rehearsal.append(job)
         return kernels.NO_ADDRESS
-    symbol = _symbol(job)
+    symbol = job.symbol()
     with building:
         address = loader.loaded(symbol)
         if address is None:
-            address = loader.load(_payload(job, symbol), symbol)
+            symbol, payload = _payload(job, symbol)
+            address = loader.loaded(symbol) or loader.load(payload, symbol)
         return address
 
 
-def _symbol(job: Job) -> str:
-    return f"numgrad_{job.file_name}_{job.key or next(_unstored)}"
-
-
-def _payload(job: Job, symbol: str) -> bytes:
-    """Object code: stored, or compiled by another process meanwhile, or compiled here."""
+def _payload(job: Job, symbol: str) -> tuple[str, bytes]:
+    """Symbol and object code: stored, or brought by the wheel, or compiled by another process meanwhile, or compiled here."""
     if job.key is None:
-        return _compile(job.name, symbol, job.compile_it)
+        return symbol, _compile(job.name, symbol, job.compile_it)
     payload = store.get(job.file_name, job.key)
     if payload is not None:
-        return payload
+        return symbol, payload
+    brought = bundle.get(job.function, *job.extra)
+    if brought is not None:
+        return brought.symbol, brought.payload
     for listener in tuple(missing_listeners):
         listener()
     with store.claim(job.file_name, job.key, patience=_PATIENCE) as at_once:
@@ -130,17 +139,17 @@ def _payload(job: Job, symbol: str) -> bytes:
         if payload is None:
             payload = _compile(job.name, symbol, job.compile_it)
             store.put(job.file_name, job.key, payload)
-    return payload
+    return symbol, payload
 
 
-def compile_for_others(job: Job) -> bool:
-    """Compile for the store alone, unless the store has it or another process compiles it; whether that was done."""
-    if job.key is None or job.is_stored():
+def compile_for_others(job: Job, is_done: Callable[[Job], bool] = Job.is_stored) -> bool:
+    """Compile for the store alone, unless that ``is_done`` or another process does it; whether it was compiled here."""
+    if job.key is None or is_done(job):
         return False
     with store.claim(job.file_name, job.key, patience=0) as mine:
         if not mine or job.is_stored():
             return False
-        store.put(job.file_name, job.key, _compile(job.name, _symbol(job), job.compile_it))
+        store.put(job.file_name, job.key, _compile(job.name, job.symbol(), job.compile_it))
     return True
 
 

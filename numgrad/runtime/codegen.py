@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from types import BuiltinFunctionType, ModuleType
+from typing import Any, ClassVar
 
 import llvmlite.binding as llvm
 import numba
@@ -42,6 +44,7 @@ from numgrad.runtime.kernel import (
     Parameter,
     python_function,
     rebound,
+    references,
 )
 
 WORD = ir.IntType(64)
@@ -130,9 +133,15 @@ class _Converter:
 
     Numba looks a name up in the globals of the function that it compiles; the copy made here has Numba's dispatchers
     where the original has numgrad's objects, so that kernels can be declared without importing Numba.
+
+    A device function of numgrad's own is typed and lowered once a process for each kind of arguments, and not for each kernel
+    that calls it: its dispatcher is kept, with what its names stood for, and serves as long as they stand for the same.
     """
 
+    _kept: ClassVar[dict[tuple[Any, ...], tuple[Any, list[Any], Any]]] = {}
+
     def __init__(self, reassociate: bool, checked: bool = False) -> None:
+        self.flags = reassociate, checked or config.checks_indices(), target.host_target(), target.cpu()
         self.options = options(reassociate, checked)
         self.done: dict[int, Any] = {}
 
@@ -140,7 +149,7 @@ class _Converter:
         if id(function) in self.done:
             return self.done[id(function)]
         if isinstance(function, Intrinsic):
-            converted = numba.extending.intrinsic(function.py_func)
+            converted = self._kept_or_new(function, lambda: numba.extending.intrinsic(function.py_func))
         else:
             plain = python_function(function)
             assert plain is not None
@@ -148,14 +157,39 @@ class _Converter:
                 raise KernelError(
                     f"kernel {plain.__name__} has a raise or an assert; a kernel reports through its status word"
                 )
-            converted = numba.njit(**self.options)(rebound(plain, self._value))
+            converted = self._kept_or_new(plain, lambda: numba.njit(**self.options)(rebound(plain, self._value)))
         self.done[id(function)] = converted
         return converted
+
+    def _kept_or_new(self, function: Any, make: Callable[[], Any]) -> Any:
+        meanings = [] if isinstance(function, Intrinsic) else [value for _, value in references(function)]
+        if not _is_permanent(function, meanings):
+            return make()
+        meanings = [self._value(value) for value in meanings]
+        place = (id(function), *self.flags)
+        _, before, kept = self._kept.get(place, (function, [], None))
+        if kept is None or len(before) != len(meanings) or any(map(operator.is_not, before, meanings)):
+            kept = make()
+            self._kept[place] = function, meanings, kept
+        return kept
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, (Device, Kernel)) or (hasattr(value, "py_func") and python_function(value)):
             return self.convert(value)
         return value
+
+
+def _is_permanent(function: Any, meanings: Sequence[Any]) -> bool:
+    """Whether a function is one of numgrad's files, and what it names are things whose identity says what they are."""
+    if isinstance(function, Intrinsic):
+        return function.py_func.__module__.startswith("numgrad.")
+    if (
+        not str(function.__module__).startswith("numgrad.")
+        or "<" in function.__qualname__ + function.__code__.co_filename
+    ):
+        return False
+    kinds = (Device, bool, int, float, str, type, ModuleType, BuiltinFunctionType)
+    return all(isinstance(value, kinds) for value in meanings)
 
 
 # ---- the entry: from slots to typed arguments -------------------------------------------------------------------

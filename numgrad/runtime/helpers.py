@@ -71,6 +71,8 @@ class Helper:
         Its number among how many helpers: where in the list it begins.
     tells
         The descriptor of a pipe for its messages (see `team`), or None.
+    brought
+        Whether a kernel that numgrad's wheel brought need not be compiled.
 
     Raises
     ------
@@ -78,10 +80,19 @@ class Helper:
         The interpreter is unknown, or no process can be started.
     """
 
-    def __init__(self, recipe: str, arguments: Mapping[str, Any], index: int, count: int, tells: int | None) -> None:
+    def __init__(
+        self,
+        recipe: str,
+        arguments: Mapping[str, Any],
+        index: int,
+        count: int,
+        tells: int | None,
+        brought: bool = True,
+    ) -> None:
         if not sys.executable:
             raise OSError("the interpreter does not know its own path")
-        task = {"path": sys.path, "recipe": recipe, "arguments": dict(arguments), "index": index, "count": count}
+        task: dict[str, Any] = {"path": sys.path, "recipe": recipe, "arguments": dict(arguments)}
+        task |= {"index": index, "count": count, "brought": brought}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START, json.dumps(task)],
             stdin=subprocess.PIPE,  # its end tells the helper that we are gone
@@ -118,6 +129,8 @@ class Helper:
 def team(recipe: str, arguments: Mapping[str, Any], count: int) -> Iterator[Iterator[dict[str, Any]]]:
     """Start ``count`` helpers, yield their messages, and stop them at the end.
 
+    They compile for this very CPU what numgrad's wheel brought for all of its kind.
+
     Messages are {"total", "missing"}, {"name", "seconds"} for each kernel, and {"error", "kind"}; they end when all helpers
     have ended. All write into one pipe, a line at a time, which the system does not mix. So the reader waits for no helper
     in particular, dead or alive, and needs no thread.
@@ -132,7 +145,7 @@ def team(recipe: str, arguments: Mapping[str, Any], count: int) -> Iterator[Iter
     try:
         try:
             for index in range(count):
-                running.append(Helper(recipe, arguments, index, count, tells=writer))
+                running.append(Helper(recipe, arguments, index, count, tells=writer, brought=False))
         finally:
             os.close(writer)
         yield _messages(reader, running)
@@ -233,13 +246,14 @@ def main() -> None:
     _thread.start_new_thread(_leave_with_the_parent, ())
     try:
         jobs = rehearse(task["recipe"], task["arguments"])
-        missing = [job for job in jobs if not job.is_stored()]
+        is_done = build.Job.is_at_hand if task["brought"] else build.Job.is_stored
+        missing = [job for job in jobs if not is_done(job)]
         _tell(total=len(jobs), missing=len(missing))
         build.listeners.append(lambda name, seconds: _tell(name=name, seconds=seconds))
         # The first helper begins at the end, which the helped process reaches last.
         begin = len(jobs) - len(jobs) * task["index"] // task["count"]
         for job in reversed([*jobs[begin:], *jobs[:begin]]):
-            build.compile_for_others(job)
+            build.compile_for_others(job, is_done)
     except Exception as error:
         _tell(error=(str(error) or type(error).__name__)[:_LONGEST_ERROR], kind=type(error).__name__)
     sys.stdout.flush()

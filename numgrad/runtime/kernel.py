@@ -36,7 +36,8 @@ import opcode
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from numgrad.errors import KernelError
 from numgrad.runtime import locks
@@ -213,9 +214,9 @@ def fingerprint(function: Callable[..., Any]) -> str:
     KernelError
         The function reads a global whose value cannot be hashed (so its machine code must not be stored).
     """
-    digest = hashlib.sha256()
-    _hash_value(digest, function, set())
-    return digest.hexdigest()
+    hashed = Fingerprint()
+    hashed.add(function)
+    return hashed.digest.hexdigest()
 
 
 def references(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
@@ -351,45 +352,6 @@ def python_function(value: Any) -> types.FunctionType | None:
 _KNOWN_MODULES = sys.stdlib_module_names | {"llvmlite", "numba", "numgrad", "numpy"}
 
 
-def _hash_value(digest: Any, value: Any, seen: set[int]) -> None:
-    function = python_function(value)
-    if function is not None:
-        digest.update(f"function {type(value).__name__} {function.__name__};".encode())
-        if id(function) not in seen:
-            seen.add(id(function))
-            digest.update(_code_text(function.__code__))
-            _hash_value(digest, (function.__defaults__, sorted((function.__kwdefaults__ or {}).items())), seen)
-            for name, referred in references(function):
-                digest.update(f"{name}=".encode())
-                _hash_value(digest, referred, seen)
-    elif isinstance(value, types.ModuleType):
-        if value.__name__.partition(".")[0] not in _KNOWN_MODULES:
-            raise KernelError(f"a kernel refers to the module {value.__name__}; import the names that it needs instead")
-        digest.update(f"module {value.__name__} {getattr(value, '__version__', '')};".encode())
-    elif isinstance(value, (tuple, list)):
-        digest.update(f"{type(value).__name__} {len(value)};".encode())
-        for item in value:
-            _hash_value(digest, item, seen)
-    elif isinstance(value, type):
-        digest.update(f"class {value!r};".encode())
-        if id(value) not in seen and value.__module__.partition(".")[0] not in _KNOWN_MODULES - {"numgrad"}:
-            seen.add(id(value))
-            _hash_value(digest, value.__bases__, seen)
-            for name, member in sorted(vars(value).items()):  # an intrinsic may use a class to write its IR
-                if python_function(member) is not None:
-                    digest.update(f"{name}=".encode())
-                    _hash_value(digest, member, seen)
-    elif isinstance(value, (bool, int, float, complex, str, bytes, type(None))):
-        digest.update(f"{type(value).__name__} {value!r};".encode())
-    elif type(value).__module__.startswith("numpy") or hasattr(value, "dtype"):
-        digest.update(f"numpy {getattr(value, 'dtype', '')} {getattr(value, 'shape', '')} ".encode())
-        digest.update(value.tobytes() if hasattr(value, "tobytes") else repr(value).encode())
-    elif callable(value) and hasattr(value, "__qualname__"):
-        digest.update(f"builtin {value.__module__}.{value.__qualname__};".encode())
-    else:
-        raise KernelError(f"a kernel refers to {value!r}, which cannot become part of a stored kernel's key")
-
-
 @functools.cache
 def _code_text(code: types.CodeType) -> bytes:
     parts = [
@@ -403,3 +365,60 @@ def _code_text(code: types.CodeType) -> bytes:
         ],
     ]
     return b"".join(parts)
+
+
+@dataclass
+class Fingerprint:
+    """How `fingerprint` hashes what a kernel is made of: functions by their byte code, and modules of others with versions."""
+
+    digest: Any = field(default_factory=hashlib.sha256)
+    seen: set[int] = field(default_factory=set)
+    code_text: ClassVar[Any] = staticmethod(_code_text)  # what stands for a function's code
+    class_text: ClassVar[Any] = None  # what stands for a class, if its members do not
+    has_versions: ClassVar[bool] = True
+
+    def add(self, value: Any) -> None:
+        """Add a value that a kernel refers to."""
+        digest = self.digest
+        function = python_function(value)
+        if function is not None:
+            digest.update(f"function {type(value).__name__} {function.__name__};".encode())
+            if id(function) not in self.seen:
+                self.seen.add(id(function))
+                digest.update(self.code_text(function.__code__))
+                self.add((function.__defaults__, sorted((function.__kwdefaults__ or {}).items())))
+                for name, referred in references(function):
+                    digest.update(f"{name}=".encode())
+                    self.add(referred)
+        elif isinstance(value, types.ModuleType):
+            if value.__name__.partition(".")[0] not in _KNOWN_MODULES:
+                raise KernelError(
+                    f"a kernel refers to the module {value.__name__}; import the names that it needs instead"
+                )
+            version = getattr(value, "__version__", "") if self.has_versions else ""
+            digest.update(f"module {value.__name__} {version};".encode())
+        elif isinstance(value, (tuple, list)):
+            digest.update(f"{type(value).__name__} {len(value)};".encode())
+            for item in value:
+                self.add(item)
+        elif isinstance(value, type):
+            digest.update(f"class {value!r};".encode())
+            if id(value) not in self.seen and value.__module__.partition(".")[0] not in _KNOWN_MODULES - {"numgrad"}:
+                self.seen.add(id(value))
+                self.add(value.__bases__)
+                if self.class_text is not None:
+                    digest.update(self.class_text(value))
+                    return
+                for name, member in sorted(vars(value).items()):  # an intrinsic may use a class to write its IR
+                    if python_function(member) is not None:
+                        digest.update(f"{name}=".encode())
+                        self.add(member)
+        elif isinstance(value, (bool, int, float, complex, str, bytes, type(None))):
+            digest.update(f"{type(value).__name__} {value!r};".encode())
+        elif type(value).__module__.startswith("numpy") or hasattr(value, "dtype"):
+            digest.update(f"numpy {getattr(value, 'dtype', '')} {getattr(value, 'shape', '')} ".encode())
+            digest.update(value.tobytes() if hasattr(value, "tobytes") else repr(value).encode())
+        elif callable(value) and hasattr(value, "__qualname__"):
+            digest.update(f"builtin {value.__module__}.{value.__qualname__};".encode())
+        else:
+            raise KernelError(f"a kernel refers to {value!r}, which cannot become part of a stored kernel's key")

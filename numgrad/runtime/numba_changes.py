@@ -308,11 +308,11 @@ CHANGES = (
             ("EXTEND_VARIABLE_LIFETIMES", "0", _setting(0), "as above"),
             # A dump of LLVM IR is taken before the fast-math flags are put in, and llvmlite then goes on with its text.
             ("DUMP_LLVM", "0", _setting(0), "a dump loses the fast-math flags"),
-            ("CPU_NAME", "the CPU's, where NUMGRAD_SIMD leaves out features",
-             lambda original: target.cpu()[0] if target.host_target().features_off else original,
+            ("CPU_NAME", "the CPU's, where NUMGRAD_SIMD leaves out features or NUMGRAD_CPU names a kind",
+             lambda original: target.cpu()[0] if target.is_other() else original,
              "if Numba optimises after all, then for the CPU that the kernel is for"),
-            ("CPU_FEATURES", "those that NUMGRAD_SIMD leaves, where it leaves some out",
-             lambda original: target.cpu()[1] if target.host_target().features_off else original, "as above"),
+            ("CPU_FEATURES", "those that are left, likewise",
+             lambda original: target.cpu()[1] if target.is_other() else original, "as above"),
         )
     ),
 )  # fmt: skip

@@ -51,16 +51,23 @@ _TEMPORARY, _CLAIM = (
 _KEPT_FOLDERS = 16  # of other keys; those beyond go after a week without use, and any after a quarter of a year
 _log = logging.getLogger("numgrad.store")
 # Settings of Numba's that change the code it makes.
-_NUMBA_SETTINGS = ("NUMBA_OPT", "NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+NUMBA_SETTINGS = ("NUMBA_OPT", "NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+
+
+@functools.cache
+def runtime_sources() -> str:
+    """Hash of the runtime's sources, by which all kernels are made and called."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 @functools.cache
 def base_key() -> str:
     """Hash of everything that all kernels depend on; the keys of their files hash their own code."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
-    settings = [f"{name}={os.environ.get(name)}" for name in _NUMBA_SETTINGS]
+    digest = hashlib.sha256(runtime_sources().encode())
+    settings = [f"{name}={os.environ.get(name)}" for name in NUMBA_SETTINGS]
     versions = [sys.version, _version("numba"), _version("llvmlite")]
     parts = [*versions, *target.cpu(), str(config.checks_indices()), *settings]
     digest.update("\n".join(parts).encode())

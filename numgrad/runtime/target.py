@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from numgrad import config
-from numgrad.runtime import room
+from numgrad.runtime import kernel, levels, room
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,21 @@ def _best() -> str:
 
 @functools.cache
 def host_target() -> Target:
-    """The table's row for this process: the CPU's best, or the one that NUMGRAD_SIMD names.
+    """The table's row for this process: the best of the CPU or of the kind of CPU, or the one that NUMGRAD_SIMD names.
 
     Raises
     ------
     ValueError
-        NUMGRAD_SIMD names no row of the table, or one that this CPU does not have.
+        NUMGRAD_SIMD names no row of the table, or one that the CPU does not have; NUMGRAD_CPU names a kind of CPU that this
+        one is not of, and the process is one that computes.
     """
-    name, best = config.SIMD().strip().lower(), _best()
+    level = levels.chosen()
+    if level is not None and kernel.rehearsal is None and not level.runs_with(host_features()):
+        raise ValueError(
+            f"NUMGRAD_CPU is {level.name}, and this CPU ({platform.machine()}, {room.llvm().get_host_cpu_name()}) is not "
+            "of that kind"
+        )
+    name, best = config.SIMD().strip().lower(), level.row if level else _best()
     if name == "auto":
         return TARGETS[best]
     order = ("scalar", "avx2", "avx512") if best in ("scalar", "avx2", "avx512") else ("scalar", "neon")
@@ -117,10 +124,25 @@ def host_target() -> Target:
 @functools.cache
 def cpu() -> tuple[str, str]:
     """LLVM's CPU name and feature string to compile for."""
-    llvm = room.llvm()
-
-    name = llvm.get_host_cpu_name()
+    level = levels.chosen()
+    if level is not None:
+        return level.cpu, feature_text(dict.fromkeys(level.features, True), host_target())
+    name = room.llvm().get_host_cpu_name()
     return name, feature_text(host_features(), host_target(), name)
+
+
+def is_other() -> bool:
+    """Whether Numba would take this machine for another one than `cpu` says, and could work with that one."""
+    chosen = levels.chosen()
+    return bool(host_target().features_off) if chosen is None else chosen.is_native()
+
+
+@functools.cache
+def level() -> levels.Level | None:
+    """The best kind of CPU whose kernels this process can run in the place of its own; None if there is none."""
+    chosen, row = levels.chosen(), host_target().name
+    fitting = levels.LEVELS.values() if chosen is None else [chosen]
+    return next((each for each in fitting if each.row == row and each.runs_with(host_features())), None)
 
 
 def feature_text(features: dict[str, bool], row: Target, cpu: str = "") -> str:
@@ -143,9 +165,8 @@ def feature_text(features: dict[str, bool], row: Target, cpu: str = "") -> str:
 
 def triple() -> str:
     """LLVM's name for the kind of machine to compile for."""
-    import llvmlite.binding as llvm
-
-    return llvm.get_process_triple()
+    level = levels.chosen()
+    return room.llvm().get_process_triple() if level is None or level.is_native() else level.triple
 
 
 @functools.cache
@@ -153,8 +174,12 @@ def target_machine() -> Any:
     """LLVM's target machine for kernels."""
     llvm = room.llvm()
 
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
+    if triple() == llvm.get_process_triple():
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+    else:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
     name, features = cpu()
     target = llvm.Target.from_triple(triple())
     return target.create_target_machine(

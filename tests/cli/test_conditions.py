@@ -192,6 +192,8 @@ NONSENSE = {
     "NUMGRAD_DEBUG": ["2", "yes please"],
     "NUMGRAD_PYTHON": ["2", "guard"],
     "NUMGRAD_SIMD": ["abacus"],
+    "NUMGRAD_CPU": ["z80", "x86-64"],
+    "NUMGRAD_WHEEL_KERNELS": ["2"],
     "NUMGRAD_CONV": ["fast"],
     "NUMGRAD_TAPE_MB": ["0", "much"],
     "NUMGRAD_COMPILE_JOBS": ["0", "65", "x"],
@@ -203,7 +205,8 @@ NONSENSE = {
 SENSE = {
     "NUMGRAD_NUM_THREADS": ["1", "1024", " 2 ", ""], "NUMGRAD_WAIT": ["POLL"], "NUMGRAD_DEBUG": ["1", "guard", "false"],
     "NUMGRAD_PYTHON": ["1", "no"],
-    "NUMGRAD_SIMD": ["AVX2"], "NUMGRAD_CONV": ["Direct"], "NUMGRAD_TAPE_MB": ["64"],
+    "NUMGRAD_SIMD": ["AVX2"], "NUMGRAD_CPU": ["X86-64-v3", "auto"], "NUMGRAD_WHEEL_KERNELS": ["0", "yes"],
+    "NUMGRAD_CONV": ["Direct"], "NUMGRAD_TAPE_MB": ["64"],
     "NUMGRAD_COMPILE_JOBS": ["64"], "NUMGRAD_LOG": ["DEBUG"],
     "NUMGRAD_WEIGHTS_URL": ["https://mirror.example:8080/x"], "NUMGRAD_OFFLINE": ["yes"], "NUMGRAD_PROGRESS": ["no"],
     "NUMGRAD_KERNEL_STORE": ["off"], "NUMGRAD_HOME": ["/anywhere"],

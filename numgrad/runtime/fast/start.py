@@ -40,7 +40,7 @@ def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
     def first_run(*args: Any) -> Any:
         nonlocal calls
         calls += 1
-        is_looked_for = calls % _LOOK == _FIRST_LOOK and (calls >= _PATIENCE or apply.job().is_stored())
+        is_looked_for = calls % _LOOK == _FIRST_LOOK and (calls >= _PATIENCE or apply.job().is_at_hand())
         if is_looked_for or kernel.rehearsal is not None:
             load_now()
             return run(*args)
