@@ -101,6 +101,8 @@ def __getattr__(name: str) -> object:
         return autocast
     if name == "vmap":
         return _importlib.import_module("numgrad.func").vmap
+    if name in ("elementwise_grad", "grad", "hessian", "jacobian", "make_jvp", "make_vjp", "value_and_grad"):
+        return getattr(_importlib.import_module("numgrad.numpy.derivatives"), name)
     if name == "jit":
         return _importlib.import_module("numgrad.compile").jit
     if name == "differentiable":
@@ -118,6 +120,7 @@ def __getattr__(name: str) -> object:
         "func",
         "models",
         "mps",
+        "numpy",
         "profiler",
         "quasirandom",
         "random",
