@@ -23,13 +23,19 @@ from numgrad.numpy import creation as _creation  # noqa: F401
 from numgrad.numpy import elementwise as _elementwise  # noqa: F401
 from numgrad.numpy import linalg as linalg
 from numgrad.numpy import ordering as _ordering  # noqa: F401
+from numgrad.numpy import padding as _padding  # noqa: F401
 from numgrad.numpy import polynomials as _polynomials  # noqa: F401
 from numgrad.numpy import reductions as _reductions  # noqa: F401
 from numgrad.numpy import statistics as _statistics  # noqa: F401
 from numgrad.numpy import table as _table
-from numgrad.numpy.ndarray import ndarray
-from numgrad.numpy.objects import c_, mgrid, ndenumerate, ogrid, r_, vectorize
-from numgrad.numpy.ufuncs import ufunc
+from numgrad.numpy.array_type import ndarray as ndarray
+from numgrad.numpy.objects import c_ as c_
+from numgrad.numpy.objects import mgrid as mgrid
+from numgrad.numpy.objects import ndenumerate as ndenumerate
+from numgrad.numpy.objects import ogrid as ogrid
+from numgrad.numpy.objects import r_ as r_
+from numgrad.numpy.objects import vectorize as vectorize
+from numgrad.numpy.ufuncs import ufunc as ufunc
 
 from numgrad.numpy import fft as fft  # isort: skip  (after the functions that they read)
 from numgrad.numpy import random as random  # isort: skip
@@ -46,7 +52,7 @@ isdtype issubdtype promote_types typename mintypecode info s_ index_exp ndindex 
 globals().update({name: getattr(_np, name) for name in PLAIN if hasattr(_np, name)})
 globals().update({name: f for name, f in _table.BY_NAME.items() if "." not in name})
 
-__all__ = sorted(  # noqa: PLE0605
+__all__ = sorted(
     {
         *(name for name in PLAIN if hasattr(_np, name)),
         *(name for name in _table.BY_NAME if "." not in name),
@@ -57,4 +63,3 @@ __all__ = sorted(  # noqa: PLE0605
 
 def __getattr__(name: str) -> Any:
     return _table.refused("", name)
-

@@ -147,12 +147,17 @@ def operands(values: Sequence[Any], dtype: Any = None, *, to_float: bool = False
     OverflowError
         A Python int is not in the dtype of the arrays beside it.
     """
-    prepared = [v if isinstance(v, (TensorBase, bool, int, float, np.generic)) else tensor(v) for v in values]
+    prepared: list[Any] = [
+        v if isinstance(v, (TensorBase, bool, int, float, np.generic)) else tensor(v) for v in values
+    ]
     chosen = numgrad_dtype(common_dtype(prepared, to_float=to_float) if dtype is None else dtype)
     for value in prepared:
         if type(value) is int and chosen.category == 1 and not chosen.smallest <= value <= chosen.largest:
             raise OverflowError(f"Python integer {value} out of bounds for {chosen.name}")
-    return [arguments.cast(v, chosen) if isinstance(v, TensorBase) else arguments.as_operand(v, chosen) for v in prepared]  # type: ignore[arg-type]
+    return [
+        arguments.cast(v, chosen) if isinstance(v, TensorBase) else arguments.as_operand(v, chosen)  # type: ignore[arg-type]
+        for v in prepared
+    ]
 
 
 def as_floats(value: Any, dtype: Any = None) -> Tensor:
@@ -215,8 +220,8 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(int(a) for a in np.lib.array_utils.normalize_axis_tuple(axis, ndim))
 
 
-def stored(result: Any, out: Any, name: str, casting: str = "same_kind") -> Any:
-    """A result written into ``out``, which is returned. None means that there is none.
+def stored(result: Any, out: Any, name: str, casting: str = "same_kind", mask: Any = True) -> Any:
+    """A result written into ``out`` where a mask is True; ``out`` is returned. None means that there is none.
 
     Raises
     ------
@@ -232,12 +237,14 @@ def stored(result: Any, out: Any, name: str, casting: str = "same_kind") -> Any:
     if isinstance(out, tuple):
         if not isinstance(result, tuple) or len(out) != len(result):
             raise TypeError(f"numpy.{name}: out has {len(out)} arrays, and the results are others")
-        return tuple(stored(each, target, name, casting) if target is not None else each for each, target in zip(result, out, strict=True))
-    if not isinstance(out, (TensorBase, np.ndarray)):
+        return tuple(stored(each, target, name, casting, mask) for each, target in zip(result, out, strict=True))
+    if not isinstance(out, (Tensor, np.ndarray)):
         raise TypeError(f"numpy.{name}: out has to be an array, got {type(out).__name__}")
     result = tensor(result)
     if tuple(result.shape) != tuple(out.shape):
         raise ValueError(f"numpy.{name}: out has shape {tuple(out.shape)}, the result {tuple(result.shape)}")
+    if mask is not True:
+        result = ng.where(tensor(mask, np.bool_), result, tensor(out, dtype_of(result)))
     write(out, result, name, casting)
     return out
 
@@ -263,5 +270,7 @@ def write(target: Any, value: Tensor, name: str, casting: str = "same_kind") -> 
         target[...] = value.numpy()
         return
     if value.requires_grad and not target._spec.dtype.is_floating_point:
-        raise TypeError(f"numpy.{name}: the values require a gradient, which an array of {target._spec.dtype.name} would lose")
+        raise TypeError(
+            f"numpy.{name}: the values require a gradient, which an array of {target._spec.dtype.name} would lose"
+        )
     target.copy_(value)

@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.numpy.arrays import as_floats, axes_of, axis_of, cast, dtype_of, ng, numgrad_dtype, operands, tensor, values_of
+from numgrad.numpy.arrays import (
+    as_floats,
+    axes_of,
+    axis_of,
+    cast,
+    dtype_of,
+    ng,
+    operands,
+    tensor,
+    values_of,
+)
 from numgrad.numpy.reductions import sum as sum_
 from numgrad.numpy.table import implements
 from numgrad.tensor.tensor import Tensor
@@ -84,7 +94,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 def _slopes(x: Tensor, axis: int, spacing: Any, edge_order: int) -> Tensor:
     count = x.shape[axis]
     if count < edge_order + 1:
-        raise ValueError("Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required.")
+        raise ValueError(
+            "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required."
+        )
     x = ng.movedim(x, axis, -1)
     h = tensor(spacing, dtype_of(x))
     if h.ndim > 1:
@@ -260,8 +272,12 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
         return ng.clone(value)  # type: ignore[no-any-return]
     limits = np.finfo(dtype_of(value))
     result = ng.where(ng.isnan(value), tensor(nan, dtype_of(value)), value)
-    result = ng.where(value == math.inf, float(limits.max) if posinf is None else tensor(posinf, dtype_of(value)), result)
-    result = ng.where(value == -math.inf, float(limits.min) if neginf is None else tensor(neginf, dtype_of(value)), result)
+    result = ng.where(
+        value == math.inf, float(limits.max) if posinf is None else tensor(posinf, dtype_of(value)), result
+    )
+    result = ng.where(
+        value == -math.inf, float(limits.min) if neginf is None else tensor(neginf, dtype_of(value)), result
+    )
     if not copy:
         from numgrad.numpy.arrays import write
 
@@ -274,7 +290,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
 def angle(z: Any, deg: bool = False) -> Tensor:
     """0 for positive numbers, pi for negative ones."""
     x = as_floats(z)
-    result = ng.where(ng.isnan(x), x.detach(), ng.where(ng.signbit(x), math.pi, 0.0)) + x * 0
+    result = ng.where(ng.isnan(x), x.detach(), ng.where(ng.signbit(x), tensor(math.pi, dtype_of(x)), 0.0)) + x * 0
     return ng.rad2deg(result) if deg else result  # type: ignore[no-any-return]
 
 
@@ -315,5 +331,3 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 def linalg_diagonal(x: Any, /, *, offset: int = 0) -> Tensor:
     """A view of a diagonal of the last two axes."""
     return diagonal(x, offset, -2, -1)
-
-

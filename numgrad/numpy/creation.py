@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.numpy.arrays import as_floats, common_dtype, dtype_of, holds_tensors, ng, numgrad_dtype, operands, tensor, values_of
+from numgrad.numpy.arrays import (
+    as_floats,
+    dtype_of,
+    ng,
+    numgrad_dtype,
+    operands,
+    tensor,
+    values_of,
+)
 from numgrad.numpy.places import moved
 from numgrad.numpy.table import implements
 from numgrad.tensor.tensor import Tensor
@@ -19,7 +27,11 @@ def _on_cpu(name: str, device: Any) -> None:
 
 
 def _extents(shape: Any) -> tuple[int, ...]:
-    return (shape.__index__(),) if hasattr(shape, "__index__") and not np.ndim(values_of(shape)) else tuple(n.__index__() for n in shape)
+    return (
+        (shape.__index__(),)
+        if hasattr(shape, "__index__") and not np.ndim(values_of(shape))
+        else tuple(n.__index__() for n in shape)
+    )
 
 
 @implements("array")
@@ -65,18 +77,26 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> T
     return ng.clone(converted) if copy and converted is x else converted  # type: ignore[no-any-return]
 
 
+def _to_be_filled(x: Tensor) -> Tensor:
+    """New memory, which counts as written to from the start: views of it that are read are copied (`array_type.operand`)."""
+    x._storage.version += 1
+    return x
+
+
 def _filled(name: str, function: Any) -> None:
     @implements(name)
     def made_of(shape: Any, dtype: Any = float, order: str = "C", *, device: Any = None, like: Any = None) -> Tensor:
         _on_cpu(name, device)
-        return function(_extents(shape), dtype=numgrad_dtype(float if dtype is None else dtype))  # type: ignore[no-any-return]
+        return _to_be_filled(function(_extents(shape), dtype=numgrad_dtype(float if dtype is None else dtype)))
 
     @implements(f"{name}_like")
-    def made_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Tensor:
+    def made_like(
+        a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    ) -> Tensor:
         _on_cpu(f"{name}_like", device)
         x = tensor(a)
         extents = tuple(x.shape) if shape is None else _extents(shape)
-        return function(extents, dtype=x.dtype if dtype is None else numgrad_dtype(dtype))  # type: ignore[no-any-return]
+        return _to_be_filled(function(extents, dtype=x.dtype if dtype is None else numgrad_dtype(dtype)))
 
 
 _filled("zeros", ng.zeros)
@@ -85,15 +105,24 @@ _filled("empty", ng.empty)
 
 
 @implements("full")
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None) -> Tensor:
+def full(
+    shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
+) -> Tensor:
     """An array of one value, which broadcasts and whose gradient is summed."""
     _on_cpu("full", device)
-    return ng.clone(ng.broadcast_to(tensor(fill_value, dtype), _extents(shape)))  # type: ignore[no-any-return]
+    return _to_be_filled(ng.clone(ng.broadcast_to(tensor(fill_value, dtype), _extents(shape))))
 
 
 @implements("full_like")
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Tensor:
     """As `full`, with the shape and dtype of an array."""
     x = tensor(a)
@@ -154,7 +183,9 @@ def linspace(
 
 
 @implements("logspace")
-def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0) -> Tensor:
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+) -> Tensor:
     """``base ** linspace(start, stop)``."""
     first, last, root = ng.broadcast_tensors(*operands((start, stop, base), to_float=True))
     powers = ng.movedim(_ramp(first, last, num.__index__(), endpoint, 0, None), 0, 0)
@@ -205,7 +236,9 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     order = list(range(len(axes)))
     if indexing == "xy" and len(axes) > 1:
         order[0], order[1] = 1, 0
-    shaped = [ng.reshape(x, tuple(-1 if i == n else 1 for i in range(len(axes)))) for x, n in zip(axes, order, strict=True)]
+    shaped = [
+        ng.reshape(x, tuple(-1 if i == n else 1 for i in range(len(axes)))) for x, n in zip(axes, order, strict=True)
+    ]
     if not sparse and shaped:
         shape = np.broadcast_shapes(*(tuple(x.shape) for x in shaped))
         shaped = [ng.broadcast_to(x, shape) for x in shaped]
@@ -221,14 +254,16 @@ def ix_(*args: Any) -> tuple[Tensor, ...]:
 @implements("indices")
 def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
     """The indices of each element of a shape."""
-    result = np.indices(dimensions, numgrad_dtype(dtype).numpy, sparse)
+    result: Any = np.indices(dimensions, numgrad_dtype(dtype).numpy, sparse)  # type: ignore[call-overload]
     return tuple(tensor(r) for r in result) if sparse else tensor(result)
 
 
 @implements("fromfunction")
-def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any) -> Any:
+def fromfunction(
+    function: Callable[..., Any], shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any
+) -> Any:
     """What a function gives for the arrays of coordinates."""
-    from numgrad.numpy.ndarray import ndarray
+    from numgrad.numpy.array_type import ndarray
 
     coordinates = indices(shape, dtype)
     return function(*(ndarray(row) for row in ng.unbind(coordinates, 0)), **kwargs)
@@ -313,5 +348,3 @@ def kaiser(M: int, beta: Any) -> Tensor:  # noqa: N803
 def resize(a: Any, new_shape: Any) -> Tensor:
     """The elements, repeated as often as it takes, in another shape."""
     return moved(tensor(a), lambda positions: np.resize(positions, new_shape))
-
-

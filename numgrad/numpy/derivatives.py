@@ -1,9 +1,9 @@
 """Derivatives of functions of arrays: ``ng.grad(f)`` and its kin, over the transforms of `numgrad.func`.
 
-Arguments are numbers, arrays of NumPy's or of `numgrad.numpy`, tensors, or containers of these: lists, tuples, dicts, named tuples
-and dataclasses. The function gets arrays of `numgrad.numpy`, and those of its arguments that are tensors as tensors; derivatives are
-NumPy's arrays and numbers again, and tensors for tensors. Inside of another such function they are arrays with their history, so
-transforms nest.
+Arguments are numbers, arrays of NumPy's or of `numgrad.numpy`, tensors, or containers of these: lists, tuples, dicts, named
+tuples and dataclasses. The function gets arrays of `numgrad.numpy`, and tensors for those arguments that are tensors; derivatives
+are NumPy's arrays and numbers again, and tensors for tensors. Inside of another such function they are arrays with their
+history, so transforms nest.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from numgrad.engine.tape import TensorBase
 from numgrad.func import transforms
 from numgrad.func.trees import flatten as flatten_containers
-from numgrad.numpy.arrays import ng, tensor, values_of
-from numgrad.numpy.ndarray import ndarray
+from numgrad.numpy.array_type import ndarray, owned
+from numgrad.numpy.arrays import dtype_of, ng, tensor, values_of
 from numgrad.tensor.tensor import Tensor
 
 ArgNums = int | tuple[int, ...] | list[int]
@@ -70,16 +70,20 @@ def _as_input(name: str, leaf: Any) -> Tensor:
     """
     value = leaf.tensor if isinstance(leaf, ndarray) else leaf
     if not isinstance(value, (TensorBase, np.ndarray, np.generic, float, int)) or isinstance(value, bool):
-        raise TypeError(f"{name}: cannot differentiate by {type(leaf).__name__}; expected numbers, arrays or containers of these")
+        raise TypeError(
+            f"{name}: cannot differentiate by {type(leaf).__name__}; expected numbers, arrays or containers of these"
+        )
     x = tensor(value)
     if not x.dtype.is_floating_point:
-        raise TypeError(f"{name}: cannot differentiate by {x.dtype.name}; pass floating point numbers, such as 3.0 or x.astype(float)")
+        raise TypeError(
+            f"{name}: cannot differentiate by {x.dtype.name}; pass floating point numbers, such as 3.0 or x.astype(float)"
+        )
     return x
 
 
 def _as_argument(original: Any, x: Tensor) -> Any:
     """The tensor as the function gets it. It may write over an array, so that is a copy, through which gradients flow."""
-    return x if isinstance(original, TensorBase) else ndarray(ng.clone(x))
+    return x if isinstance(original, TensorBase) else owned(ng.clone(x))
 
 
 def _as_output(value: Any) -> Any:
@@ -100,11 +104,15 @@ class _Call:
         The positions to differentiate by, and the arguments.
     """
 
-    def __init__(self, name: str, fun: Callable[..., Any], argnum: ArgNums, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self, name: str, fun: Callable[..., Any], argnum: ArgNums, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         self.name, self.fun, self.args, self.kwargs = name, fun, args, kwargs
         numbers = (argnum,) if isinstance(argnum, int) else tuple(argnum)
         if not numbers or any(not -len(args) <= n < len(args) for n in numbers):
-            raise TypeError(f"{name}: argnums={argnum}, and the function is called with {len(args)} positional arguments")
+            raise TypeError(
+                f"{name}: argnums={argnum}, and the function is called with {len(args)} positional arguments"
+            )
         self.numbers = [n % len(args) for n in numbers]
         chosen = args[argnum] if isinstance(argnum, int) else tuple(args[n] for n in numbers)
         self.leaves, self.build = flatten(chosen)
@@ -130,9 +138,9 @@ class _Call:
             result = tensor(result)
         if isinstance(result, TensorBase) and result._spec.numel == 1 and result._spec.dtype.is_floating_point:
             return result  # type: ignore[return-value]
-        what = f"an array of shape {tuple(result.shape)}" if isinstance(result, (TensorBase, np.ndarray)) else type(result).__name__
-        if isinstance(result, TensorBase) and result._spec.numel == 1:
-            what = f"a number of {result._spec.dtype.name}"  # type: ignore[attr-defined]
+        what = type(result).__name__
+        if isinstance(result, (Tensor, np.ndarray)):
+            what = f"an array of shape {tuple(result.shape)} and dtype {dtype_of(result)}"
         raise TypeError(
             f"{self.name}: the function has to return one floating point number, got {what}; take jacobian or elementwise_grad for "
             "several"
@@ -178,7 +186,9 @@ def _wrapped(fun: Callable[..., Any], name: str, transform: Callable[..., Any]) 
 # ---- transforms -------------------------------------------------------------------------------------------------
 
 
-def value_and_grad(fun: Callable[..., Any], argnum: ArgNums = 0, *, argnums: ArgNums | None = None, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    fun: Callable[..., Any], argnum: ArgNums = 0, *, argnums: ArgNums | None = None, has_aux: bool = False
+) -> Callable[..., Any]:
     """The function that computes the value and the gradient of a function of one result.
 
     Parameters
@@ -234,7 +244,9 @@ def _like(leaf: Any, gradient: Tensor, call: _Call) -> Any:
     return _shown(gradient, isinstance(leaf, TensorBase), isinstance(leaf, ndarray))
 
 
-def grad(fun: Callable[..., Any], argnum: ArgNums = 0, *, argnums: ArgNums | None = None, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    fun: Callable[..., Any], argnum: ArgNums = 0, *, argnums: ArgNums | None = None, has_aux: bool = False
+) -> Callable[..., Any]:
     """The function that computes the gradient of a function of one result; for the arguments see `value_and_grad`.
 
     >>> import numgrad as ng
@@ -265,7 +277,11 @@ def elementwise_grad(fun: Callable[..., Any], argnum: ArgNums = 0) -> Callable[.
     def transform(*args: Any, **kwargs: Any) -> Any:
         def summed(*inner: Any, **options: Any) -> Any:
             result = _as_output(fun(*inner, **options))
-            return ng.sum(tensor(result)) if isinstance(result, (TensorBase, np.ndarray, float, int, np.generic)) else result
+            return (
+                ng.sum(tensor(result))
+                if isinstance(result, (TensorBase, np.ndarray, float, int, np.generic))
+                else result
+            )
 
         return grad(summed, argnum)(*args, **kwargs)
 
@@ -287,7 +303,9 @@ def jacobian(fun: Callable[..., Any], argnum: ArgNums = 0, *, argnums: ArgNums |
         call = _Call("jacobian", fun, chosen, args, kwargs)
         blocks = transforms.jacrev(call.outputs, tuple(range(len(call.inputs))))(*call.inputs)
         # Each result has a tuple of blocks, one for each leaf of the arguments.
-        return _over_tuples(blocks, lambda row: call.build([_like(leaf, b, call) for leaf, b in zip(call.leaves, row, strict=True)]))
+        return _over_tuples(
+            blocks, lambda row: call.build([_like(leaf, b, call) for leaf, b in zip(call.leaves, row, strict=True)])
+        )
 
     return _wrapped(fun, "jacobian", transform)
 
@@ -300,7 +318,7 @@ def _over_tuples(tree: Any, function: Callable[[Any], Any]) -> Any:
         return type(tree)((key, _over_tuples(value, function)) for key, value in tree.items())
     if isinstance(tree, (tuple, list)):
         parts = [_over_tuples(value, function) for value in tree]
-        return type(tree)._make(parts) if hasattr(tree, "_fields") else type(tree)(parts)
+        return type(tree)._make(parts) if hasattr(tree, "_fields") else type(tree)(parts)  # type: ignore[union-attr]
     return tree
 
 
@@ -315,7 +333,9 @@ def hessian(fun: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
     """
 
     def transform(*args: Any, **kwargs: Any) -> Any:
-        return jacobian(lambda *inner, **options: jacobian(_scalar(fun), argnum)(*inner, **options), argnum)(*args, **kwargs)
+        return jacobian(lambda *inner, **options: jacobian(_scalar(fun), argnum)(*inner, **options), argnum)(
+            *args, **kwargs
+        )
 
     return _wrapped(fun, "hessian", transform)
 

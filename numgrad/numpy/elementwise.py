@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.numpy import products, table
-from numgrad.numpy.arrays import as_floats, cast, dtype_of, ng, operands, tensor
+from numgrad.numpy.arrays import as_floats, cast, dtype_of, ng, tensor
 from numgrad.numpy.ufuncs import ufunc
 from numgrad.tensor.tensor import Tensor
 
@@ -77,7 +77,9 @@ def subtract(x: Tensor, y: Tensor) -> Tensor:
 
 def negative(x: Tensor) -> Tensor:
     if x.dtype.is_bool:
-        raise TypeError("The numpy boolean negative, the `-` operator, is not supported, use the `~` operator or logical_not")
+        raise TypeError(
+            "The numpy boolean negative, the `-` operator, is not supported, use the `~` operator or logical_not"
+        )
     return ng.neg(x)  # type: ignore[no-any-return]
 
 
@@ -141,6 +143,7 @@ def integers_only(function: Any, name: str) -> Any:
         return function(*args)  # type: ignore[no-any-return]
 
     return computed
+
 
 # ---- the rows ---------------------------------------------------------------------------------------------------
 

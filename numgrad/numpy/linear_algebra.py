@@ -138,7 +138,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
         raise np.linalg.LinAlgError("lstsq: expected a matrix, and a vector or a matrix")
     columns = ng.unsqueeze(right, 1) if right.ndim == 1 else right
     limit = np.finfo(dtype_of(matrix)).eps * max(matrix.shape) if rcond is None else rcond
-    values, rank = np.linalg.lstsq(values_of(matrix), values_of(columns), limit)[3:1:-1]
+    rank = np.linalg.lstsq(values_of(matrix), values_of(columns), limit)[2]
     if rank == matrix.shape[1]:
         solution = linalg.lstsq(matrix, columns).solution
     else:
@@ -146,7 +146,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     squares = ng.sum((columns - ng.matmul(matrix, solution)) ** 2, 0)
     if rank < matrix.shape[1] or matrix.shape[0] <= matrix.shape[1]:
         squares = squares[:0]
-    return (ng.squeeze(solution, 1) if right.ndim == 1 else solution), squares, int(rank), tensor(values)
+    return (ng.squeeze(solution, 1) if right.ndim == 1 else solution), squares, int(rank), linalg.svdvals(matrix)
 
 
 @implements("linalg.matrix_power")
@@ -198,7 +198,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Tensor:
     """The norm of vectors, by default of all elements."""
     value = as_floats(x)
-    axes = None if axis is None else tuple(axis_of(n, value.ndim) for n in (axis if isinstance(axis, tuple) else (axis,)))
+    axes = (
+        None if axis is None else tuple(axis_of(n, value.ndim) for n in (axis if isinstance(axis, tuple) else (axis,)))
+    )
     return linalg.vector_norm(value, ord, dim=axes, keepdim=bool(keepdims))  # type: ignore[no-any-return]
 
 
@@ -225,5 +227,3 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Tensor:
 def tensorinv(a: Any, ind: int = 2) -> Tensor:
     """The inverse of `tensordot` with an array."""
     return linalg.tensorinv(as_floats(a), ind)  # type: ignore[no-any-return]
-
-

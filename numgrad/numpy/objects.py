@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
+from numgrad.numpy.array_type import ndarray
 from numgrad.numpy.arrays import axes_of, dtype_of, ng, operands, tensor
-from numgrad.numpy.ndarray import ndarray
 from numgrad.numpy.shapes import concatenate
 from numgrad.numpy.table import by_values, implements, wrapped
 from numgrad.tensor.tensor import Tensor
@@ -51,7 +51,9 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
 @implements("min_scalar_type")
 def min_scalar_type(a: Any, /) -> np.dtype:
     """The dtype of an array, or the smallest that holds a number."""
-    return dtype_of(a) if isinstance(a, TensorBase) and a._spec.ndim else np.min_scalar_type(a.item() if isinstance(a, TensorBase) else a)  # type: ignore[attr-defined]  # noqa: E501
+    if isinstance(a, Tensor):
+        return dtype_of(a) if a.ndim else np.min_scalar_type(a.item())
+    return np.min_scalar_type(a)
 
 
 @implements("common_type")
@@ -216,6 +218,10 @@ class vectorize:  # noqa: N801 (NumPy's name)
         results = []
         for n, column in enumerate(columns):
             dtype = self.otypes[n] if self.otypes else None
-            values = tensor([v.tensor if isinstance(v, ndarray) else v for v in column], dtype) if column else tensor(np.empty(0, dtype))
+            values = (
+                tensor([v.tensor if isinstance(v, ndarray) else v for v in column], dtype)
+                if column
+                else tensor(np.empty(0, dtype))
+            )
             results.append(ndarray(ng.reshape(values, extents)))
         return tuple(results) if several else results[0]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.numpy import places
-from numgrad.numpy.arrays import axis_of, common_dtype, dtype_of, ng, operands, tensor, values_of
+from numgrad.numpy.arrays import axis_of, dtype_of, ng, operands, tensor, values_of
 from numgrad.numpy.shapes import concatenate
 from numgrad.numpy.table import by_values, implements
 from numgrad.tensor.tensor import Tensor
@@ -103,7 +103,9 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
 
 
 @implements("clip")
-def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None, **options: Any) -> Tensor:
+def clip(
+    a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None, **options: Any
+) -> Tensor:
     """The elements, none below ``a_min`` and none above ``a_max``."""
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     given = [v for v in (low, high) if v is not None]
@@ -151,7 +153,9 @@ def _write_at(a: Any, positions: np.ndarray, values: Any, name: str) -> None:
     if isinstance(a, np.ndarray):
         value = tensor(values)
         if value.requires_grad:
-            raise TypeError(f"numpy.{name}: the values require a gradient, which an array of NumPy's would lose; make it numgrad's")
+            raise TypeError(
+                f"numpy.{name}: the values require a gradient, which an array of NumPy's would lose; make it numgrad's"
+            )
         a.reshape(-1)[positions] = value.numpy()
         if not np.shares_memory(a.reshape(-1), a):
             a[...] = a.reshape(-1).reshape(a.shape)
@@ -254,7 +258,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Tensor:
 @implements("piecewise")
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Tensor:
     """Functions, each where its condition holds; one more counts elsewhere. Elsewhere without one there is 0."""
-    from numgrad.numpy.ndarray import ndarray
+    from numgrad.numpy.array_type import ndarray
 
     x = tensor(x)
     several = isinstance(condlist, (list, tuple)) and len(condlist) and np.ndim(values_of(condlist[0])) == x.ndim
@@ -265,7 +269,9 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Te
             none = ng.logical_and(none, ng.logical_not(c))
         conditions.append(none)
     elif len(funclist) != len(conditions):
-        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
+        raise ValueError(
+            f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected"
+        )
     result = ng.zeros_like(x)
     for condition, function in zip(conditions, funclist, strict=True):
         if not callable(function):
@@ -288,7 +294,7 @@ def unique(
 ) -> Any:  # fmt: skip
     """The different values in ascending order. Each is the first of its kind, to which its gradient goes."""
     x = tensor(ar)
-    _, first, *others = np.unique(values_of(x), True, return_inverse, return_counts, axis, equal_nan=equal_nan)
+    _, first, *others = np.unique(values_of(x), True, return_inverse, return_counts, axis, equal_nan=equal_nan)  # type: ignore[call-overload]
     values = take(x, first, axis)
     results = [values, *([tensor(first)] if return_index else []), *(tensor(o) for o in others)]
     return results[0] if len(results) == 1 else tuple(results)
@@ -340,7 +346,6 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Tensor:
 @implements("isclose")
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Tensor:
     """Whether elements differ by at most ``atol + rtol * abs(b)``."""
-    result = np.isclose(*(values_of(tensor(v)) for v in (a, b, rtol, atol)), equal_nan=equal_nan)
+    given: Any = [values_of(tensor(v)) for v in (a, b, rtol, atol)]
+    result: Any = np.isclose(*given, equal_nan=equal_nan)  # type: ignore[call-overload]
     return tensor(np.asarray(result))
-
-

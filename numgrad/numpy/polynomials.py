@@ -108,10 +108,14 @@ def poly(seq_of_zeros: Any) -> Tensor:
     """The polynomial with given zeros. Of a matrix its characteristic one would need complex numbers on the way."""
     zeros = as_floats(seq_of_zeros)
     if zeros.ndim == 2:
-        raise TypeError("numpy.poly: a matrix is refused, whose eigenvalues may be complex numbers; take linalg.eigvalsh")
+        raise TypeError(
+            "numpy.poly: a matrix is refused, whose eigenvalues may be complex numbers; take linalg.eigvalsh"
+        )
     result = ng.ones(1, dtype=zeros.dtype)
     for zero in ng.reshape(zeros, (-1,)):
-        result = ng.cat([result, ng.zeros(1, dtype=zeros.dtype)]) - ng.cat([ng.zeros(1, dtype=zeros.dtype), result * zero])
+        result = ng.cat([result, ng.zeros(1, dtype=zeros.dtype)]) - ng.cat(
+            [ng.zeros(1, dtype=zeros.dtype), result * zero]
+        )
     return result  # type: ignore[no-any-return]
 
 
@@ -126,7 +130,9 @@ def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: 
     array([2., 1.])
     """
     if full:
-        raise TypeError("numpy.polyfit: full=True is refused, its ranks and singular values have no gradients; take linalg.lstsq")
+        raise TypeError(
+            "numpy.polyfit: full=True is refused, its ranks and singular values have no gradients; take linalg.lstsq"
+        )
     at, values = (tensor(v, np.float64) for v in (x, y))
     if at.ndim != 1 or values.ndim not in (1, 2) or at.shape[0] != values.shape[0]:
         raise TypeError("expected 1D vector for x, and y of the same length")

@@ -67,7 +67,7 @@ def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
     return vecdot(ng.movedim(x, axis, -1), ng.movedim(y, axis, -1))
 
 
-@implements("dot")
+@implements("dot", reads=True)
 def dot(a: Any, b: Any, out: Any = None) -> Tensor:
     """The sum of products over the last axis of ``a`` and the last but one of ``b``; a product with a number.
 
@@ -81,30 +81,33 @@ def dot(a: Any, b: Any, out: Any = None) -> Tensor:
     axis = max(y.ndim - 2, 0)
     if x.shape[-1] != y.shape[axis]:
         raise ValueError(
-            f"shapes {tuple(x.shape)} and {tuple(y.shape)} not aligned: {x.shape[-1]} (dim {x.ndim - 1}) != {y.shape[axis]} (dim {axis})"
+            f"shapes {tuple(x.shape)} and {tuple(y.shape)} not aligned: {x.shape[-1]} (dim {x.ndim - 1}) != "
+            f"{y.shape[axis]} (dim {axis})"
         )
     return _contracted(lambda x, y: ng.tensordot(x, y, dims=([x.ndim - 1], [axis])), x, y)
 
 
-@implements("inner")
+@implements("inner", reads=True)
 def inner(a: Any, b: Any, /) -> Tensor:
     """The sum of products over the last axes."""
     x, y = operands((a, b))
     if x.ndim == 0 or y.ndim == 0:
         return dot(x, y)
     if x.shape[-1] != y.shape[-1]:
-        raise ValueError(f"inner: shapes {tuple(x.shape)} and {tuple(y.shape)} not aligned: {x.shape[-1]} != {y.shape[-1]}")
+        raise ValueError(
+            f"inner: shapes {tuple(x.shape)} and {tuple(y.shape)} not aligned: {x.shape[-1]} != {y.shape[-1]}"
+        )
     return _contracted(lambda x, y: ng.tensordot(x, y, dims=([x.ndim - 1], [y.ndim - 1])), x, y)
 
 
-@implements("vdot")
+@implements("vdot", reads=True)
 def vdot(a: Any, b: Any, /) -> Tensor:
     """The sum of the products of all elements."""
     x, y = operands((a, b))
     return dot(ng.reshape(x, (-1,)), ng.reshape(y, (-1,)))
 
 
-@implements("outer")
+@implements("outer", reads=True)
 def outer(a: Any, b: Any, out: Any = None) -> Tensor:
     """Each element of ``a`` times each of ``b``."""
     x, y = operands((a, b))
@@ -120,7 +123,7 @@ def linalg_outer(x1: Any, x2: Any, /) -> Tensor:
     return outer(x, y)
 
 
-@implements("tensordot")
+@implements("tensordot", reads=True)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     """The sum of products over pairs of axes, or over the last ``axes`` of ``a`` and the first of ``b``.
 
@@ -136,7 +139,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
         first, second = ([n] if hasattr(n, "__index__") else list(n) for n in axes)
     first, second = [axis_of(n, x.ndim) for n in first], [axis_of(n, y.ndim) for n in second]
     if [x.shape[n] for n in first] != [y.shape[n] for n in second]:
-        raise ValueError(f"shape-mismatch for sum: shapes {tuple(x.shape)} and {tuple(y.shape)}, axes {first} and {second}")
+        raise ValueError(
+            f"shape-mismatch for sum: shapes {tuple(x.shape)} and {tuple(y.shape)}, axes {first} and {second}"
+        )
     return _contracted(lambda x, y: ng.tensordot(x, y, dims=(first, second)), x, y)
 
 
@@ -146,14 +151,14 @@ def linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Tensor:
     return tensordot(x1, x2, axes)
 
 
-@implements("kron")
+@implements("kron", reads=True)
 def kron(a: Any, b: Any) -> Tensor:
     """The Kronecker product."""
     x, y = operands((a, b))
     return ng.kron(x, y)  # type: ignore[no-any-return]
 
 
-@implements("einsum")
+@implements("einsum", reads=True)
 def einsum(*args: Any, out: Any = None, dtype: Any = None, optimize: Any = False, **options: Any) -> Tensor:
     """Einstein's sum, as ``einsum("ij,jk", x, y)`` or ``einsum(x, [0, 1], y, [1, 2])``.
 
@@ -173,7 +178,9 @@ def einsum(*args: Any, out: Any = None, dtype: Any = None, optimize: Any = False
 def _explicit(subscripts: str, operand_count: int) -> str:
     text = subscripts.replace(" ", "")
     if text.split("->")[0].count(",") + 1 != operand_count:
-        raise ValueError(f"einsum: {subscripts!r} has {text.split('->')[0].count(',') + 1} terms for {operand_count} operands")
+        raise ValueError(
+            f"einsum: {subscripts!r} has {text.split('->')[0].count(',') + 1} terms for {operand_count} operands"
+        )
     return text
 
 
@@ -214,4 +221,5 @@ def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Tensor:
 @implements("einsum_path")
 def einsum_path(*args: Any, **options: Any) -> Any:
     """The order in which `einsum` would contract: NumPy's."""
-    return np.einsum_path(*(values_of(tensor(a)) if not isinstance(a, (str, list)) else a for a in args), **options)
+    given: Any = [values_of(tensor(a)) if not isinstance(a, (str, list)) else a for a in args]
+    return np.einsum_path(*given, **options)

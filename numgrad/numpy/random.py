@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
+from numgrad.numpy.array_type import ndarray
 from numgrad.numpy.arrays import ng, operands, refuse_gradient, tensor, values_of
-from numgrad.numpy.ndarray import ndarray
 from numgrad.numpy.table import add, public_form, refused
 from numgrad.tensor.tensor import Tensor
 
@@ -118,7 +118,9 @@ def _multivariate_normal(source: Any, mean: Any, cov: Any, size: Any = None, *ar
     return middle + tensor(drawn - values_of(middle)) if middle.requires_grad else tensor(drawn)
 
 
-def _choice(source: Any, a: Any, size: Any = None, replace: bool = True, p: Any = None, axis: int = 0, shuffle: bool = True) -> Any:
+def _choice(
+    source: Any, a: Any, size: Any = None, replace: bool = True, p: Any = None, axis: int = 0, shuffle: bool = True
+) -> Any:
     refuse_gradient("random.choice", p)
     generator = isinstance(source, np.random.Generator)
     options = {"shuffle": shuffle} if generator else {}
@@ -231,7 +233,7 @@ for _name in _METHODS:
 add(default_rng, "random.default_rng")
 add(Generator, "random.Generator")
 
-__all__ = ["Generator", "default_rng", *(name for name in _METHODS if hasattr(np.random, name))]  # noqa: PLE0604
+__all__ = ["Generator", "default_rng", *(name for name in _METHODS if hasattr(np.random, name))]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,13 @@ def _kept(result: Tensor, x: Tensor, axes: tuple[int, ...], keepdims: bool) -> T
 
 @implements("sum")
 def sum(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = 0, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = 0,
+    where: Any = True,
 ) -> Tensor:
     """The sum over axes, of all of them by default.
 
@@ -44,7 +50,13 @@ def sum(
 
 @implements("prod")
 def prod(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = 1, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = 1,
+    where: Any = True,
 ) -> Tensor:
     """The product over axes, of all of them by default."""
     x = tensor(a)
@@ -164,7 +176,11 @@ def _extreme(name: str, function: Any, binary: Any) -> Any:
             if initial is None:
                 raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
             shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-            return _kept(ng.broadcast_to(tensor(initial, dtype_of(x)), _without(x, axes)), x, axes, keepdims) if shape else x
+            return (
+                _kept(ng.broadcast_to(tensor(initial, dtype_of(x)), _without(x, axes)), x, axes, keepdims)
+                if shape
+                else x
+            )
         result = _dimless(function, x, axes, keepdims) if axes else x
         return result if initial is None else binary(result, tensor(initial, dtype_of(result)))  # type: ignore[no-any-return]
 
@@ -228,7 +244,9 @@ def _running(name: str, function: Any) -> Any:
         return function(x, axis_of(axis, x.ndim))  # type: ignore[no-any-return]
 
     computed.__name__ = name
-    computed.__doc__ = f"The running {'sum' if name == 'cumsum' else 'product'} along an axis, or of all elements in a row."
+    computed.__doc__ = (
+        f"The running {'sum' if name == 'cumsum' else 'product'} along an axis, or of all elements in a row."
+    )
     return computed
 
 
@@ -243,7 +261,9 @@ def _cumulative(name: str, running: Any, first: int) -> Any:
         x = tensor(x)
         if axis is None:
             if x.ndim > 1:
-                raise ValueError(f"For arrays which have more than one dimension ``axis`` argument is required by {name}.")
+                raise ValueError(
+                    f"For arrays which have more than one dimension ``axis`` argument is required by {name}."
+                )
             x, axis = ng.reshape(x, (-1,)), 0
         axis = axis_of(axis, x.ndim)
         result = running(x, axis, dtype)
@@ -253,7 +273,9 @@ def _cumulative(name: str, running: Any, first: int) -> Any:
         return result  # type: ignore[no-any-return]
 
     computed.__name__ = name
-    computed.__doc__ = f"As ``{running.__name__}``, of one dimension or along an axis; ``include_initial`` puts {first} first."
+    computed.__doc__ = (
+        f"As ``{running.__name__}``, of one dimension or along an axis; ``include_initial`` puts {first} first."
+    )
     return computed
 
 
@@ -276,7 +298,13 @@ def _without_nan(a: Any, neutral: float) -> Tensor:
 
 @implements("nansum")
 def nansum(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = 0, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = 0,
+    where: Any = True,
 ) -> Tensor:
     """As `sum`, with 0 for NaN."""
     return sum(_without_nan(a, 0), axis, dtype, None, keepdims, initial, where)
@@ -284,7 +312,13 @@ def nansum(
 
 @implements("nanprod")
 def nanprod(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = 1, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = 1,
+    where: Any = True,
 ) -> Tensor:
     """As `prod`, with 1 for NaN."""
     return prod(_without_nan(a, 1), axis, dtype, None, keepdims, initial, where)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from numgrad.numpy.arrays import axes_of, axis_of, cast, common_dtype, dtype_of, ng, operands, stored, tensor, values_of
+from numgrad.numpy.arrays import axes_of, axis_of, common_dtype, dtype_of, ng, operands, tensor, values_of
 from numgrad.numpy.places import moved
 from numgrad.numpy.table import implements
 from numgrad.tensor.tensor import Tensor
@@ -135,7 +133,9 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Tensor:
     x = tensor(array)
     extents = (shape,) if hasattr(shape, "__index__") else tuple(shape)
     if np.broadcast_shapes(tuple(x.shape), extents) != extents:
-        raise ValueError(f"operands could not be broadcast together with remapped shapes: {tuple(x.shape)} and {extents}")
+        raise ValueError(
+            f"operands could not be broadcast together with remapped shapes: {tuple(x.shape)} and {extents}"
+        )
     return ng.broadcast_to(x, extents)  # type: ignore[no-any-return]
 
 
@@ -155,7 +155,9 @@ def _parts(arrays: Any) -> list[Any]:
 
 
 @implements("concatenate", "concat")
-def concatenate(arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Tensor:
+def concatenate(
+    arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Tensor:
     """Arrays one after the other along an axis; with None all their elements.
 
     >>> import numgrad.numpy as np
@@ -280,7 +282,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Tensor:
 
 
 @implements("trim_zeros")
-def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Tensor:
+def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Tensor:
     """The array without zeros at its ends."""
     x = tensor(filt)
     options = {} if axis is None else {"axis": axis}  # this argument is newer than NumPy 2.0
@@ -390,98 +392,13 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Tensor:
     return moved(tensor(m), lambda positions: np.rot90(positions, k, axes))
 
 
-@implements("pad")
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Tensor:
-    """The array with a border: NumPy's modes, but for functions of the caller's.
-
-    >>> import numgrad.numpy as np
-    >>> np.pad([1.0, 2.0, 3.0], 2, mode="reflect")
-    array([3., 2., 1., 2., 3., 2., 1.])
-    """
-    x = tensor(array)
-    if not isinstance(mode, str):
-        raise TypeError("numpy.pad: a function as mode is refused, since it writes into arrays of NumPy's; take a mode by name")
-    if isinstance(pad_width, dict):
-        widths = [pad_width.get(n, pad_width.get(n - x.ndim, (0, 0))) for n in range(x.ndim)]
-        pad_width = [(w, w) if hasattr(w, "__index__") else tuple(w) for w in widths]
-    widths = [(int(b), int(e)) for b, e in np.broadcast_to(np.asarray(values_of(pad_width)), (x.ndim, 2))]
-    if any(w < 0 for pair in widths for w in pair):
-        raise ValueError("index can't contain negative values")
-    if mode in ("edge", "reflect", "symmetric", "wrap") and kwargs.get("reflect_type", "even") == "even":
-        for n, pair in enumerate(widths):
-            if pair != (0, 0):
-                x = ng.index_select(x, n, tensor(np.pad(np.arange(x.shape[n]), pair, mode)))  # type: ignore[call-overload]
-        return x
-    if mode not in _BORDERS:
-        raise ValueError(f"mode '{mode}' is not supported with {kwargs}")
-    for n, pair in enumerate(widths):
-        for at_end in (False, True):
-            if pair[at_end] or mode in ("mean", "median", "maximum", "minimum"):
-                x = _bordered(x, n, pair, at_end, mode, kwargs, widths)
-    return x
-
-
-def _bordered(x: Tensor, axis: int, pair: tuple[int, int], at_end: bool, mode: str, options: Any, widths: Any) -> Tensor:
-    """The array with one side of one axis padded."""
-    width = pair[at_end]
-    if not width:
-        return x
-    shape = tuple(width if i == axis else n for i, n in enumerate(x.shape))
-    border = _BORDERS[mode](x, axis, pair, at_end, width, options, len(widths))
-    border = cast(ng.broadcast_to(border, shape), dtype_of(x))
-    return ng.cat([x, border] if at_end else [border, x], axis)  # type: ignore[no-any-return]
-
-
-def _of_side(value: Any, axis: int, at_end: bool, ndim: int) -> Any:
-    pairs = tensor(value)
-    return ng.broadcast_to(pairs, (ndim, 2))[axis, int(at_end)]
-
-
-def _constant(x: Tensor, axis: int, pair: Any, at_end: bool, width: int, options: Any, ndim: int) -> Tensor:
-    return _of_side(options.get("constant_values", 0), axis, at_end, ndim)  # type: ignore[no-any-return]
-
-
-def _linear_ramp(x: Tensor, axis: int, pair: Any, at_end: bool, width: int, options: Any, ndim: int) -> Tensor:
-    end = _of_side(options.get("end_values", 0), axis, at_end, ndim)
-    edge = ng.narrow(x, axis, x.shape[axis] - 1 if at_end else 0, 1)
-    steps = np.arange(1, width + 1) if at_end else np.arange(width, 0, -1)
-    fractions = tensor((steps / width).reshape(tuple(-1 if i == axis else 1 for i in range(x.ndim))))
-    ramp = edge + (end - edge) * fractions
-    return ramp if x.dtype.is_floating_point else ng.trunc(ramp)  # type: ignore[no-any-return]
-
-
-def _statistic(name: str) -> Any:
-    def border(x: Tensor, axis: int, pair: Any, at_end: bool, width: int, options: Any, ndim: int) -> Tensor:
-        from numgrad.numpy.arrays import BY_NAME
-
-        inner = x.shape[axis] - (pair[0] if at_end else 0)  # the first side is there already
-        lengths = options.get("stat_length")
-        length = inner if lengths is None else min(int(np.broadcast_to(np.asarray(lengths), (ndim, 2))[axis, int(at_end)]), inner)
-        part = ng.narrow(x, axis, x.shape[axis] - length if at_end else 0, length)
-        value = BY_NAME[name](part, axis=axis, keepdims=True)
-        return value if x.dtype.is_floating_point else ng.round(value)  # type: ignore[no-any-return]
-
-    return border
-
-
-_BORDERS = {
-    "constant": _constant,
-    "empty": _constant,
-    "linear_ramp": _linear_ramp,
-    "maximum": _statistic("max"),
-    "minimum": _statistic("min"),
-    "mean": _statistic("mean"),
-    "median": _statistic("median"),
-}
-
-
 # ---- functions along axes ---------------------------------------------------------------------------------------
 
 
 @implements("apply_along_axis")
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Tensor:
     """What a function gives for each row along an axis."""
-    from numgrad.numpy.ndarray import ndarray
+    from numgrad.numpy.array_type import ndarray
 
     x = tensor(arr)
     axis = axis_of(axis, x.ndim)
@@ -499,7 +416,7 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
 @implements("apply_over_axes")
 def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     """A function of an array and an axis, applied over several."""
-    from numgrad.numpy.ndarray import ndarray
+    from numgrad.numpy.array_type import ndarray
 
     x = ndarray(tensor(a))
     for n in axes_of(axes, x.ndim):
@@ -517,5 +434,3 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
     if where is not True:
         value = ng.where(tensor(where, np.bool_), value, tensor(dst, common_dtype((value, dst))))
     write(dst, ng.broadcast_to(value, tuple(dst.shape)), "copyto", casting)
-
-

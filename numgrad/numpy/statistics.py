@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.numpy.arrays import as_floats, axes_of, cast, common_dtype, dtype_of, floating, ng, tensor, values_of
+from numgrad.numpy.arrays import as_floats, axes_of, cast, common_dtype, dtype_of, ng, tensor, values_of
 from numgrad.numpy.ordering import sort
-from numgrad.numpy.reductions import average, mean, present
+from numgrad.numpy.reductions import average, present
 from numgrad.numpy.table import by_values, implements
 from numgrad.tensor.tensor import Tensor
 
@@ -58,13 +58,19 @@ _DISCRETE = (
 )  # fmt: skip
 
 
-def _quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: Any, skip_nan: bool) -> Tensor:
+def _quantiles(
+    name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: Any, skip_nan: bool
+) -> Tensor:
     if weights is not None:
         raise TypeError(f"numpy.{name}: weights are refused; sort by argsort and take cumsum of the weights")
     x = as_floats(a)
     numbers = np.asarray(values_of(q), np.float64)
     if numbers.size and not ((numbers >= 0) & (numbers <= 1)).all():
-        raise ValueError("Percentiles must be in the range [0, 100]" if "percentile" in name else "Quantiles must be in the range [0, 1]")
+        raise ValueError(
+            "Percentiles must be in the range [0, 100]"
+            if "percentile" in name
+            else "Quantiles must be in the range [0, 1]"
+        )
     axes = axes_of(axis, x.ndim)
     rest = [n for n in range(x.ndim) if n not in axes]
     outside = tuple(x.shape[n] for n in rest)
@@ -119,7 +125,9 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
 
 
 @implements("nanmedian")
-def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Tensor:
+def nanmedian(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Tensor:
     """As `median`, of what is not NaN."""
     return _quantiles("nanmedian", a, 0.5, axis, "linear", keepdims, None, True)
 
@@ -141,7 +149,11 @@ def cov(
     """
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
-    chosen = np.promote_types(common_dtype([tensor(v) for v in (m, y) if v is not None]), np.float64) if dtype is None else dtype
+    chosen = (
+        np.promote_types(common_dtype([tensor(v) for v in (m, y) if v is not None]), np.float64)
+        if dtype is None
+        else dtype
+    )
     x = _variables(m, chosen, rowvar)
     if y is not None:
         x = ng.cat([x, _variables(y, chosen, rowvar)], 0)
@@ -212,23 +224,31 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Tensor:
 
 
 @implements("histogram")
-def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> tuple[Tensor, Tensor]:
-    """How many elements are in each bin, or the sum of their weights, and the bins' edges. It has gradients by weights."""
-    x = values_of(tensor(a))
-    options = (values_of(bins), values_of(range), density)
-    if weights is None or not tensor(weights).requires_grad:
-        counts, edges = np.histogram(x, *options, None if weights is None else values_of(tensor(weights)))
-        return tensor(counts), tensor(edges)
-    w = as_floats(weights)
-    edges = np.histogram_bin_edges(x, *options[:2], values_of(w))
-    flat = x.reshape(-1)
+def histogram(
+    a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> tuple[Tensor, Tensor]:
+    """The number of elements in each bin, or the sum of their weights, which has a gradient, and the bins' edges."""
+    x = tensor(a)
+    w = None if weights is None else tensor(weights)
+    edges = np.histogram_bin_edges(values_of(x), values_of(bins), values_of(range), values_of(w))
+    limits = tensor(edges)
+    if np.ndim(values_of(bins)):
+        limits = tensor(bins)
+    elif range is None and x.requires_grad:
+        low, high = ng.amin(x), ng.amax(x)
+        moved = low + (high - low) * tensor(np.linspace(0, 1, edges.size))
+        limits = limits + (moved - moved.detach())
+    if w is None or not w.dtype.is_floating_point:
+        counts = tensor(np.histogram(values_of(x), edges, weights=values_of(w))[0])
+        return (_density(cast(counts, np.float64), limits) if density else counts), limits
+    flat = values_of(x).reshape(-1)
     places = np.searchsorted(edges, flat, "right") - 1
     places = np.where(flat == edges[-1], edges.size - 2, places)
     inside = np.flatnonzero((places >= 0) & (places < edges.size - 1))
     picked = ng.take(w, tensor(inside))
     sums = ng.index_add(ng.zeros(edges.size - 1, dtype=w.dtype), 0, tensor(places[inside]), picked)
-    if density:
-        sums = sums / tensor(np.diff(edges), dtype_of(sums)) / ng.sum(sums)
-    return sums, tensor(edges)
+    return (_density(sums, limits) if density else sums), limits
 
 
+def _density(counts: Tensor, edges: Tensor) -> Tensor:
+    return counts / cast(edges[1:] - edges[:-1], dtype_of(counts)) / ng.sum(counts)  # type: ignore[no-any-return]

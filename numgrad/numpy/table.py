@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
+from numgrad.numpy.array_type import ndarray, operand, owned
 from numgrad.numpy.arrays import BY_NAME, stored, tensor, values_of
-from numgrad.numpy.ndarray import ndarray
 from numgrad.numpy.refusals import REFUSED
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,15 +22,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 _by_function: dict[Any, Any] = {}  # NumPy's own object: the implementation
 
 
-def implements(*names: str) -> Callable[[F], F]:
+def implements(*names: str, reads: bool = False) -> Callable[[F], F]:
     """Declare that a function over tensors is NumPy's function of each of these names, such as "linalg.solve".
 
     The public form takes and returns `ndarray` beside tensors, and honours ``out`` where the function has this parameter,
-    which always arrives as None. A name that the installed NumPy does not have is one of the namespace only.
+    which always arrives as None. One that ``reads`` makes no views and writes to no argument. A name that the installed NumPy
+    does not have is one of the namespace only.
     """
 
     def declare(function: F) -> F:
-        add(public_form(function, names[0]), *names)
+        add(public_form(function, names[0], reads=reads), *names)
         return function
 
     return declare
@@ -82,10 +83,12 @@ def implementation(function: Any) -> Any:
 def refusal(function: Any) -> str:
     """Why a function of NumPy's is refused."""
     home = (getattr(function, "__module__", None) or "numpy").removeprefix("numpy").lstrip(".")
-    name = getattr(function, "__name__", repr(function))
-    full = f"{home}.{name}" if home else name
-    reason = REFUSED.get(full, "it would lose the gradient")
-    return f"numpy.{full} does not take tensors: {reason}. For the values alone, pass x.detach().numpy()"
+    return _refusal(f"{home}.{function.__name__}" if home else function.__name__)
+
+
+def _refusal(name: str) -> str:
+    reason = REFUSED.get(name, "it would lose the gradient")
+    return f"numpy.{name} does not take tensors: {reason}. For the values alone, pass x.detach().numpy()"
 
 
 def refused(home: str, name: str) -> Any:
@@ -104,7 +107,7 @@ def refused(home: str, name: str) -> Any:
         raise AttributeError(f"numgrad.numpy has no {full}: {REFUSED[full]}")
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        raise TypeError(refusal(original))
+        raise TypeError(_refusal(full))
 
     call.__name__ = name
     return call
@@ -116,15 +119,19 @@ def refused(home: str, name: str) -> Any:
 class _Kinds:
     """Which kinds of tensors a call has."""
 
-    __slots__ = ("arrays", "tensors")
+    __slots__ = ("arrays", "reads", "tensors")
 
-    def __init__(self) -> None:
-        self.arrays = self.tensors = False
+    def __init__(self, reads: bool = False) -> None:
+        self.arrays: list[ndarray] = []
+        self.tensors, self.reads = False, reads
 
     def taken(self, value: Any) -> Any:
         """A value with tensors in the place of arrays."""
         if isinstance(value, ndarray):
-            self.arrays = True
+            self.arrays.append(value)
+            if self.reads:
+                return operand(value)
+            value._is_read = True
             return value.tensor
         if isinstance(value, TensorBase):
             self.tensors = True
@@ -135,20 +142,26 @@ class _Kinds:
         return value
 
 
-def wrapped(result: Any) -> Any:
-    """A result with arrays in the place of tensors."""
+def wrapped(result: Any, arrays: Sequence[ndarray] = ()) -> Any:
+    """A result with arrays in the place of tensors; ``arrays`` are those that it was computed from, of which it may be a view."""
     if isinstance(result, TensorBase):
+        if result._base is None and not any(result is array.tensor for array in arrays):
+            return owned(result)  # type: ignore[arg-type]
+        for array in arrays:
+            array._is_shared = True
         return ndarray(result)  # type: ignore[arg-type]
     if isinstance(result, tuple):
-        parts = [wrapped(each) for each in result]
+        parts = [wrapped(each, arrays) for each in result]
         return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
     if isinstance(result, list):
-        return [wrapped(each) for each in result]
+        return [wrapped(each, arrays) for each in result]
     return result
 
 
-def public_form(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The function as users call it; see `implements`."""
+def public_form(
+    function: Callable[..., Any], name: str, *, elementwise: bool = False, reads: bool = False
+) -> Callable[..., Any]:
+    """The function as users call it; see `implements`. Where the ``where`` of an elementwise one is False, ``out`` stays."""
     parameters = inspect.signature(function).parameters
     has_out = "out" in parameters
     by_position = has_out and parameters["out"].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -156,7 +169,7 @@ def public_form(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        kinds = _Kinds()
+        kinds = _Kinds(reads)
         given = [kinds.taken(value) for value in args]
         options = {key: kinds.taken(value) for key, value in kwargs.items()}
         out = None
@@ -166,9 +179,11 @@ def public_form(function: Callable[..., Any], name: str) -> Callable[..., Any]:
                 out, given[place_of_out] = given[place_of_out], None
         result = function(*given, **options)
         if out is not None:
-            stored(result, out, name, kwargs.get("casting", "same_kind"))
-            return kwargs["out"] if "out" in kwargs else args[place_of_out]  # type: ignore[index]
-        return result if kinds.tensors and not kinds.arrays else wrapped(result)
+            mask = options.get("where", True) if elementwise else True
+            stored(result, out, name, kwargs.get("casting", "same_kind"), mask)
+            target = kwargs["out"] if "out" in kwargs else args[place_of_out]  # type: ignore[index]
+            return target[0] if isinstance(target, tuple) and len(target) == 1 else target
+        return result if kinds.tensors and not kinds.arrays else wrapped(result, kinds.arrays)
 
     call.__name__ = call.__qualname__ = name.rpartition(".")[2]
     call.__module__ = "numgrad.numpy"

@@ -9,6 +9,7 @@ import numpy as np
 
 from numgrad.engine.tape import TensorBase
 from numgrad.numpy import places
+from numgrad.numpy.array_type import ndarray, operand, owned
 from numgrad.numpy.arrays import (
     BY_NAME,
     axes_of,
@@ -20,7 +21,6 @@ from numgrad.numpy.arrays import (
     stored,
     tensor,
 )
-from numgrad.numpy.ndarray import ndarray
 from numgrad.numpy.table import public_form
 from numgrad.tensor.tensor import Tensor
 
@@ -43,7 +43,16 @@ class ufunc:  # noqa: N801 (NumPy's name)
            [6., 8.]]), array([7, 5]))
     """
 
-    def __init__(self, original: np.ufunc, function: Callable[..., Any], kind: str, *, guard: float = 0.5, reduced: str = "", accumulated: str = "") -> None:
+    def __init__(
+        self,
+        original: np.ufunc,
+        function: Callable[..., Any],
+        kind: str,
+        *,
+        guard: float = 0.5,
+        reduced: str = "",
+        accumulated: str = "",
+    ) -> None:
         self._original, self._function, self._kind, self._guard = original, function, kind, guard
         self._as_reduced, self._as_accumulated = reduced, accumulated  # functions of the table that do the same
         self.__name__ = original.__name__
@@ -51,7 +60,7 @@ class ufunc:  # noqa: N801 (NumPy's name)
         self.nin, self.nout, self.identity = original.nin, original.nout, original.identity
         for name in ("reduce", "accumulate", "reduceat", "outer", "at"):
             setattr(self, name, public_form(getattr(self, f"_{name}"), f"{self.__name__}.{name}"))
-        self._call = public_form(self._computed, self.__name__)
+        self._call = public_form(self._computed, self.__name__, elementwise=True, reads=True)
 
     def __repr__(self) -> str:
         return f"<ufunc {self.__name__!r} of numgrad.numpy>"
@@ -61,9 +70,9 @@ class ufunc:  # noqa: N801 (NumPy's name)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         if not options and len(args) == 2 and args[0].__class__ is ndarray and args[1].__class__ is ndarray:
-            x, y = args[0].tensor, args[1].tensor
+            x, y = operand(args[0]), operand(args[1])
             if x._spec.dtype is y._spec.dtype and x._spec.dtype.is_floating_point and self.nin == 2 and self.nout == 1:
-                return ndarray(self._function(x, y))
+                return owned(self._function(x, y))
         return self._call(*args, **options)
 
     def _computed(
@@ -72,7 +81,9 @@ class ufunc:  # noqa: N801 (NumPy's name)
     ) -> Any:  # fmt: skip
         if len(args) > self.nin:  # out by position
             outs = args[self.nin :]
-            return stored(self._computed(*args[: self.nin], where=where, dtype=dtype), outs, self.__name__, casting)
+            return stored(
+                self._computed(*args[: self.nin], where=where, dtype=dtype), outs, self.__name__, casting, where
+            )
         if len(args) != self.nin:
             raise TypeError(f"{self.__name__}() takes {self.nin} positional arguments but {len(args)} were given")
         if signature is not None:
@@ -98,7 +109,9 @@ class ufunc:  # noqa: N801 (NumPy's name)
         if kind == "compared":
             try:
                 return self._function(*operands(args))
-            except OverflowError:  # a number of Python's that the other's dtype does not have is less or greater than all
+            except (
+                OverflowError
+            ):  # a number of Python's that the other's dtype does not have is less or greater than all
                 return self._function(*operands(args, np.int64))
         if kind == "truths":
             return self._function(*(tensor(a) for a in args))
@@ -120,9 +133,11 @@ class ufunc:  # noqa: N801 (NumPy's name)
             return BY_NAME[self._as_reduced](tensor(array), axis=axis, keepdims=keepdims, **options)  # type: ignore[no-any-return]
         x = cast(tensor(array), dtype)
         if where is not True:
-            identity = initial if initial is not None else self.identity
+            identity = self.identity if self.identity is not None else initial
             if identity is None:
-                raise ValueError(f"reduction operation '{self.__name__}' does not have an identity: where= needs initial=")
+                raise ValueError(
+                    f"reduction operation '{self.__name__}' does not have an identity: where= needs initial="
+                )
             x = ng.where(tensor(where, np.bool_), x, tensor(identity, dtype_of(x)))
         axes = axes_of(axis, x.ndim)
         shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
@@ -130,7 +145,11 @@ class ufunc:  # noqa: N801 (NumPy's name)
             parts = list(ng.unbind(x, a))
             if not parts and initial is None and self.identity is None:
                 raise ValueError(f"zero-size array to reduction operation {self.__name__} which has no identity")
-            x = self._folded(parts) if parts else ng.full(tuple(np.delete(x.shape, a)), self.identity or 0, dtype=x.dtype)
+            x = (
+                self._folded(parts)
+                if parts
+                else ng.full(tuple(np.delete(x.shape, a)), self.identity or 0, dtype=x.dtype)
+            )
             if not parts and self.identity is None:
                 x = ng.broadcast_to(tensor(initial, dtype_of(x)), x.shape)
         if initial is not None:
@@ -182,12 +201,14 @@ class ufunc:  # noqa: N801 (NumPy's name)
         name = self.__name__
         how = {"add": "sum", "subtract": "sum", "multiply": "prod", "maximum": "amax", "minimum": "amin"}.get(name)
         if how is None or b is None:
-            raise TypeError(f"numpy.{name}.at: only add, subtract, multiply, maximum and minimum may meet one element twice")
+            raise TypeError(
+                f"numpy.{name}.at: only add, subtract, multiply, maximum and minimum may meet one element twice"
+            )
         if isinstance(a, np.ndarray):
             b = tensor(b)
             if b.requires_grad:
                 raise TypeError(
-                    f"numpy.{name}.at: the values require a gradient, which an array of NumPy's would lose; make it one of numgrad's"
+                    f"numpy.{name}.at: the values require a gradient, which an array of NumPy's would lose; make it numgrad's"
                 )
             self._original.at(a, indices, b.numpy())
             return
@@ -195,7 +216,7 @@ class ufunc:  # noqa: N801 (NumPy's name)
         positions = places.get(tensor(np.arange(x.numel()).reshape(tuple(x.shape))), indices)
         values = ng.broadcast_to(tensor(b, dtype_of(x)), positions.shape)
         values, positions = ng.reshape(-values if name == "subtract" else values, (-1,)), ng.reshape(positions, (-1,))
-        flat = ng.reshape(x, (-1,))
+        flat = ng.reshape(ng.clone(x), (-1,))
         if how == "sum":
             result = ng.index_add(flat, 0, positions, values)
         else:

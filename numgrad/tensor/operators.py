@@ -88,6 +88,14 @@ def _matmul_(target: Any, other: Any) -> Any:
     return in_place.assign("@=", target, product)
 
 
+class _NumpyFunctions:
+    """Where NumPy's functions and ufuncs are looked up: `numgrad` says it, since they are written over tensors, a floor above."""
+
+    look_up: Callable[[Any], Callable[..., Any]]
+
+
+numpy_functions = _NumpyFunctions()
+
 _OPERANDS = (TensorBase, np.ndarray, np.generic, bool, int, float)
 
 
@@ -176,22 +184,18 @@ class Operators(TensorBase):
     __slots__ = ()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
-        """NumPy's ufuncs, differentiable: operators between arrays and tensors are those of tensors, all else is `numgrad.numpy`'s."""
+        """NumPy's ufuncs, differentiable: its operators are those of tensors, all else is `numgrad.numpy`'s."""
         operator = _of_numpy().get(ufunc) if method == "__call__" and out is None and not options else None
         if operator is not None and all(isinstance(value, _OPERANDS) for value in inputs):
             return operator(*inputs)
-        from numgrad.numpy.table import implementation
-
-        function = implementation(ufunc)
+        function = numpy_functions.look_up(ufunc)
         if out is not None:
             options["out"] = out
         return (function if method == "__call__" else getattr(function, method))(*inputs, **options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """NumPy's functions, differentiable: those of `numgrad.numpy`."""
-        from numgrad.numpy.table import implementation
-
-        return implementation(function)(*args, **kwargs)
+        return numpy_functions.look_up(function)(*args, **kwargs)  # type: ignore[no-any-return]
 
     __hash__ = object.__hash__  # by identity, not by value
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from numgrad.autograd.modes import is_grad_enabled
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import OperandError
 from numgrad.numpy import places
-from numgrad.numpy.arrays import BY_NAME, axis_of, cast, dtype_of, ng, tensor, values_of
+from numgrad.numpy.arrays import BY_NAME, cast, dtype_of, ng, stored, tensor, values_of
 from numgrad.tensor.tensor import Tensor
 
 
@@ -21,6 +22,10 @@ class ndarray:  # noqa: N801 (NumPy's name)
     attributes and operators are NumPy's, where those of a `Tensor` are torch's: ``x.size`` is a number, ``x.std()`` divides by
     n, ``x.max(0)`` is one array, and 1.0 * x has the dtype of NumPy's promotion. Beyond NumPy's there are ``requires_grad``,
     ``grad``, ``backward()`` and ``detach()``, which are the tensor's.
+
+    Writing is differentiable, and harmless to what was computed before: an array that a function has read gets other memory
+    when it is written to, unless views of it exist, which have to see the change; and elementwise functions copy views of what is
+    written to. So loops that fill or update arrays have gradients.
 
     Parameters
     ----------
@@ -39,13 +44,15 @@ class ndarray:  # noqa: N801 (NumPy's name)
            [16., 28.]]), 4, array(1.47901995))
     """
 
-    __slots__ = ("__weakref__", "tensor")
+    # Whether others may see its memory, and whether a function has read it since it was last written to.
+    __slots__ = ("__weakref__", "_is_read", "_is_shared", "tensor")
     __array_priority__ = 1000.0
 
     def __init__(self, value: Tensor) -> None:
         if not isinstance(value, TensorBase):
             raise TypeError(f"ndarray: expected a Tensor, got {type(value).__name__}; numgrad.numpy.array makes arrays")
         self.tensor = value
+        self._is_shared, self._is_read = True, False
 
     # ---- protocols ----------------------------------------------------------------------------------------------
 
@@ -161,9 +168,13 @@ class ndarray:  # noqa: N801 (NumPy's name)
     # ---- elements -----------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> ndarray:
+        self._is_shared = True
         return ndarray(places.get(self.tensor, _taken(index)))
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        if self._is_read and not self._is_shared and is_grad_enabled():
+            self.tensor = ng.clone(self.tensor)  # what was computed from the old elements may have to read them
+        self._is_read = False
         places.put(self.tensor, _taken(index), _taken(value))
 
     def __len__(self) -> int:
@@ -174,6 +185,7 @@ class ndarray:  # noqa: N801 (NumPy's name)
     def __iter__(self) -> Iterator[ndarray]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d array")
+        self._is_shared = True
         return (ndarray(part) for part in self.tensor)
 
     def __contains__(self, value: Any) -> bool:
@@ -277,7 +289,9 @@ class ndarray:  # noqa: N801 (NumPy's name)
         chosen = None if not axes else axes[0] if len(axes) == 1 else axes
         return BY_NAME["transpose"](self, chosen)  # type: ignore[no-any-return]
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> ndarray:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> ndarray:
         """The elements in another dtype.
 
         Raises
@@ -290,7 +304,9 @@ class ndarray:  # noqa: N801 (NumPy's name)
         array([1])
         """
         if not np.can_cast(self.dtype, dtype, casting):  # type: ignore[arg-type]
-            raise TypeError(f"Cannot cast array data from {self.dtype!r} to {np.dtype(dtype)!r} according to the rule {casting!r}")
+            raise TypeError(
+                f"Cannot cast array data from {self.dtype!r} to {np.dtype(dtype)!r} according to the rule {casting!r}"
+            )
         converted = cast(self.tensor, dtype)
         return ndarray(ng.clone(converted) if copy and converted is self.tensor else converted)
 
@@ -300,7 +316,7 @@ class ndarray:  # noqa: N801 (NumPy's name)
 
     def copy(self, order: str = "C") -> ndarray:
         """A copy, through which gradients flow."""
-        return ndarray(ng.clone(self.tensor))
+        return owned(ng.clone(self.tensor))
 
     __copy__ = copy
 
@@ -310,9 +326,13 @@ class ndarray:  # noqa: N801 (NumPy's name)
             raise TypeError("view: another dtype or class over the same memory is refused; take astype")
         return self[...]
 
+    def compress(self, condition: Any, axis: int | None = None, out: Any = None) -> ndarray:
+        """The parts along an axis for which the condition holds."""
+        return BY_NAME["compress"](condition, self, axis, out)  # type: ignore[no-any-return]
+
     def swapaxes(self, axis1: int, axis2: int) -> ndarray:
         """A view with two axes exchanged."""
-        return ndarray(ng.swapaxes(self.tensor, axis_of(axis1, self.ndim), axis_of(axis2, self.ndim)))
+        return BY_NAME["swapaxes"](self, axis1, axis2)  # type: ignore[no-any-return]
 
     # ---- operators ----------------------------------------------------------------------------------------------
 
@@ -327,6 +347,22 @@ class ndarray:  # noqa: N801 (NumPy's name)
 
     def __invert__(self) -> ndarray:
         return BY_NAME["invert"](self)  # type: ignore[no-any-return]
+
+
+def owned(value: Tensor) -> ndarray:
+    """An array over memory that nobody else has."""
+    array = ndarray(value)
+    array._is_shared = False
+    return array
+
+
+def operand(array: ndarray) -> Tensor:
+    """The tensor of an array that an elementwise function reads: a copy, where others see memory that is written to."""
+    array._is_read = True
+    x = array.tensor
+    if array._is_shared and x._storage.version and is_grad_enabled():
+        return ng.clone(x)  # type: ignore[no-any-return]
+    return x
 
 
 def _taken(value: Any) -> Any:
@@ -360,16 +396,21 @@ def _binary(name: str, reflected: bool) -> Callable[..., Any]:
 def _in_place(name: str) -> Callable[..., Any]:
     def operator(self: ndarray, other: Any) -> Any:
         try:
-            BY_NAME[name](self, other, out=self)
+            result = BY_NAME[name](self, other)
         except OperandError:
             return NotImplemented
+        if not self._is_shared and result.tensor._spec is self.tensor._spec and is_grad_enabled():
+            self.tensor = result.tensor  # as `__setitem__` does it
+        else:
+            stored(result.tensor, self.tensor, name)
+        self._is_read = False
         return self
 
     return operator
 
 
 METHODS = """
-all any argmax argmin argpartition argsort choose clip compress conj conjugate cumprod cumsum diagonal dot max mean min nonzero
+all any argmax argmin argpartition argsort choose clip conj conjugate cumprod cumsum diagonal dot max mean min nonzero
 prod put ravel repeat round searchsorted squeeze std sum take trace var
 """.split()
 OPERATORS = {
