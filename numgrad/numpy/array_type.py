@@ -44,15 +44,16 @@ class ndarray:  # noqa: N801 (NumPy's name)
            [16., 28.]]), 4, array(1.47901995))
     """
 
-    # Whether others may see its memory, and whether a function has read it since it was last written to.
-    __slots__ = ("__weakref__", "_is_read", "_is_shared", "tensor")
+    # Whether others may see its memory; whether a function has read it since it was last written to; whether it has been given
+    # other memory for being written to, as it may be again.
+    __slots__ = ("__weakref__", "_is_moved", "_is_read", "_is_shared", "tensor")
     __array_priority__ = 1000.0
 
     def __init__(self, value: Tensor) -> None:
         if not isinstance(value, TensorBase):
             raise TypeError(f"ndarray: expected a Tensor, got {type(value).__name__}; numgrad.numpy.array makes arrays")
         self.tensor = value
-        self._is_shared, self._is_read = True, False
+        self._is_shared, self._is_read, self._is_moved = True, False, False
 
     # ---- protocols ----------------------------------------------------------------------------------------------
 
@@ -168,8 +169,7 @@ class ndarray:  # noqa: N801 (NumPy's name)
     # ---- elements -----------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> ndarray:
-        self._is_shared = True
-        return ndarray(places.get(self.tensor, _taken(index)))
+        return view_of(self, places.get(self.tensor, _taken(index)))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if self._is_read and not self._is_shared and is_grad_enabled():
@@ -185,8 +185,7 @@ class ndarray:  # noqa: N801 (NumPy's name)
     def __iter__(self) -> Iterator[ndarray]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d array")
-        self._is_shared = True
-        return (ndarray(part) for part in self.tensor)
+        return (view_of(self, part) for part in self.tensor)
 
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any())
@@ -356,11 +355,21 @@ def owned(value: Tensor) -> ndarray:
     return array
 
 
-def operand(array: ndarray) -> Tensor:
-    """The tensor of an array that an elementwise function reads: a copy, where others see memory that is written to."""
+def view_of(array: ndarray, value: Tensor) -> ndarray:
+    """An array over a part of the memory of another."""
+    view = ndarray(value)
+    array._is_shared, view._is_moved = True, array._is_moved
+    return view
+
+
+def operand(array: ndarray, copies_views: bool) -> Tensor:
+    """The tensor of an array that a function reads whose backward may read it again: a copy, where others may write to it.
+
+    With ``copies_views`` all views are copied, otherwise those into memory that has been written to.
+    """
     array._is_read = True
     x = array.tensor
-    if array._is_shared and x._storage.version and is_grad_enabled():
+    if array._is_shared and (array._is_moved or x._storage.version or (copies_views and x._base is not None)):
         return ng.clone(x)  # type: ignore[no-any-return]
     return x
 
@@ -400,7 +409,7 @@ def _in_place(name: str) -> Callable[..., Any]:
         except OperandError:
             return NotImplemented
         if not self._is_shared and result.tensor._spec is self.tensor._spec and is_grad_enabled():
-            self.tensor = result.tensor  # as `__setitem__` does it
+            self.tensor, self._is_moved = result.tensor, True  # as `__setitem__` does it
         else:
             stored(result.tensor, self.tensor, name)
         self._is_read = False

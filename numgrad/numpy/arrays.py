@@ -196,6 +196,15 @@ def refuse_gradient(name: str, *values: Any) -> None:
             )
 
 
+def is_int(value: Any) -> bool:
+    """Whether a value counts as an int: not an array of several, though this has ``__index__`` as well.
+
+    >>> is_int(3), is_int(np.int64(3)), is_int(np.arange(2)), is_int((3,))
+    (True, True, False, False)
+    """
+    return hasattr(value, "__index__") and not getattr(value, "ndim", 0)
+
+
 def axis_of(axis: Any, ndim: int) -> int:
     """An axis counted from the front.
 

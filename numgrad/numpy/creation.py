@@ -10,6 +10,7 @@ import numpy as np
 from numgrad.numpy.arrays import (
     as_floats,
     dtype_of,
+    is_int,
     ng,
     numgrad_dtype,
     operands,
@@ -27,11 +28,7 @@ def _on_cpu(name: str, device: Any) -> None:
 
 
 def _extents(shape: Any) -> tuple[int, ...]:
-    return (
-        (shape.__index__(),)
-        if hasattr(shape, "__index__") and not np.ndim(values_of(shape))
-        else tuple(n.__index__() for n in shape)
-    )
+    return (shape.__index__(),) if is_int(shape) else tuple(n.__index__() for n in shape)
 
 
 @implements("array")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.numpy.arrays import BY_NAME, cast, dtype_of, ng, tensor, values_of
+from numgrad.numpy.arrays import BY_NAME, cast, dtype_of, is_int, ng, tensor, values_of
 from numgrad.numpy.table import implements
 from numgrad.tensor.tensor import Tensor
 
@@ -26,7 +26,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Te
         )
     if isinstance(pad_width, dict):
         widths: list[Any] = [pad_width.get(n, pad_width.get(n - x.ndim, (0, 0))) for n in range(x.ndim)]
-        pad_width = [(w, w) if hasattr(w, "__index__") else tuple(w) for w in widths]
+        pad_width = [(w, w) if is_int(w) else tuple(w) for w in widths]
     sides: list[tuple[int, int]] = [
         (int(b), int(e)) for b, e in np.broadcast_to(np.asarray(values_of(pad_width)), (x.ndim, 2))
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.numpy.arrays import axis_of, linalg, ng, operands, tensor, values_of
+from numgrad.numpy.arrays import axis_of, is_int, linalg, ng, operands, tensor, values_of
 from numgrad.numpy.table import implements
 from numgrad.tensor.tensor import Tensor
 
@@ -132,11 +132,11 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     array(6.)
     """
     x, y = operands((a, b))
-    if hasattr(axes, "__index__"):
+    if is_int(axes):
         count = axes.__index__()
         first, second = list(range(x.ndim - count, x.ndim)), list(range(count))
     else:
-        first, second = ([n] if hasattr(n, "__index__") else list(n) for n in axes)
+        first, second = ([n] if is_int(n) else list(n) for n in axes)
     first, second = [axis_of(n, x.ndim) for n in first], [axis_of(n, y.ndim) for n in second]
     if [x.shape[n] for n in first] != [y.shape[n] for n in second]:
         raise ValueError(

@@ -20,7 +20,7 @@ import numpy as np
 
 from numgrad.engine.tape import TensorBase
 from numgrad.numpy.array_type import ndarray
-from numgrad.numpy.arrays import ng, operands, refuse_gradient, tensor, values_of
+from numgrad.numpy.arrays import is_int, ng, operands, refuse_gradient, tensor, values_of
 from numgrad.numpy.table import add, public_form, refused
 from numgrad.tensor.tensor import Tensor
 
@@ -100,7 +100,7 @@ def _by_values(name: str) -> Callable[..., Any]:
 
 
 def _as_tensor(drawn: Any) -> Any:
-    return tensor(drawn) if isinstance(drawn, (np.ndarray, np.generic)) else drawn
+    return tensor(drawn) if isinstance(drawn, (np.ndarray, np.generic, float, int)) else drawn
 
 
 def _gamma(source: Any, shape: Any, scale: Any = 1.0, size: Any = None) -> Tensor:
@@ -124,7 +124,7 @@ def _choice(
     refuse_gradient("random.choice", p)
     generator = isinstance(source, np.random.Generator)
     options = {"shuffle": shuffle} if generator else {}
-    if hasattr(a, "__index__") and not isinstance(a, TensorBase):
+    if is_int(a) and not isinstance(a, TensorBase):
         return _as_tensor(source.choice(a, size, replace, values_of(p), **options))
     x = tensor(a)
     chosen = np.asarray(source.choice(x.shape[axis], size, replace, values_of(p), **options))
@@ -133,7 +133,7 @@ def _choice(
 
 
 def _permutation(source: Any, x: Any, axis: int = 0) -> Any:
-    if hasattr(x, "__index__") and not isinstance(x, TensorBase):
+    if is_int(x) and not isinstance(x, TensorBase):
         return tensor(source.permutation(x))
     values = tensor(x)
     return ng.index_select(values, axis, tensor(source.permutation(values.shape[axis])))

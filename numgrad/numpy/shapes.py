@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.numpy.arrays import axes_of, axis_of, common_dtype, dtype_of, ng, operands, tensor, values_of
+from numgrad.numpy.arrays import axes_of, axis_of, common_dtype, dtype_of, is_int, ng, operands, tensor, values_of
 from numgrad.numpy.places import moved
 from numgrad.numpy.table import implements
 from numgrad.tensor.tensor import Tensor
@@ -16,7 +16,7 @@ from numgrad.tensor.tensor import Tensor
 def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Tensor:
     """The elements in another shape, a view where that is possible."""
     x = tensor(a)
-    extents = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    extents = (shape,) if is_int(shape) else tuple(shape)
     if order == "F":
         reversed_shape = ng.reshape(transpose(x), _checked(x, extents)[::-1])
         return transpose(reversed_shape)
@@ -131,7 +131,7 @@ atleast_1d, atleast_2d, atleast_3d = (implements(f"atleast_{n}d")(_at_least(n)) 
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Tensor:
     """A view in a larger shape, which should not be written to."""
     x = tensor(array)
-    extents = (shape,) if hasattr(shape, "__index__") else tuple(shape)
+    extents = (shape,) if is_int(shape) else tuple(shape)
     if np.broadcast_shapes(tuple(x.shape), extents) != extents:
         raise ValueError(
             f"operands could not be broadcast together with remapped shapes: {tuple(x.shape)} and {extents}"
@@ -312,7 +312,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Tenso
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     """As `array_split`, in equal parts."""
     x = tensor(ary)
-    if hasattr(indices_or_sections, "__index__") and x.shape[axis_of(axis, x.ndim)] % indices_or_sections:
+    if is_int(indices_or_sections) and x.shape[axis_of(axis, x.ndim)] % indices_or_sections:
         raise ValueError("array split does not result in an equal division")
     return array_split(x, indices_or_sections, axis)
 
@@ -344,7 +344,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Tensor, ...]:
 @implements("tile")
 def tile(A: Any, reps: Any) -> Tensor:  # noqa: N803 (NumPy's name)
     """The array, beside itself."""
-    return ng.tile(tensor(A), (reps.__index__(),) if hasattr(reps, "__index__") else tuple(n.__index__() for n in reps))  # type: ignore[no-any-return]
+    return ng.tile(tensor(A), (reps.__index__(),) if is_int(reps) else tuple(n.__index__() for n in reps))  # type: ignore[no-any-return]
 
 
 @implements("repeat")

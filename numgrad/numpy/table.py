@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
-from numgrad.numpy.array_type import ndarray, operand, owned
+from numgrad.numpy.array_type import ndarray, operand, owned, view_of
 from numgrad.numpy.arrays import BY_NAME, stored, tensor, values_of
 from numgrad.numpy.refusals import REFUSED
 
@@ -119,18 +119,18 @@ def refused(home: str, name: str) -> Any:
 class _Kinds:
     """Which kinds of tensors a call has."""
 
-    __slots__ = ("arrays", "reads", "tensors")
+    __slots__ = ("arrays", "copies_views", "reads", "tensors")
 
-    def __init__(self, reads: bool = False) -> None:
+    def __init__(self, reads: bool = False, copies_views: bool = False) -> None:
         self.arrays: list[ndarray] = []
-        self.tensors, self.reads = False, reads
+        self.tensors, self.reads, self.copies_views = False, reads, copies_views
 
     def taken(self, value: Any) -> Any:
         """A value with tensors in the place of arrays."""
         if isinstance(value, ndarray):
             self.arrays.append(value)
             if self.reads:
-                return operand(value)
+                return operand(value, self.copies_views)
             value._is_read = True
             return value.tensor
         if isinstance(value, TensorBase):
@@ -147,9 +147,8 @@ def wrapped(result: Any, arrays: Sequence[ndarray] = ()) -> Any:
     if isinstance(result, TensorBase):
         if result._base is None and not any(result is array.tensor for array in arrays):
             return owned(result)  # type: ignore[arg-type]
-        for array in arrays:
-            array._is_shared = True
-        return ndarray(result)  # type: ignore[arg-type]
+        views = [view_of(array, result) for array in arrays]  # type: ignore[arg-type]
+        return next((view for view in views if view._is_moved), views[0]) if views else ndarray(result)  # type: ignore[arg-type]
     if isinstance(result, tuple):
         parts = [wrapped(each, arrays) for each in result]
         return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
@@ -169,7 +168,7 @@ def public_form(
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        kinds = _Kinds(reads)
+        kinds = _Kinds(reads and any(getattr(value, "requires_grad", False) for value in args), elementwise)
         given = [kinds.taken(value) for value in args]
         options = {key: kinds.taken(value) for key, value in kwargs.items()}
         out = None

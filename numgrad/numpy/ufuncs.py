@@ -60,7 +60,7 @@ class ufunc:  # noqa: N801 (NumPy's name)
         self.nin, self.nout, self.identity = original.nin, original.nout, original.identity
         for name in ("reduce", "accumulate", "reduceat", "outer", "at"):
             setattr(self, name, public_form(getattr(self, f"_{name}"), f"{self.__name__}.{name}"))
-        self._call = public_form(self._computed, self.__name__, elementwise=True, reads=True)
+        self._call = public_form(self._computed, self.__name__, elementwise=kind != "raw", reads=True)
 
     def __repr__(self) -> str:
         return f"<ufunc {self.__name__!r} of numgrad.numpy>"
@@ -70,7 +70,9 @@ class ufunc:  # noqa: N801 (NumPy's name)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         if not options and len(args) == 2 and args[0].__class__ is ndarray and args[1].__class__ is ndarray:
-            x, y = operand(args[0]), operand(args[1])
+            x, y = args[0].tensor, args[1].tensor
+            if x.requires_grad or y.requires_grad:
+                x, y = operand(args[0], self._kind != "raw"), operand(args[1], self._kind != "raw")
             if x._spec.dtype is y._spec.dtype and x._spec.dtype.is_floating_point and self.nin == 2 and self.nout == 1:
                 return owned(self._function(x, y))
         return self._call(*args, **options)
