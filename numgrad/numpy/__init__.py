@@ -14,6 +14,7 @@ np.float64(0.41997434161402...)
 
 from __future__ import annotations
 
+import importlib as _importlib
 from typing import Any
 
 import numpy as _np
@@ -38,7 +39,6 @@ from numgrad.numpy.objects import vectorize as vectorize
 from numgrad.numpy.ufuncs import ufunc as ufunc
 
 from numgrad.numpy import fft as fft  # isort: skip  (after the functions that they read)
-from numgrad.numpy import random as random  # isort: skip
 
 # NumPy's own, as they are: numbers, dtypes, settings, and what knows no array.
 PLAIN = """
@@ -62,4 +62,6 @@ __all__ = sorted(
 
 
 def __getattr__(name: str) -> Any:
+    if name == "random":  # NumPy's takes longer to import than all of this
+        return _importlib.import_module("numgrad.numpy.random")
     return _table.refused("", name)

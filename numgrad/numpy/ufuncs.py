@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.numpy import places
 from numgrad.numpy.array_type import ndarray, operand, owned
@@ -52,8 +53,11 @@ class ufunc:  # noqa: N801 (NumPy's name)
         guard: float = 0.5,
         reduced: str = "",
         accumulated: str = "",
+        takes_numbers: bool = False,
     ) -> None:
         self._original, self._function, self._kind, self._guard = original, function, kind, guard
+        self._takes_numbers = takes_numbers  # of Python's, as the second argument
+        self._is_plain = original.nout == 1 and kind in ("floats", "numbers")
         self._as_reduced, self._as_accumulated = reduced, accumulated  # functions of the table that do the same
         self.__name__ = original.__name__
         self.__doc__ = original.__doc__
@@ -69,13 +73,32 @@ class ufunc:  # noqa: N801 (NumPy's name)
         return _found_again, (self.__name__,)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        if not options and len(args) == 2 and args[0].__class__ is ndarray and args[1].__class__ is ndarray:
-            x, y = args[0].tensor, args[1].tensor
-            if x.requires_grad or y.requires_grad:
-                x, y = operand(args[0], self._kind != "raw"), operand(args[1], self._kind != "raw")
-            if x._spec.dtype is y._spec.dtype and x._spec.dtype.is_floating_point and self.nin == 2 and self.nout == 1:
-                return owned(self._function(x, y))
+        if not options and self._is_plain and len(args) == self.nin:
+            tensors = self._of_one_dtype(args)
+            if tensors is not None:
+                return owned(self._function(*tensors))
         return self._call(*args, **options)
+
+    def _of_one_dtype(self, args: tuple[Any, ...]) -> list[Any] | None:
+        """The operands of the common call, arrays of one floating dtype and Python's numbers; None for any other."""
+        dtype, tracked = None, False
+        for value in args:
+            if value.__class__ is ndarray:
+                other = value.tensor._spec.dtype
+                if not other.is_floating_point or (dtype is not None and other is not dtype):
+                    return None
+                dtype, tracked = other, tracked or value.tensor.requires_grad
+            elif value.__class__ is not float and value.__class__ is not int:
+                return None
+        if dtype is None:
+            return None
+        tensors: list[Any] = []
+        for value in args:
+            if value.__class__ is ndarray:
+                tensors.append(operand(value, True) if tracked else value.tensor)
+            else:
+                tensors.append(value if self._takes_numbers and tensors else constant(value, dtype))
+        return tensors
 
     def _computed(
         self, *args: Any, out: Any = None, where: Any = True, dtype: Any = None, casting: str = "same_kind", order: str = "K",
