@@ -101,10 +101,9 @@ def _quantile(name: str, scale: float, skip_nan: bool) -> None:
         a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear",
         keepdims: bool = False, *, weights: Any = None,
     ) -> Tensor:  # fmt: skip
+        """The numbers below which given parts of the elements lie; ``q`` has no gradient."""
         fractions = np.asarray(values_of(q), np.float64) / scale
         return _quantiles(name, a, fractions, axis, method, keepdims, weights, skip_nan)
-
-    computed.__doc__ = "The numbers below which given parts of the elements lie; ``q`` has no gradient."
 
 
 _quantile("quantile", 1, False)

@@ -185,6 +185,7 @@ def public_form(
         return result if kinds.tensors and not kinds.arrays else wrapped(result, kinds.arrays)
 
     call.__name__ = call.__qualname__ = name.rpartition(".")[2]
+    call.__doc__ = function.__doc__ or f"NumPy's ``{name}``."
     call.__module__ = "numgrad.numpy"
     return call
 

@@ -172,7 +172,10 @@ def test_numpy_itself_is_differentiated() -> None:
         (lambda: ng.jacobian(lambda x: "a")(X), "return arrays or containers of arrays, got str"),
         (lambda: ng.grad(lambda x: np.sum(x > 0))(X), "dtype int64"),
         (lambda: ng.grad(lambda x: np.sum(x), has_aux=True)(X), "has to return a pair, got ndarray"),
-        (lambda: ng.grad(lambda x: ng.sin(x))(1.0), "must be Tensor, not ndarray"),
+        (
+            lambda: ng.grad(lambda x: ng.sin(x))(1.0),
+            "must be Tensor, not ndarray",
+        ),
     ],
 )
 def test_refusals(call: Any, match: str) -> None:

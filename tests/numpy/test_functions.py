@@ -223,6 +223,10 @@ def test_every_name_of_numpy_is_here_or_refused() -> None:
     assert sorted(here & set(REFUSED)) == []
 
 
+def test_every_function_says_what_it_does() -> None:
+    assert [name for name, function in table.BY_NAME.items() if not (function.__doc__ or "").strip()] == []
+
+
 def test_every_function_has_a_sample() -> None:
     sampled = {name_of(text) for text in TEXTS}
     assert [n for n in table.BY_NAME if not n.startswith("random.") and n not in sampled] == []
