@@ -6,6 +6,7 @@ from numgrad import command as _command  # noqa: F401  # isort: skip  (first, fo
 
 import importlib as _importlib
 import math as _math
+from collections.abc import Callable as _Callable
 
 from numgrad import autograd, config, linalg, nn, ops, optim
 from numgrad.autograd import (
@@ -56,6 +57,7 @@ from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import new as _new  # noqa: F401
 from numgrad.tensor import nonzeros as _nonzeros  # noqa: F401
 from numgrad.tensor import older_factors as _older_factors  # noqa: F401
+from numgrad.tensor import operators as _operators
 from numgrad.tensor import placing as _placing  # noqa: F401
 from numgrad.tensor import products as _products  # noqa: F401
 from numgrad.tensor import quantiles as _quantiles  # noqa: F401
@@ -86,6 +88,14 @@ __version__ = "0.1.0"
 half, float, double, short, int, long = float16, float32, float64, int16, int32, int64
 pi, e, inf, nan, newaxis = _math.pi, _math.e, _math.inf, _math.nan, None
 
+
+def _numpy_functions(function: object) -> _Callable[..., object]:
+    from numgrad.numpy import table
+
+    return table.implementation(function)
+
+
+_operators.numpy_functions.look_up = _numpy_functions
 config.start()
 
 
@@ -101,6 +111,8 @@ def __getattr__(name: str) -> object:
         return autocast
     if name == "vmap":
         return _importlib.import_module("numgrad.func").vmap
+    if name in ("elementwise_grad", "grad", "hessian", "jacobian", "make_jvp", "make_vjp", "value_and_grad"):
+        return getattr(_importlib.import_module("numgrad.numpy.derivatives"), name)
     if name == "jit":
         return _importlib.import_module("numgrad.compile").jit
     if name == "differentiable":
@@ -119,6 +131,7 @@ def __getattr__(name: str) -> object:
         "implicit",
         "models",
         "mps",
+        "numpy",
         "profiler",
         "quasirandom",
         "random",

@@ -18,6 +18,7 @@ from numgrad import linalg as linalg
 from numgrad import models as models
 from numgrad import mps as mps
 from numgrad import nn as nn
+from numgrad import numpy as numpy
 from numgrad import ops as ops
 from numgrad import optim as optim
 from numgrad import profiler as profiler
@@ -56,6 +57,13 @@ from numgrad.layout import channels_last as channels_last
 from numgrad.layout import contiguous_format as contiguous_format
 from numgrad.layout import memory_format as memory_format
 from numgrad.layout import preserve_format as preserve_format
+from numgrad.numpy.derivatives import elementwise_grad as elementwise_grad
+from numgrad.numpy.derivatives import grad as grad
+from numgrad.numpy.derivatives import hessian as hessian
+from numgrad.numpy.derivatives import jacobian as jacobian
+from numgrad.numpy.derivatives import make_jvp as make_jvp
+from numgrad.numpy.derivatives import make_vjp as make_vjp
+from numgrad.numpy.derivatives import value_and_grad as value_and_grad
 from numgrad.ops.custom import custom_op as custom_op
 from numgrad.ops.family import elementwise as elementwise
 from numgrad.runtime.threads import get_num_threads as get_num_threads

@@ -413,3 +413,18 @@ def _overlaps(shape: Sequence[int], strides: Sequence[int]) -> bool:
             return True
         step *= extent
     return False
+
+
+def repeats_elements(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether one element may be seen at several places.
+
+    >>> repeats_elements((2, 3), (0, 1)), repeats_elements((2, 3), (1, 1)), repeats_elements((2, 3), (3, 1))
+    (True, True, False)
+    """
+    reach = 0
+    for stride, extent in sorted(zip(strides, shape, strict=True)):
+        if extent > 1:
+            if stride <= reach:
+                return True
+            reach += (extent - 1) * stride
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
 
 ArgNums = int | tuple[int, ...]
+_numbers = itertools.count()
 
 
 class _Level:
@@ -26,6 +28,7 @@ class _Level:
 
     def __init__(self, values: Any, name: str) -> None:
         leaves, self.build = flatten(values)
+        self.number = next(_numbers)
         self.recording = is_grad_enabled()
         with enable_grad():
             self.leaves = [self._fresh(leaf, name) for leaf in leaves]
@@ -38,14 +41,18 @@ class _Level:
                 f"{name}: only Tensors of floating point dtype can be differentiated by, got {leaf.dtype}"
             )
         leaf = batched.for_each_example(leaf)
-        return leaf.view(leaf.shape) if self.recording and leaf.requires_grad else detached(leaf).requires_grad_()
+        if self.recording and leaf.requires_grad:
+            return leaf.view(leaf.shape)
+        fresh: Tensor = detached(leaf).requires_grad_()
+        batched.bottom(fresh)._level = self.number
+        return fresh
 
     def values(self) -> Any:
         """The fresh tensors in the form of the values."""
         return self.build(self.leaves)
 
     def depends_on_others(self, outputs: list[Tensor]) -> bool:
-        """Whether the outputs depend on leaves other than the fresh tensors."""
+        """Whether the outputs depend on leaves other than the fresh tensors, and those of transforms inside of this one."""
         if not self.recording:
             return False
         fresh = {id(batched.bottom(leaf)) for leaf in self.leaves}
@@ -57,7 +64,9 @@ class _Level:
                 continue
             seen.add(node)
             if isinstance(node, AccumulateGrad) and id(node.variable) not in fresh:
-                return True
+                if getattr(node.variable, "_level", -1) <= self.number:
+                    return True
+                continue
             stack.extend(edge[0] for edge in node.edges if edge is not None)
         return False
 

@@ -10,7 +10,7 @@ from numgrad.dtypes import int64
 from numgrad.errors import ShapeError
 from numgrad.kernels.fill import plan_fill
 from numgrad.kernels.reduce import plan_reduce
-from numgrad.layout import Spec, product, spec_of
+from numgrad.layout import Spec, product, repeats_elements, spec_of
 from numgrad.ops.layouts import plan_copy
 from numgrad.ops.proofs import prove_int, prove_ints, prove_shapes
 from numgrad.ops.view import reshape
@@ -57,13 +57,8 @@ def _on_base(grad: Any, base: Spec, window: Any) -> Any:
 
 def _may_overlap(size: Any, strides: Any) -> bool:
     """Whether an element may be seen at several places that are not one place repeated."""
-    reach = 0
-    for stride, extent in sorted(zip(strides, size, strict=True)):
-        if extent > 1 and stride:
-            if stride <= reach:
-                return True
-            reach += (extent - 1) * stride
-    return False
+    steps = [(extent, stride) for extent, stride in zip(size, strides, strict=True) if stride]
+    return repeats_elements([extent for extent, _ in steps], [stride for _, stride in steps])
 
 
 def _positions(window: Any) -> Any:

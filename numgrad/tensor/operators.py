@@ -88,6 +88,17 @@ def _matmul_(target: Any, other: Any) -> Any:
     return in_place.assign("@=", target, product)
 
 
+class _NumpyFunctions:
+    """Where NumPy's functions and ufuncs are looked up: `numgrad` says it, since they are written over tensors, a floor above."""
+
+    look_up: Callable[[Any], Callable[..., Any]]
+
+
+numpy_functions = _NumpyFunctions()
+
+_OPERANDS = (TensorBase, np.ndarray, np.generic, bool, int, float)
+
+
 @functools.cache
 def _of_numpy() -> dict[Any, Callable[[Any, Any], Any]]:
     """The functions for NumPy's operators."""
@@ -173,24 +184,18 @@ class Operators(TensorBase):
     __slots__ = ()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
-        """NumPy's operators: an array and a tensor give a tensor; ``array += tensor`` changes the array.
-
-        Other functions of NumPy, such as ``np.sin(tensor)``, are refused: they would lose the gradient.
-        """
-        if method != "__call__":
-            return NotImplemented
+        """NumPy's ufuncs, differentiable: its operators are those of tensors, all else is `numgrad.numpy`'s."""
+        operator = _of_numpy().get(ufunc) if method == "__call__" and out is None and not options else None
+        if operator is not None and all(isinstance(value, _OPERANDS) for value in inputs):
+            return operator(*inputs)
+        function = numpy_functions.look_up(ufunc)
         if out is not None:
-            if any(isinstance(target, TensorBase) for target in out):
-                return NotImplemented
-            arrays = [value.numpy() if isinstance(value, Operators) else value for value in inputs]  # type: ignore[attr-defined]
-            return ufunc(*arrays, out=out, **options)
-        function = _of_numpy().get(ufunc)
-        if function is None or options:
-            raise TypeError(
-                f"numpy.{ufunc.__name__} does not take Tensors: it would lose the gradient. Use numgrad's function of that name "
-                "if there is one, or tensor.detach().numpy()"
-            )
-        return function(*inputs)
+            options["out"] = out
+        return (function if method == "__call__" else getattr(function, method))(*inputs, **options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy's functions, differentiable: those of `numgrad.numpy`."""
+        return numpy_functions.look_up(function)(*args, **kwargs)  # type: ignore[no-any-return]
 
     __hash__ = object.__hash__  # by identity, not by value
 

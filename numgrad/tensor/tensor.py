@@ -13,7 +13,7 @@ from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import dispatch, hooks, private, views
 from numgrad.engine.tape import Node, TensorBase, modes, tensor_over
-from numgrad.layout import Size, preserve_format, spec_of
+from numgrad.layout import Size, preserve_format, repeats_elements, spec_of
 from numgrad.runtime import memory
 from numgrad.tensor import arguments, in_place, indexing, inference, joining, pointwise, printing, shaping
 from numgrad.tensor.attributes import Attributes
@@ -506,6 +506,8 @@ class Tensor(Operators, Attributes, Methods):
     def numpy(self) -> np.ndarray:
         """A NumPy array over the same memory: changes of either show in the other.
 
+        It cannot be written to where several indices are one element, as after `expand`.
+
         Raises
         ------
         RuntimeError
@@ -522,7 +524,10 @@ class Tensor(Operators, Attributes, Methods):
         if self.dtype is dtypes.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16: NumPy has no such dtype; convert with .float() first")
         private.expose(self)
-        return self._array()
+        array = self._array()
+        if repeats_elements(self._spec.shape, self._spec.strides):
+            array.flags.writeable = False
+        return array
 
     def _values(self) -> np.ndarray:
         """The elements as numbers of NumPy's: of bfloat16, which it lacks, a copy in float32."""
@@ -543,10 +548,7 @@ class Tensor(Operators, Attributes, Methods):
         return np.ndarray(spec.shape, spec.dtype.numpy, np.asarray(self._storage), begin, steps)  # type: ignore[call-overload]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.numpy()
-        if dtype is not None and np.dtype(dtype) != array.dtype:
-            return array.astype(dtype)
-        return array.copy() if copy else array
+        return np.array(self.numpy(), dtype, copy=copy)
 
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python bool, int or float.
