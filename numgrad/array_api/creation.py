@@ -12,7 +12,7 @@ from numgrad import dtypes
 from numgrad.array_api.functions import ng
 from numgrad.array_api.promotion import promoted
 from numgrad.devices import on_cpu
-from numgrad.dtypes import dtype as Dtype  # noqa: N812
+from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.tensor import Tensor
@@ -155,9 +155,7 @@ def full_like(x: Tensor, /, fill_value: Any, *, dtype: Dtype | None = None, devi
     return ng.full_like(x, fill_value, dtype=dtype)  # type: ignore[no-any-return]
 
 
-def arange(
-    start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Dtype | None = None, device: Any = None
-) -> Tensor:
+def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Dtype | None = None, device: Any = None) -> Tensor:
     """The numbers from ``start`` (0, if there is only one argument) to ``stop``, which is left out, in steps of ``step``.
 
     It is empty if no step leads from one to the other.
@@ -176,7 +174,7 @@ def arange(
     if step == 0:
         raise ValueError("arange: step is 0, expected another number")
     if (stop - start) / step <= 0:
-        whole = all([isinstance(value, int) for value in (start, stop, step)])
+        whole = all(isinstance(value, int) for value in (start, stop, step))
         return ng.empty(0, dtype=dtype or (dtypes.int64 if whole else None))  # type: ignore[no-any-return]
     return ng.arange(start, stop, step, dtype=dtype)  # type: ignore[no-any-return]
 

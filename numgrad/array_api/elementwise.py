@@ -45,7 +45,7 @@ def _e(numbers: str) -> str:
 
 # ---- of one array ------------------------------------------------------------------------------------------------
 
-abs = _unary("abs", "The magnitude", f"xp.abs({_e('-2, 3')}) -> tensor([2, 3])")  # noqa: A001
+abs = _unary("abs", "The magnitude", f"xp.abs({_e('-2, 3')}) -> tensor([2, 3])")
 acos = _unary("acos", "The inverse cosine", f"xp.acos({_e('1.0')}) -> tensor([0.])")
 acosh = _unary("acosh", "The inverse hyperbolic cosine", f"xp.acosh({_e('1.0')}) -> tensor([0.])")
 asin = _unary("asin", "The inverse sine", f"xp.asin({_e('0.0')}) -> tensor([0.])")
@@ -56,7 +56,9 @@ bitwise_invert = _unary(
     "bitwise_invert", "All bits turned over", f"xp.bitwise_invert({_e('0, 1')}) -> tensor([-1, -2])", "bitwise_not"
 )
 ceil = _unary("ceil", "The next integer upwards", f"xp.ceil({_e('1.2')}) -> tensor([2.])")
-conj = _unary("conj", "The complex conjugate, which of a real number is the number", f"xp.conj({_e('1.5')}) -> tensor([1.5000])")
+conj = _unary(
+    "conj", "The complex conjugate, which of a real number is the number", f"xp.conj({_e('1.5')}) -> tensor([1.5000])"
+)
 cos = _unary("cos", "The cosine", f"xp.cos({_e('0.0')}) -> tensor([1.])")
 cosh = _unary("cosh", "The hyperbolic cosine", f"xp.cosh({_e('0.0')}) -> tensor([1.])")
 exp = _unary("exp", "e to this power", f"xp.exp({_e('0.0')}) -> tensor([1.])")
@@ -66,15 +68,19 @@ isfinite = _unary("isfinite", "Whether it is a finite number", f"xp.isfinite({_e
 isinf = _unary("isinf", "Whether it is infinite", f"xp.isinf({_e('xp.inf')}) -> tensor([True])")
 isnan = _unary("isnan", "Whether it is NaN", f"xp.isnan({_e('xp.nan')}) -> tensor([True])")
 log = _unary("log", "The natural logarithm", f"xp.log({_e('1.0')}) -> tensor([0.])")
-log1p = _unary("log1p", "The natural logarithm of 1 + x, with all digits near 0", f"xp.log1p({_e('0.0')}) -> tensor([0.])")
+log1p = _unary(
+    "log1p", "The natural logarithm of 1 + x, with all digits near 0", f"xp.log1p({_e('0.0')}) -> tensor([0.])"
+)
 log2 = _unary("log2", "The logarithm to base 2", f"xp.log2({_e('8.0')}) -> tensor([3.])")
 log10 = _unary("log10", "The logarithm to base 10", f"xp.log10({_e('100.0')}) -> tensor([2.])")
 logical_not = _unary("logical_not", "Whether it is False", f"xp.logical_not({_e('True')}) -> tensor([False])")
 negative = _unary("negative", "The number with the other sign", f"xp.negative({_e('1, -2')}) -> tensor([-1,  2])")
 positive = _unary("positive", "The number itself", f"xp.positive({_e('1, -2')}) -> tensor([ 1, -2])")
-real = _unary("real", "The real part, which of a real number is the number", f"xp.real({_e('1.5')}) -> tensor([1.5000])")
+real = _unary(
+    "real", "The real part, which of a real number is the number", f"xp.real({_e('1.5')}) -> tensor([1.5000])"
+)
 reciprocal = _unary("reciprocal", "1 / x", f"xp.reciprocal({_e('2.0')}) -> tensor([0.5000])")
-round = _unary("round", "The nearest integer, of two as near the even one", f"xp.round({_e('2.5')}) -> tensor([2.])")  # noqa: A001
+round = _unary("round", "The nearest integer, of two as near the even one", f"xp.round({_e('2.5')}) -> tensor([2.])")
 signbit = _unary("signbit", "Whether the bit of the sign is set", f"xp.signbit({_e('-0.0')}) -> tensor([True])")
 sin = _unary("sin", "The sine", f"xp.sin({_e('0.0')}) -> tensor([0.])")
 sinh = _unary("sinh", "The hyperbolic sine", f"xp.sinh({_e('0.0')}) -> tensor([0.])")
@@ -115,14 +121,20 @@ def sign(x: Tensor, /) -> Tensor:
 # ---- of two arrays -----------------------------------------------------------------------------------------------
 
 add = _binary("add", "The sum", f"xp.add({_e('1, 2')}, 3) -> tensor([4, 5])")
-atan2 = _binary("atan2", "The angle of the point (x2, x1) to the first axis", f"xp.atan2({_e('0.0')}, 1.0) -> tensor([0.])")
+atan2 = _binary(
+    "atan2", "The angle of the point (x2, x1) to the first axis", f"xp.atan2({_e('0.0')}, 1.0) -> tensor([0.])"
+)
 bitwise_and = _binary("bitwise_and", "The bits that both have", f"xp.bitwise_and({_e('6')}, 3) -> tensor([2])")
 bitwise_left_shift = _binary(
-    "bitwise_left_shift", "The bits of x1, moved x2 places to the left", f"xp.bitwise_left_shift({_e('3')}, 1) -> tensor([6])"
+    "bitwise_left_shift",
+    "The bits of x1, moved x2 places to the left",
+    f"xp.bitwise_left_shift({_e('3')}, 1) -> tensor([6])",
 )
 bitwise_or = _binary("bitwise_or", "The bits that either has", f"xp.bitwise_or({_e('6')}, 3) -> tensor([7])")
 bitwise_right_shift = _binary(
-    "bitwise_right_shift", "The bits of x1, moved x2 places to the right", f"xp.bitwise_right_shift({_e('6')}, 1) -> tensor([3])"
+    "bitwise_right_shift",
+    "The bits of x1, moved x2 places to the right",
+    f"xp.bitwise_right_shift({_e('6')}, 1) -> tensor([3])",
 )
 bitwise_xor = _binary("bitwise_xor", "The bits that one of the two has", f"xp.bitwise_xor({_e('6')}, 3) -> tensor([5])")
 copysign = _binary("copysign", "x1 with the sign of x2", f"xp.copysign({_e('2.0')}, -1.0) -> tensor([-2.])")
@@ -135,7 +147,9 @@ greater = _binary("greater", "Whether x1 > x2", f"xp.greater({_e('1, 2')}, 1) ->
 greater_equal = _binary(
     "greater_equal", "Whether x1 >= x2", f"xp.greater_equal({_e('1, 2')}, 2) -> tensor([False,  True])"
 )
-hypot = _binary("hypot", "The square root of x1² + x2², without overflow", f"xp.hypot({_e('3.0')}, 4.0) -> tensor([5.])")
+hypot = _binary(
+    "hypot", "The square root of x1² + x2², without overflow", f"xp.hypot({_e('3.0')}, 4.0) -> tensor([5.])"
+)
 less = _binary("less", "Whether x1 < x2", f"xp.less({_e('1, 2')}, 2) -> tensor([ True, False])")
 less_equal = _binary("less_equal", "Whether x1 <= x2", f"xp.less_equal({_e('1, 2')}, 1) -> tensor([ True, False])")
 logaddexp = _binary(
@@ -153,7 +167,7 @@ nextafter = _binary(
     "nextafter", "The number next to x1 on the way to x2", f"xp.nextafter({_e('0.0')}, 1.0) > 0 -> tensor([True])"
 )
 not_equal = _binary("not_equal", "Whether both differ", f"xp.not_equal({_e('1, 2')}, 2) -> tensor([ True, False])")
-pow = _binary("pow", "x1 to the power x2", f"xp.pow({_e('2.0, 3.0')}, 2) -> tensor([4., 9.])")  # noqa: A001
+pow = _binary("pow", "x1 to the power x2", f"xp.pow({_e('2.0, 3.0')}, 2) -> tensor([4., 9.])")
 remainder = _binary(
     "remainder", "What floor_divide leaves, with the sign of x2", f"xp.remainder({_e('-3')}, 2) -> tensor([1])"
 )

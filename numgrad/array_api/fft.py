@@ -11,7 +11,7 @@ from numgrad import dtypes
 from numgrad.array_api.functions import ng
 from numgrad.array_api.manipulation import roll
 from numgrad.devices import on_cpu
-from numgrad.dtypes import dtype as Dtype  # noqa: N812
+from numgrad.dtypes import dtype as Dtype
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.tensor import Tensor
 

@@ -7,7 +7,7 @@ from typing import Any
 from numgrad import dtypes as _dtypes
 from numgrad.array_api import promotion
 from numgrad.devices import CPU, device, on_cpu
-from numgrad.dtypes import dtype as Dtype  # noqa: N812
+from numgrad.dtypes import dtype as Dtype
 
 
 class Info:

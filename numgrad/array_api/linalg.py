@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from numgrad.array_api.functions import linalg, ng
 from numgrad.array_api.promotion import operands
-from numgrad.dtypes import dtype as Dtype  # noqa: N812
+from numgrad.dtypes import dtype as Dtype
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.tensor import Tensor
 

@@ -138,7 +138,7 @@ def squeeze(x: Tensor, /, axis: Any) -> Tensor:
     axes = tuple(wrap_dim("squeeze", each, check_tensor("squeeze", "x", x).ndim) for each in _axes(axis))
     if not axes:
         return ng.view_as(x, x)  # type: ignore[no-any-return]
-    if any([x.shape[each] != 1 for each in axes]):
+    if any(x.shape[each] != 1 for each in axes):
         raise ValueError(f"squeeze: axis is {axis} of shape {list(x.shape)}, expected axes of extent 1")
     return x.squeeze(axes)
 
@@ -211,7 +211,9 @@ def reshape(x: Tensor, /, shape: tuple[int, ...], *, copy: builtins.bool | None 
     if copy:
         return ng.clone(result) if shared else result  # type: ignore[no-any-return]
     if not shared:
-        raise ValueError(f"reshape: {list(x.shape)} with strides {x.stride()} is no view of {list(shape)}; leave out copy")
+        raise ValueError(
+            f"reshape: {list(x.shape)} with strides {x.stride()} is no view of {list(shape)}; leave out copy"
+        )
     return result
 
 

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from numgrad import dtypes
 from numgrad.array_api.functions import ng
 from numgrad.devices import on_cpu
-from numgrad.dtypes import dtype as Dtype  # noqa: N812
+from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import arguments
 from numgrad.tensor.tensor import Tensor
 
-bool, uint8, int8, int16, int32, int64 = (  # noqa: A001
+bool, uint8, int8, int16, int32, int64 = (
     dtypes.bool_, dtypes.uint8, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64,
 )  # fmt: skip
 float32, float64 = dtypes.float32, dtypes.float64
@@ -49,7 +49,9 @@ def of_kind(name: str, kind: Any) -> dict[str, Dtype]:
         return {each: dtype for part in kind for each, dtype in of_kind(name, part).items()}
     names = _KINDS.get(kind) if isinstance(kind, str) else None
     if names is None:
-        raise ValueError(f"{name}: kind is {kind!r}, expected one of {', '.join(map(repr, _KINDS))}, or a tuple of such")
+        raise ValueError(
+            f"{name}: kind is {kind!r}, expected one of {', '.join(map(repr, _KINDS))}, or a tuple of such"
+        )
     return {each: DTYPES[each] for each in names}
 
 
@@ -181,7 +183,7 @@ def isdtype(dtype: Dtype, kind: Any) -> builtins.bool:
     if not isinstance(dtype, Dtype):
         raise TypeError(f"isdtype: got {type(dtype).__name__}, expected a dtype")
     if isinstance(kind, tuple):
-        return any([isdtype(dtype, each) for each in kind])
+        return any(isdtype(dtype, each) for each in kind)
     return dtype is kind if isinstance(kind, Dtype) else dtype in of_kind("isdtype", kind).values()
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from numgrad.array_api.functions import ng
 from numgrad.array_api.manipulation import concat
 from numgrad.array_api.promotion import operands
-from numgrad.dtypes import dtype as Dtype  # noqa: N812
+from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import int64
 from numgrad.tensor.arguments import check_tensor, reduced_dims, wrap_dim
 from numgrad.tensor.tensor import Tensor
@@ -26,7 +26,7 @@ def _reduced(name: str, function: Callable[..., Any], x: Tensor, axis: Any, keep
     return function(x, dims, keepdims)  # type: ignore[no-any-return]
 
 
-def all(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Tensor:  # noqa: A001
+def all(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Tensor:
     """Whether all elements are True, or not 0.
 
     >>> import numgrad as ng
@@ -36,7 +36,7 @@ def all(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = False) -> T
     return _reduced("all", ng.all, x, axis, keepdims)
 
 
-def any(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Tensor:  # noqa: A001
+def any(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Tensor:
     """Whether an element is True, or not 0.
 
     >>> import numgrad as ng
@@ -56,7 +56,7 @@ def count_nonzero(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = F
     return _reduced("count_nonzero", ng.sum, check_tensor("count_nonzero", "x", x) != 0, axis, keepdims)
 
 
-def max(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Tensor:  # noqa: A001
+def max(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Tensor:
     """The largest element; NaN, if one is NaN.
 
     >>> import numgrad as ng
@@ -66,7 +66,7 @@ def max(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = False) -> T
     return _reduced("max", ng.amax, x, axis, keepdims)
 
 
-def min(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Tensor:  # noqa: A001
+def min(x: Tensor, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Tensor:
     """The smallest element; NaN, if one is NaN.
 
     >>> import numgrad as ng
@@ -114,9 +114,7 @@ def std(x: Tensor, /, *, axis: Any = None, correction: float = 0.0, keepdims: bu
     return _reduced("std", function, x, axis, keepdims)
 
 
-def sum(  # noqa: A001
-    x: Tensor, /, *, axis: Any = None, dtype: Dtype | None = None, keepdims: builtins.bool = False
-) -> Tensor:
+def sum(x: Tensor, /, *, axis: Any = None, dtype: Dtype | None = None, keepdims: builtins.bool = False) -> Tensor:
     """The sum; of integers and bools in int64, unless a dtype is given.
 
     >>> import numgrad as ng
@@ -130,9 +128,7 @@ def sum(  # noqa: A001
     return _reduced("sum", function, x, axis, keepdims)
 
 
-def prod(  # noqa: A001
-    x: Tensor, /, *, axis: Any = None, dtype: Dtype | None = None, keepdims: builtins.bool = False
-) -> Tensor:
+def prod(x: Tensor, /, *, axis: Any = None, dtype: Dtype | None = None, keepdims: builtins.bool = False) -> Tensor:
     """The product; of integers and bools in int64, unless a dtype is given.
 
     >>> import numgrad as ng

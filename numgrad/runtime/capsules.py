@@ -67,7 +67,7 @@ def destroy(capsule):
     """The destructor of capsules: ends what nobody has taken, and what a keeper kept. An error that is underway stays."""
     name = _capsule_name(capsule)
     kind = peek(name)
-    if kind == _OURS or kind == _KEEPER:
+    if kind in (_OURS, _KEEPER):
         error = stack_words(3)
         _fetch_error(error, error + 8, error + 16)
         managed = _capsule_pointer(capsule, name)

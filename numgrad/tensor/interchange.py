@@ -114,9 +114,7 @@ def dlpack(
     shared = shaping.clone(input) if copy else input
     spec = shared._spec
     flags = None if max_version is None or max_version[0] < 1 else capsules.IS_COPIED if copy else 0
-    return capsules.pass_out(
-        shared._storage, shared._address, spec.shape, spec.strides, *_code_of(spec.dtype), flags
-    )
+    return capsules.pass_out(shared._storage, shared._address, spec.shape, spec.strides, *_code_of(spec.dtype), flags)
 
 
 @public("function", asks=True)
@@ -147,7 +145,9 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | No
     capsule = ext_tensor if type(ext_tensor).__name__ == "PyCapsule" else _capsule_of(ext_tensor, copy)
     described = capsules.describe(capsule)
     if described.device_type != DLDeviceType.kDLCPU:
-        raise BufferError(f"from_dlpack: the memory is on a device of kind {described.device_type}, expected 1, the CPU")
+        raise BufferError(
+            f"from_dlpack: the memory is on a device of kind {described.device_type}, expected 1, the CPU"
+        )
     dtype = _DTYPES.get((described.code, described.bits)) if described.lanes == 1 else None
     if dtype is None:
         kind = f"{_KINDS.get(described.code, 'kind ' + str(described.code))}{described.bits}"
@@ -157,9 +157,11 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | No
         )
     if modes.capture is not None:
         modes.capture.array(ext_tensor)
-    # The stride of an extent of 1 means nothing, and may be anything.
+    # The stride of an extent of 1 means nothing, and so may be negative.
     plain = contiguous_strides(described.shape)
-    strides = tuple(s if n > 1 else p for n, s, p in zip(described.shape, described.strides, plain, strict=True))
+    strides = tuple(
+        s if n > 1 or s >= 0 else p for n, s, p in zip(described.shape, described.strides, plain, strict=True)
+    )
     problem = (
         "is read-only, and tensors can be written to"
         if described.read_only
@@ -267,7 +269,9 @@ def array_namespace(input: Tensor, *, api_version: str | None = None) -> Any:
     '2025.12'
     """
     if api_version is not None and api_version not in _API_VERSIONS:
-        raise ValueError(f"__array_namespace__: api_version is {api_version!r}, expected one of {', '.join(_API_VERSIONS)}")
+        raise ValueError(
+            f"__array_namespace__: api_version is {api_version!r}, expected one of {', '.join(_API_VERSIONS)}"
+        )
     return importlib.import_module("numgrad.array_api")  # a layer above
 
 
