@@ -139,7 +139,7 @@ bitwise_right_shift = _binary(
 bitwise_xor = _binary("bitwise_xor", "The bits that one of the two has", f"xp.bitwise_xor({_e('6')}, 3) -> tensor([5])")
 copysign = _binary("copysign", "x1 with the sign of x2", f"xp.copysign({_e('2.0')}, -1.0) -> tensor([-2.])")
 divide = _binary("divide", "The quotient", f"xp.divide({_e('1.0')}, 2.0) -> tensor([0.5000])")
-equal = _binary("equal", "Whether both are equal", f"xp.equal({_e('1, 2')}, 2) -> tensor([False,  True])")
+equal = _binary("equal", "Whether both are equal", f"xp.equal({_e('1, 2')}, 2) -> tensor([False,  True])", "eq")
 floor_divide = _binary(
     "floor_divide", "The quotient, rounded downwards", f"xp.floor_divide({_e('-3')}, 2) -> tensor([-2])"
 )

@@ -137,7 +137,7 @@ def squeeze(x: Tensor, /, axis: Any) -> Tensor:
     """
     axes = tuple(wrap_dim("squeeze", each, check_tensor("squeeze", "x", x).ndim) for each in _axes(axis))
     if not axes:
-        return ng.view_as(x, x)  # type: ignore[no-any-return]
+        return x[...]
     if any(x.shape[each] != 1 for each in axes):
         raise ValueError(f"squeeze: axis is {axis} of shape {list(x.shape)}, expected axes of extent 1")
     return x.squeeze(axes)
@@ -280,9 +280,8 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     tensor([[6],
             [7]])
     """
-    axis = wrap_dim("take_along_axis", axis, x.ndim)
     indices = check_tensor("take_along_axis", "indices", indices).to(int64)
-    return ng.take_along_dim(x, ng.where(indices < 0, indices + x.shape[axis], indices), axis)  # type: ignore[no-any-return]
+    return ng.take_along_dim(x, indices, axis)  # type: ignore[no-any-return]
 
 
 def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
