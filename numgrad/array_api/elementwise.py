@@ -140,9 +140,6 @@ bitwise_xor = _binary("bitwise_xor", "The bits that one of the two has", f"xp.bi
 copysign = _binary("copysign", "x1 with the sign of x2", f"xp.copysign({_e('2.0')}, -1.0) -> tensor([-2.])")
 divide = _binary("divide", "The quotient", f"xp.divide({_e('1.0')}, 2.0) -> tensor([0.5000])")
 equal = _binary("equal", "Whether both are equal", f"xp.equal({_e('1, 2')}, 2) -> tensor([False,  True])", "eq")
-floor_divide = _binary(
-    "floor_divide", "The quotient, rounded downwards", f"xp.floor_divide({_e('-3')}, 2) -> tensor([-2])"
-)
 greater = _binary("greater", "Whether x1 > x2", f"xp.greater({_e('1, 2')}, 1) -> tensor([False,  True])")
 greater_equal = _binary(
     "greater_equal", "Whether x1 >= x2", f"xp.greater_equal({_e('1, 2')}, 2) -> tensor([False,  True])"
@@ -172,6 +169,23 @@ remainder = _binary(
     "remainder", "What floor_divide leaves, with the sign of x2", f"xp.remainder({_e('-3')}, 2) -> tensor([1])"
 )
 subtract = _binary("subtract", "The difference", f"xp.subtract({_e('1, 2')}, 3) -> tensor([-2, -1])")
+
+
+def floor_divide(x1: Any, x2: Any, /) -> Tensor:
+    """The quotient, rounded downwards, of each two elements; infinite for an infinite ``x1``, where torch has NaN.
+
+    One of the two may be a Python number; the other is an array.
+
+    >>> from numgrad import array_api as xp
+    >>> xp.floor_divide(xp.asarray([-3.0, xp.inf]), 2)
+    tensor([-2., inf])
+    """
+    x1, x2 = operands("floor_divide", x1, x2)
+    whole = ng.floor_divide(x1, x2)
+    if not whole.is_floating_point():
+        return whole  # type: ignore[no-any-return]
+    x1, x2 = x1.detach(), x2.detach()  # as floor_divide, which has no gradient
+    return ng.where(ng.isinf(x1), ng.div(x1, x2), whole)  # type: ignore[no-any-return]
 
 
 def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:
