@@ -172,7 +172,9 @@ subtract = _binary("subtract", "The difference", f"xp.subtract({_e('1, 2')}, 3) 
 
 
 def floor_divide(x1: Any, x2: Any, /) -> Tensor:
-    """The quotient, rounded downwards, of each two elements; infinite for an infinite ``x1``, where torch has NaN.
+    """The quotient, rounded downwards, of each two elements; where one is infinite the quotient itself.
+
+    `numgrad.floor_divide` has torch's numbers there: NaN for an infinite ``x1``, and -1 for ``1 // -inf``.
 
     One of the two may be a Python number; the other is an array.
 
@@ -185,7 +187,7 @@ def floor_divide(x1: Any, x2: Any, /) -> Tensor:
     if not whole.is_floating_point():
         return whole  # type: ignore[no-any-return]
     x1, x2 = x1.detach(), x2.detach()  # as floor_divide, which has no gradient
-    return ng.where(ng.isinf(x1), ng.div(x1, x2), whole)  # type: ignore[no-any-return]
+    return ng.where(ng.isinf(x1) | ng.isinf(x2), ng.div(x1, x2), whole)  # type: ignore[no-any-return]
 
 
 def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:

@@ -65,7 +65,7 @@ _DTYPES = {_code_of(each): each for each in (*dtypes.ALL, dtypes.float16, dtypes
 
 
 @public("method", name="__dlpack_device__", asks=True)
-def dlpack_device(input: Tensor) -> tuple[DLDeviceType, int]:
+def dlpack_device(input: Tensor) -> tuple[int, int]:
     """The device for DLPack: the CPU, number 0.
 
     >>> import numgrad as ng
