@@ -208,7 +208,7 @@ def _copied(address: int, shape: tuple[int, ...], strides: tuple[int, ...], dtyp
     behind = sum([(n - 1) * step for n, step in zip(shape, steps, strict=True) if step > 0])
     window = (ctypes.c_char * (before + behind + dtype.itemsize)).from_address(address - before)
     copied = creation.empty(shape, dtype=dtype)
-    copied._memory()[...] = np.ndarray(shape, dtype.numpy, window, before, steps)
+    copied._memory()[...] = np.ndarray(shape, dtype.numpy, memoryview(window), before, steps)
     del keeper  # not before the elements are read
     return copied
 
@@ -249,7 +249,7 @@ def buffer(input: Tensor, flags: int, /) -> memoryview:
     if input.requires_grad or input._spec.dtype is dtypes.bfloat16:
         problem = "requires a gradient; use tensor.detach()" if input.requires_grad else "is of bfloat16"
         raise BufferError(f"can't view the memory of a Tensor that {problem}")
-    return memoryview(input.numpy())
+    return memoryview(input.numpy())  # type: ignore[arg-type]  # NumPy's stubs say so from Python 3.12 on
 
 
 # ---- the array API ----------------------------------------------------------------------------------------------
