@@ -20,7 +20,7 @@ class Info:
     """
 
     def capabilities(self) -> dict[str, Any]:
-        """Indexing by masks and shapes that depend on values are supported, and any number of dimensions."""
+        """Indexing by masks and shapes that depend on values are supported, and as many dimensions as NumPy's arrays have."""
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
 
     def default_device(self) -> device:

@@ -16,7 +16,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import private
 from numgrad.engine.tape import modes, tensor_over
 from numgrad.layout import contiguous_strides, product, spec_of
-from numgrad.runtime import capsules, memory
+from numgrad.runtime import memory
 from numgrad.tensor import creation, shaping
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.surface import public
@@ -103,6 +103,8 @@ def dlpack(
     >>> x
     tensor([0., 7., 0.])
     """
+    from numgrad.runtime import capsules  # takes longer to import than all of this file, and is seldom needed
+
     if stream is not None:
         raise RuntimeError(f"__dlpack__: stream is {stream!r}, expected None, since the CPU has no streams")
     if dl_device is not None and tuple(dl_device) != (DLDeviceType.kDLCPU, 0):
@@ -141,8 +143,10 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | No
     >>> x
     tensor([7., 0., 0.], dtype=numgrad.float64)
     """
+    from numgrad.runtime import capsules
+
     on_cpu("from_dlpack", device)
-    capsule = ext_tensor if type(ext_tensor).__name__ == "PyCapsule" else _capsule_of(ext_tensor, copy)
+    capsule = ext_tensor if type(ext_tensor).__name__ == "PyCapsule" else _capsule_of(ext_tensor, copy, capsules.VERSION)
     described = capsules.describe(capsule)
     if described.device_type != DLDeviceType.kDLCPU:
         raise BufferError(
@@ -184,13 +188,13 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | No
     return shared
 
 
-def _capsule_of(array: Any, copy: builtins.bool | None) -> Any:
+def _capsule_of(array: Any, copy: builtins.bool | None, version: tuple[int, int]) -> Any:
     """The capsule of an object, with the newest arguments that it knows."""
     if not hasattr(array, "__dlpack__") or not hasattr(array, "__dlpack_device__"):
         raise TypeError(
             f"from_dlpack: got {type(array).__name__}, expected an object with __dlpack__ and __dlpack_device__, or a capsule"
         )
-    arguments: dict[str, Any] = {"max_version": capsules.VERSION}
+    arguments: dict[str, Any] = {"max_version": version}
     if array.__dlpack_device__()[0] != DLDeviceType.kDLCPU and copy is not False:
         arguments["dl_device"] = (DLDeviceType.kDLCPU, 0)
     if copy is False:
