@@ -146,7 +146,9 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | No
     from numgrad.runtime import capsules
 
     on_cpu("from_dlpack", device)
-    capsule = ext_tensor if type(ext_tensor).__name__ == "PyCapsule" else _capsule_of(ext_tensor, copy, capsules.VERSION)
+    capsule = (
+        ext_tensor if type(ext_tensor).__name__ == "PyCapsule" else _capsule_of(ext_tensor, copy, capsules.VERSION)
+    )
     described = capsules.describe(capsule)
     if described.device_type != DLDeviceType.kDLCPU:
         raise BufferError(
