@@ -52,6 +52,7 @@ from numgrad.tensor import diagonals as _diagonals  # noqa: F401
 from numgrad.tensor import grids as _grids  # noqa: F401
 from numgrad.tensor import halves as _halves  # noqa: F401
 from numgrad.tensor import in_place_views as _in_place_views  # noqa: F401
+from numgrad.tensor import interchange as _interchange  # noqa: F401
 from numgrad.tensor import low_rank as _low_rank  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import new as _new  # noqa: F401
@@ -120,6 +121,7 @@ def __getattr__(name: str) -> object:
     if name in (
         "accelerator",
         "amp",
+        "array_api",
         "backends",
         "compile",
         "cpu",
@@ -165,6 +167,7 @@ __all__ = [
     "__version__",
     "accelerator",
     "amp",
+    "array_api",
     "autocast",
     "autograd",
     "backends",

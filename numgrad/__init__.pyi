@@ -5,6 +5,7 @@ from typing import Any
 import builtins
 from numgrad import accelerator as accelerator
 from numgrad import amp as amp
+from numgrad import array_api as array_api
 from numgrad import autograd as autograd
 from numgrad import backends as backends
 from numgrad import compile as compile
@@ -139,6 +140,8 @@ from numgrad.tensor.in_place_views import as_strided_ as as_strided_
 from numgrad.tensor.in_place_views import resize_as_ as resize_as_
 from numgrad.tensor.indexing import index_put as index_put
 from numgrad.tensor.indexing import index_put_ as index_put_
+from numgrad.tensor.interchange import from_dlpack as from_dlpack
+from numgrad.tensor.interchange import to_dlpack as to_dlpack
 from numgrad.tensor.joining import chunk as chunk
 from numgrad.tensor.joining import split as split
 from numgrad.tensor.joining import unbind as unbind

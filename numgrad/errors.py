@@ -31,6 +31,10 @@ class ShapeError(RuntimeError):
     """Shapes, strides or sizes of operands do not fit together."""
 
 
+class NegativeStepError(ValueError):
+    """A slice has a negative step, which no view has."""
+
+
 class DtypeError(NotImplementedError):
     """Dtypes of operands do not fit together, or an op does not support one; NotImplementedError is a RuntimeError."""
 

@@ -13,10 +13,12 @@ from numgrad.runtime import room
 
 # Functions of the interpreter that compiled code calls (`words`, `objects`).
 _PYTHON_SYMBOLS = (
-    "PyDict_GetItemWithError PyErr_Occurred PyEval_RestoreThread PyEval_SaveThread PyIter_Next PyList_Append PyList_GetItem"
-    " PyList_New PyList_SetItem PyList_SetSlice PyList_Size PyLong_AsLongLong PyLong_FromLongLong PyObject_CallNoArgs"
-    " PyObject_CallOneArg PyObject_GetAttr PyObject_SetAttr PyObject_Type PyTuple_GetItem PyTuple_New PyTuple_SetItem"
-    " PyTuple_Size PyType_GenericAlloc PyType_IsSubtype Py_DecRef Py_IncRef"
+    "PyCapsule_GetContext PyCapsule_GetName PyCapsule_GetPointer PyDict_GetItemWithError PyErr_Fetch PyErr_Occurred"
+    " PyErr_Restore PyEval_RestoreThread PyEval_SaveThread PyGILState_Ensure PyGILState_Release PyIter_Next"
+    " PyList_Append PyList_GetItem PyList_New PyList_SetItem PyList_SetSlice PyList_Size PyLong_AsLongLong"
+    " PyLong_FromLongLong PyObject_CallNoArgs PyObject_CallOneArg PyObject_GetAttr PyObject_SetAttr PyObject_Type"
+    " PyTuple_GetItem PyTuple_New PyTuple_SetItem PyTuple_Size PyType_GenericAlloc PyType_IsSubtype Py_DecRef"
+    " Py_IncRef Py_IsInitialized"
 ).split()
 _addresses: dict[str, int] = {}
 

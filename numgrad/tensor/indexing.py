@@ -11,7 +11,7 @@ import numpy as np
 from numgrad import ops
 from numgrad.engine.tape import TensorBase
 from numgrad.engine.views import check_in_place
-from numgrad.errors import warn
+from numgrad.errors import NegativeStepError, warn
 from numgrad.tensor import arguments, in_place, index_arrays, shaping
 from numgrad.tensor.surface import public
 
@@ -270,7 +270,7 @@ def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], ...]:
         if isinstance(item, slice):
             start, stop, step = item.indices(extent)
             if step < 1:
-                raise ValueError("step must be greater than zero")
+                raise NegativeStepError("step must be greater than zero")
             size = len(range(start, stop, step))
             starts.append(start if size else 0)
             steps.append(step)

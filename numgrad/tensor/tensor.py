@@ -13,9 +13,10 @@ from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import dispatch, hooks, private, views
 from numgrad.engine.tape import Node, TensorBase, modes, tensor_over
+from numgrad.errors import NegativeStepError
 from numgrad.layout import Size, preserve_format, repeats_elements, spec_of
 from numgrad.runtime import memory
-from numgrad.tensor import arguments, in_place, indexing, inference, joining, pointwise, printing, shaping
+from numgrad.tensor import arguments, backwards, in_place, indexing, inference, joining, pointwise, printing, shaping
 from numgrad.tensor.attributes import Attributes
 from numgrad.tensor.legacy import as_subclass, constructed
 from numgrad.tensor.methods import Methods
@@ -655,10 +656,16 @@ class Tensor(Operators, Attributes, Methods):
         return _unpickled, (type(self), in_memory, order, self._requires_grad, *bits)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return indexing.get_item(self, index)
+        try:
+            return indexing.get_item(self, index)
+        except NegativeStepError:
+            return backwards.get_item(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        indexing.set_item(self, index, value)
+        try:
+            indexing.set_item(self, index, value)
+        except NegativeStepError:
+            backwards.set_item(self, index, value)
 
     # ---- methods that are not functions -------------------------------------------------------------------------
 

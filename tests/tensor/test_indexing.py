@@ -94,8 +94,10 @@ def test_refused() -> None:
         x[0, 0, 0]
     with pytest.raises(IndexError, match="can only have a single ellipsis"):
         x[..., ...]
-    with pytest.raises(ValueError, match="step must be greater than zero"):
-        x[::-1]
+    with pytest.raises(ValueError, match="step must be greater than zero beside index tensors"):
+        x[::-1, [0, 1]]
+    with pytest.raises(ValueError, match="slice step cannot be zero"):
+        x[::0]
     with pytest.raises((TypeError, IndexError)):
         x["a"]
     with pytest.raises((TypeError, IndexError)):
@@ -308,3 +310,38 @@ def test_a_list_that_is_read_as_a_tuple_is_warned_of() -> None:
 def test_sequences_beyond_the_end_are_refused() -> None:
     with pytest.raises(IndexError, match="index 3 is out of bounds for dimension 0 with size 3"):
         ng.ones(3)[range(5)]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.s_[::-1],
+        np.s_[3:0:-2, 1],
+        np.s_[None, ..., ::-2],
+        np.s_[1:3:-1],
+        np.s_[::-1, None, ::-1],
+        np.s_[2, ::-1],
+    ],
+)
+def test_negative_steps_read_and_write(index: Any) -> None:
+    array = np.arange(20.0).reshape(5, 4)
+    x = ng.tensor(array, requires_grad=True)
+    got = x[index]
+    assert got.tolist() == array[index].tolist()
+    (got * got).sum().backward()
+    expected = np.zeros((5, 4))
+    expected[index] = 2 * array[index]
+    assert x.grad.tolist() == expected.tolist()
+    for value in (
+        7.0,
+        np.arange(1.0, 1 + array[index].size).reshape(array[index].shape),
+        np.ones((1, *array[index].shape)),
+    ):
+        y, changed = ng.tensor(array), array.copy()
+        y[index] = ng.tensor(value)
+        changed[index] = value
+        assert y.tolist() == changed.tolist()
+    y = ng.tensor(array)
+    y[::-1] = y
+    y[::-1] += 1
+    assert y.tolist() == (array[::-1] + 1).tolist()

@@ -47,7 +47,6 @@ CASES: dict[str, Any] = {
     "where condition": lambda lib: lib.where(lib.ones(2), lib.ones(2), lib.ones(2)),
     "index": lambda lib: lib.ones(3)[5],
     "too many indices": lambda lib: lib.ones(3)[0, 0],
-    "negative step": lambda lib: lib.ones(3)[::-1],
     "narrow": lambda lib: lib.ones(3).narrow(0, 2, 2),
     "split": lambda lib: lib.ones(3).split([1, 1]),
     "item": lambda lib: lib.ones(3).item(),
