@@ -52,7 +52,9 @@ _AVX512_OFF = ("avx512", "avx10", "evex512")
 # vectors have the width of NEON on every 64-bit Arm, and so sums have the same bits.
 _SCALABLE = ("sve", "sme")
 TARGETS = {
-    "avx512": Target("avx512", 64, 32, Tiles(many=(8, 2), strip=(12, 2), few=(4, 4), dot=(4, 6), update=4), whole=_WHOLE),
+    "avx512": Target(
+        "avx512", 64, 32, Tiles(many=(8, 2), strip=(12, 2), few=(4, 4), dot=(4, 6), update=4), whole=_WHOLE
+    ),
     "avx2": Target(
         "avx2", 32, 16, Tiles(many=(6, 2), strip=(6, 2), few=(2, 4), dot=(4, 3), update=2), features_off=_AVX512_OFF
     ),
