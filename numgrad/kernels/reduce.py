@@ -238,15 +238,15 @@ def _plan(
     dense = every == 1 and len(reduced) == 1 and reduced[0].stride == columns.extent
     if dense and columns.extent < NARROW and count >= 4 * together:
         # Rows side by side are taken for one long row; what they come to is folded as another reduction.
-        rows, left = count // together, count % together
-        joined = Loop(together * columns.extent, 1, 1)
+        lines, left = count // together, count % together
+        wide = Loop(together * columns.extent, 1, 1)
         result, loops, parts = _plan_outer(
-            b, reduction, x, None, kept, [Loop(rows, joined.extent)], joined, 1, left * columns.extent, 1.0
+            b, reduction, x, None, kept, [Loop(lines, wide.extent)], wide, 1, left * columns.extent, 1.0
         )
         outputs = product([k.extent for k in kept])
         loops = [Loop(k.extent, r.out_stride, k.out_stride) for k, r in zip(kept, loops, strict=True)]
         loops.append(Loop(columns.extent, 1, columns.out_stride))
-        folded = [Loop(parts, outputs * joined.extent), Loop(together, columns.extent)]
+        folded = [Loop(parts, outputs * wide.extent), Loop(together, columns.extent)]
         _plan(b, reduction.join or reduction, result, out, loops, folded, divisor)
         return
     result, loops, parts = _plan_outer(b, reduction, x, out, kept, reduced, columns, every, 0, divisor)

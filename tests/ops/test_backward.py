@@ -210,6 +210,7 @@ NOT_READ = {
     ("linalg_lstsq", 1): {"B"},
     # Read only where a number is 0 or at an end of the range.
     ("xlogy", 0): {"x"},
+    ("nansum", 0): {"input"},  # and here, where it is NaN
     ("xlog1py", 0): {"x"},
     ("log_odds", 0): {"out"},
     ("attention", 2): {"value", "out"},
