@@ -146,8 +146,8 @@ class Trace:
         source = [f"def {name}({', '.join(each.name for each in self.arguments)}):", *reversed(kept)]
         namespace = dict(self.globals)
         exec("\n".join([*source, *(f"    {line}" for line in ending)]), namespace)
-        made: Callable[..., Any] = namespace[name]
-        return made
+        function: Callable[..., Any] = namespace[name]
+        return function
 
 
 traces: list[Trace] = []  # that are open, of all threads

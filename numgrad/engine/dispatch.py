@@ -173,8 +173,7 @@ def _record(
         saved.append(tensor)
         versions.append(0 if tensor is None else tensor._storage.version)
     node = Node(record, edges, saved, versions, params)
-    if plan.changed:  # counted after the saving of inputs, so that a change of a saved one is noticed
-        _count_changes(plan, inputs)
+    _count_changes(plan, inputs)  # after the saving of inputs, so that a change of a saved one is noticed
     for slot, number in record.saving.outputs:
         tensor = outputs[number]
         # Without its node, or the node would keep itself alive.
@@ -217,8 +216,8 @@ def _status_error(op: Op, status: int, params: Any) -> Exception:
 def _facts() -> tuple[Any, ...]:
     tensor = tensor_over(tensor_class, None, None, None)  # type: ignore[arg-type]
     singletons = (TensorBase, modes, tape._sequence, gradient_edge, tape._leaf_records)
-    nodes = Node(None, ()), tape.AccumulateGrad(tensor)  # type: ignore[arg-type]
-    return tensor, *nodes, Plan, Record, singletons, (recorders, guards, node_watchers)
+    leaf: Any = tape.AccumulateGrad(tensor)
+    return tensor, Node(None, ()), leaf, Plan, Record, singletons, (recorders, guards, node_watchers)  # type: ignore[arg-type]
 
 
 fast.connect(_facts)

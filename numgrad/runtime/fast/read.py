@@ -27,14 +27,14 @@ from numgrad.runtime.words import double_to_python, peek, python_to_word, single
 
 READER = Layout("how numbers of a dtype are read")
 OTHER, SINGLE, DOUBLE, LONG, INT, BOOL = range(6)  # kinds of numbers
-ITEM, AS_FLOAT, AS_INT, AS_BOOL = range(4)  # what is wanted
+ITEM, AS_FLOAT, AS_INT, AS_BOOL = range(4)  # what is asked for
 KIND = READER.word("kind", "the kind of its numbers")
 NONE = READER.word("none", "None")
 TRUE = READER.word("true", "True")
 FALSE = READER.word("false", "False")
 MODES = READER.word("modes", "the threads' modes")
 CAPTURE = READER.word("capture", "the name of the mode that is the capture of a step, or None")
-METHODS = READER.count("methods", "the methods in Python, in the order of what is wanted")
+METHODS = READER.count("methods", "the methods in Python, in the order of what is asked for")
 FIRST_METHOD = READER.size
 
 _KINDS = {float32: SINGLE, float64: DOUBLE, int64: LONG, int32: INT, bool_: BOOL}
@@ -58,25 +58,25 @@ def install(tensor: Any, modes: Any) -> None:
         )
         words, each.reader = objects.words_for_ever(len(filled))
         words[:] = filled
-    for wanted, method in enumerate(replaced):
-        setattr(cls, _NAMES[wanted], objects.built_in_method(cls, _reader(wanted, *at), method))
+    for goal, method in enumerate(replaced):
+        setattr(cls, _NAMES[goal], objects.built_in_method(cls, _reader(goal, *at), method))
 
 
-def _reader(wanted: int, spec_at: int, address_at: int) -> Native:
-    """The method that gives what is wanted, for tensors whose slots lie there."""
+def _reader(goal: int, spec_at: int, address_at: int) -> Native:
+    """The method that gives what is asked for, for tensors whose slots lie there."""
 
     def read(self, ignored):  # type: ignore[no-untyped-def]
         spec = peek(self + spec_at)
         if spec == 0:  # it was never initialized
             size_of(self)  # raises the error
             return 0
-        return number(self, spec, address_at, wanted)
+        return number(self, spec, address_at, goal)
 
     return native(2, returns=True)(read)
 
 
 @device
-def number(tensor, spec, address_at, wanted):
+def number(tensor, spec, address_at, goal):
     """The number in a tensor of one element; 0 for an error."""
     words = python_to_word(peek(peek(spec + SPEC_DTYPE) + DTYPE_READER))
     kind = peek(words + KIND)
@@ -88,14 +88,14 @@ def number(tensor, spec, address_at, wanted):
         decref(capture)
         simple = capture == peek(words + NONE)
     if not simple:
-        return call_one(peek(words + FIRST_METHOD + 8 * wanted), tensor)
+        return call_one(peek(words + FIRST_METHOD + 8 * goal), tensor)
     address = python_to_word(peek(tensor + address_at))
     bits = peek(address & -8) >> 8 * (address & 7)  # a load that crosses no page
     if kind == INT:
         bits = bits << 32 >> 32
     if kind == BOOL:
         bits = bits & 0xFF
-    if wanted == AS_BOOL or (wanted == ITEM and kind == BOOL):
+    if goal == AS_BOOL or (goal == ITEM and kind == BOOL):
         if kind == SINGLE:
             bits = bits & 0x7FFFFFFF
         if kind == DOUBLE:
@@ -110,11 +110,11 @@ def number(tensor, spec, address_at, wanted):
         value = double_to_python(bits)
     else:
         value = word_to_python(bits)
-    if value != 0 and wanted == AS_FLOAT and kind >= LONG:
+    if value != 0 and goal == AS_FLOAT and kind >= LONG:
         whole = value
         value = number_to_float(whole)
         decref(whole)
-    if value != 0 and wanted == AS_INT and kind < LONG:
+    if value != 0 and goal == AS_INT and kind < LONG:
         real = value
         value = number_to_int(real)
         decref(real)

@@ -78,9 +78,9 @@ def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return nothing, nothing, nothing
     try:
-        found = facts()
-        functions = write.load(*found)
-        read.install(found[0], found[5][1])
+        known = facts()
+        functions = write.load(*known)
+        read.install(known[0], known[5][1])
         return functions
     except KernelError as error:  # an interpreter that lays out its objects in another way
         _log.warning("ops are applied by Python, which is slower: %s", error)
