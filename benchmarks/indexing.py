@@ -77,13 +77,13 @@ def operands(lib: Any, count: int, dtype: str, needs_grad: bool) -> dict[str, An
         "cols": below(width, width), "I0": below(height, height, width), "I1": below(width, height, width),
         "J0": below(width, height), "reps": below(5, count), "zipf": np.minimum(random.zipf(1.3, height) - 1, height - 1),
     }  # fmt: skip
-    made = {name: lib.tensor(array) for name, array in arrays.items()}
+    tensors = {name: lib.tensor(array) for name, array in arrays.items()}
     if count > MOST_ONE_HOT:
-        made["few"] = made["few"].clone()
+        tensors["few"] = tensors["few"].clone()
     if needs_grad:
         for name in "xyXY":
-            made[name].requires_grad_()
-    return {**made, "k": count, "lib": lib, "min": min}
+            tensors[name].requires_grad_()
+    return {**tensors, "k": count, "lib": lib, "min": min}
 
 
 def numgrad_side(threads: int) -> Callable[..., Any]:
@@ -187,7 +187,7 @@ def main() -> int:
                         "text": text, "count": count, "dtype": DTYPES[dtype], "backward": args.backward, "seconds": args.seconds,
                     }  # fmt: skip
                     turns: dict[str, list[Any]] = {name: [] for name in names}
-                    for side in sides.values():  # once, for what is compiled or made at a first call
+                    for side in sides.values():  # once, for what is compiled or tensors at a first call
                         side.ask(**{**request, "seconds": 0.0})
                     for _ in range(args.rounds):
                         for name, side in sides.items():

@@ -209,7 +209,7 @@ def plan_nonzero(b: PlanBuilder, x: Operand, out: Operand, fill: int) -> None:
     positions = out if ndim == 1 else b.scratch(dtypes.int64, count)
     b.launch(write_positions, x.flat, offsets.flat, positions.flat, **_blocks_of_work(blocks, 1))
     if ndim > 1:
-        extents = b.constant(np.array(x.spec.shape))
+        extents = b.constant(list(x.spec.shape))  # type: ignore[arg-type]
         b.launch(
             write_coordinates, positions.flat, offsets.flat, extents, out.array(count, ndim),
             work=count, grain=GRAIN_COST // (4 * ndim), cost=4 * count * ndim,

@@ -66,17 +66,17 @@ def find_bins(x, edges, places, step, first, scale, start, stop):
         inside = (v >= low) & (v <= high)
         v = v if inside else low
         if scale != 0.0:
-            place = min(max(np.int64((v - low) * scale), 0), bins - 1)
-            place -= np.int64(v < e[np.uint64(place)])
-            place += np.int64((v >= e[np.uint64(place + 1)]) & (place < bins - 1))
+            number = min(max(np.int64((v - low) * scale), 0), bins - 1)
+            number -= np.int64(v < e[np.uint64(number)])
+            number += np.int64((v >= e[np.uint64(number + 1)]) & (number < bins - 1))
         else:
-            place, rest = 0, bins + 1
+            number, rest = 0, bins + 1
             while rest > 0:
                 half = (rest + 1) // 2
-                place += choose(e[np.uint64(place + half - 1)] <= v, half, 0)
+                number += choose(e[np.uint64(number + half - 1)] <= v, half, 0)
                 rest -= half
-            place = min(place - 1, bins - 1)
-        places[i] = place if inside else bins
+            number = min(number - 1, bins - 1)
+        places[i] = number if inside else bins
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def _distinct(
     """The slices that differ from the one before, which of them each is, put back by ``order``, and their counts."""
     begins = ops.masks.begins(slices if axis == 0 else movedim(slices, axis, 0))
     count, n = count_true(begins), begins._spec.numel
-    starts = ops.masks.nonzero(begins, count=count + 1, fill=n) if axis or return_counts else None  # and the end
+    starts: Any = ops.masks.nonzero(begins, count=count + 1, fill=n) if axis or return_counts else None  # and the end
     if axis:
         parts = [ops.index.index_select(slices, reshape(narrow(starts, 0, 0, count), (count,)), dim=axis)]
     else:
