@@ -84,13 +84,10 @@ def _measured(text: str, names: dict[str, Any], backward: bool, seconds: float) 
             if call is None:
                 return None
         del out
+        call()  # the backward compiles at its first call
         begin = time.perf_counter()
         call()
         once = time.perf_counter() - begin
-        if once < _LONG:  # else the first call has warmed enough
-            begin = time.perf_counter()
-            call()
-            once = time.perf_counter() - begin
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, NotImplementedError) as error:
         return f"{type(error).__name__}: {error}"
     if once > _LONG:

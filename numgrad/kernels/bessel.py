@@ -1,6 +1,6 @@
 """Bessel's and Airy's functions as words of elementwise ops; computed in float64, and a float32 result is rounded once.
 
-Near 0 by their power series, far out by their asymptotic ones, and between by integrals or recurrences that are stable.
+What vectorises is in `bessel_vectors` and `airy_vectors`. The others: near 0 by power series, else by integrals.
 """
 
 from __future__ import annotations
