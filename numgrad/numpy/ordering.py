@@ -40,8 +40,8 @@ def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, 
 def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
     """The places of the elements in ascending order."""
     x = tensor(a)
-    if axis is None:
-        x, axis = ng.reshape(x, (-1,)), 0
+    if axis is None or not x.ndim:
+        x, axis = ng.reshape(x, (-1,)), axis or 0
     return ng.argsort(x, dim=axis_of(axis, x.ndim), stable=True)  # type: ignore[no-any-return]
 
 
