@@ -209,7 +209,8 @@ savez_compressed savetxt nextafter
 # Where differences are no derivative: equal values that part, numbers of few digits, and products with NaN.
 NOT_SMOOTH = """
 astype(X,'float32') unique(U) unique(U,return_counts=True) unique_values(U) unique_all(U) union1d(U,W)
-intersect1d(U,R+0.0) setdiff1d(U,R-0.1) intersect1d(W,U) histogram(W,bins=[-1,0,1]) histogram(X,[-1.0,0.05,0.4]) convolve(E[0],V[:2]) correlate(W,E[0],'same')
+intersect1d(U,R+0.0) setdiff1d(U,R-0.1) intersect1d(W,U) histogram(W,bins=[-1,0,1])
+histogram(X,[-1.0,0.05,0.4]) convolve(E[0],V[:2]) correlate(W,E[0],'same')
 """.split()
 
 # NumPy itself makes arrays of the arguments of these, and asks no tensor.
