@@ -217,7 +217,7 @@ def axis_of(axis: Any, ndim: int) -> int:
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Axes counted from the front; None means all.
+    """Axes counted from the front; None means all. An array without dimensions may be reduced along its first and last.
 
     Raises
     ------
@@ -226,6 +226,8 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """
     if axis is None:
         return tuple(range(ndim))
+    if not ndim and is_int(axis) and axis in (0, -1):
+        return ()
     return tuple(int(a) for a in np.lib.array_utils.normalize_axis_tuple(axis, ndim))
 
 

@@ -107,6 +107,8 @@ def _slopes(x: Tensor, axis: int, spacing: Any, edge_order: int) -> Tensor:
     slopes = (x[..., 1:] - x[..., :-1]) / steps  # between neighbours
     before, after = steps[:-1], steps[1:]
     inner = (slopes[..., :-1] * after + slopes[..., 1:] * before) / (before + after)
+    if not h.ndim:  # as NumPy does it, which keeps infinities where they are
+        inner = (x[..., 2:] - x[..., :-2]) / (2.0 * h)
     first, last = slopes[..., :1], slopes[..., -1:]
     if edge_order == 2:
         first = first - (slopes[..., 1:2] - first) * (steps[0] / (steps[0] + steps[1]))
@@ -176,10 +178,16 @@ def _correlation(longer: Tensor, shorter: Tensor, mode: str) -> Tensor:
         after = m - 1 - before
     else:
         raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
+    count = n + before + after - m + 1
+    if before and longer.dtype.is_floating_point and not bool(ng.isfinite(longer).all() and ng.isfinite(shorter).all()):
+        # Zeros beside the ends times NaN would be NaN: only the products that there are.
+        starts = np.arange(n)[:, None] + before - np.arange(m)
+        inside = np.flatnonzero((starts >= 0) & (starts < count))
+        products = ng.take(ng.unsqueeze(longer, 1) * shorter, tensor(inside))
+        return ng.index_add(ng.zeros(count, dtype=longer.dtype), 0, tensor(starts.reshape(-1)[inside]), products)  # type: ignore[no-any-return]
     padded = ng.cat([ng.zeros(before, dtype=longer.dtype), longer, ng.zeros(after, dtype=longer.dtype)])
     if not longer.dtype.is_floating_point:
         return tensor(np.correlate(values_of(padded), values_of(shorter), "valid"))
-    count = n + before + after - m + 1
     result = ng.conv1d(ng.reshape(padded, (1, 1, -1)), ng.reshape(shorter, (1, 1, -1)))
     return ng.reshape(result, (count,))  # type: ignore[no-any-return]
 

@@ -40,8 +40,8 @@ def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, 
 def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
     """The places of the elements in ascending order."""
     x = tensor(a)
-    if axis is None:
-        x, axis = ng.reshape(x, (-1,)), 0
+    if axis is None or not x.ndim:
+        x, axis = ng.reshape(x, (-1,)), axis or 0
     return ng.argsort(x, dim=axis_of(axis, x.ndim), stable=True)  # type: ignore[no-any-return]
 
 
@@ -122,26 +122,26 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: s
     if axis is None:
         x, axis = ng.reshape(x, (-1,)), 0
     axis = axis_of(axis, x.ndim)
-    wanted = np.asarray(values_of(indices))
-    order = np.take(np.arange(x.shape[axis]), wanted, mode=mode)  # type: ignore[call-overload]
+    chosen = np.asarray(values_of(indices))
+    order = np.take(np.arange(x.shape[axis]), chosen, mode=mode)  # type: ignore[call-overload]
     picked = ng.index_select(x, axis, tensor(np.asarray(order).reshape(-1).astype(np.int64)))
-    return ng.reshape(picked, (*x.shape[:axis], *wanted.shape, *x.shape[axis + 1 :]))  # type: ignore[no-any-return]
+    return ng.reshape(picked, (*x.shape[:axis], *chosen.shape, *x.shape[axis + 1 :]))  # type: ignore[no-any-return]
 
 
 @implements("take_along_axis")
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Tensor:
     """The elements at the places that an array of the same number of dimensions names along an axis."""
-    x, wanted = tensor(arr), tensor(indices)
+    x, chosen = tensor(arr), tensor(indices)
     if axis is None:
-        return take(x, wanted)
+        return take(x, chosen)
     axis = axis_of(axis, x.ndim)
-    if wanted.ndim != x.ndim:
+    if chosen.ndim != x.ndim:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
-    wanted = ng.where(wanted < 0, wanted + x.shape[axis], wanted)
-    shape = np.broadcast_shapes(*(tuple(1 if i == axis else n for i, n in enumerate(v.shape)) for v in (x, wanted)))
+    chosen = ng.where(chosen < 0, chosen + x.shape[axis], chosen)
+    shape = np.broadcast_shapes(*(tuple(1 if i == axis else n for i, n in enumerate(v.shape)) for v in (x, chosen)))
     x = ng.broadcast_to(x, tuple(x.shape[axis] if i == axis else n for i, n in enumerate(shape)))
-    wanted = ng.broadcast_to(wanted, tuple(wanted.shape[axis] if i == axis else n for i, n in enumerate(shape)))
-    return ng.gather(x, axis, wanted.long())  # type: ignore[no-any-return]
+    chosen = ng.broadcast_to(chosen, tuple(chosen.shape[axis] if i == axis else n for i, n in enumerate(shape)))
+    return ng.gather(x, axis, chosen.long())  # type: ignore[no-any-return]
 
 
 def _places(shape: tuple[int, ...]) -> np.ndarray:
@@ -177,11 +177,11 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> None:
     """Write values at the places that `take_along_axis` would read."""
     shape = tuple(arr.shape)
-    wanted = np.asarray(values_of(indices))
+    chosen = np.asarray(values_of(indices))
     if axis is None:
-        positions = _places(shape).reshape(-1)[wanted]
+        positions = _places(shape).reshape(-1)[chosen]
     else:
-        positions = np.take_along_axis(_places(shape), wanted, axis)
+        positions = np.take_along_axis(_places(shape), chosen, axis)
     _write_at(arr, positions, ng.broadcast_to(tensor(values, dtype_of(arr)), positions.shape), "put_along_axis")
 
 
@@ -197,7 +197,7 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
 
 
 @implements("place")
-def place_(arr: Any, mask: Any, vals: Any) -> None:
+def write_in_turn(arr: Any, mask: Any, vals: Any) -> None:
     """Write values one after the other over the elements where a mask is True; fewer values are repeated."""
     positions = np.flatnonzero(np.asarray(values_of(mask)))
     x = ng.reshape(tensor(vals, dtype_of(arr)), (-1,))

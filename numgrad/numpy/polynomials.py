@@ -25,7 +25,7 @@ def polyval(p: Any, x: Any) -> Tensor:
     >>> np.polyval([1.0, 0.0, -1.0], 3.0)
     array(8.)
     """
-    coefficients, at = operands((_coefficients(p), x))
+    coefficients, at = operands((p, x))
     result = ng.zeros_like(at)
     for c in coefficients:
         result = result * at + c

@@ -239,8 +239,8 @@ def _running(name: str, function: Any) -> Any:
     def computed(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Tensor:
         x = tensor(a)
         x = cast(x, summed_dtype(x, dtype))
-        if axis is None:
-            x, axis = ng.reshape(x, (-1,)), 0
+        if axis is None or not x.ndim:
+            x, axis = ng.reshape(x, (-1,)), axis or 0
         return function(x, axis_of(axis, x.ndim))  # type: ignore[no-any-return]
 
     computed.__name__ = name

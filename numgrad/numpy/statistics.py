@@ -163,15 +163,14 @@ def cov(
     if aweights is not None:
         w = tensor(aweights, dtype_of(x)) if w is None else w * tensor(aweights, dtype_of(x))
     middle, total = average(x, 1, w, returned=True)
-    total = total[0]
     if w is None:
-        factor = x.shape[1] - ddof
+        factor = max(x.shape[1] - ddof, 0)
     elif ddof == 0:
-        factor = total
+        factor = total[0]
     elif aweights is None:
-        factor = total - ddof
+        factor = ng.clamp(total[0] - ddof, min=0)
     else:
-        factor = total - ddof * ng.sum(w * tensor(aweights, dtype_of(x))) / total
+        factor = ng.clamp(total[0] - ddof * ng.sum(w * tensor(aweights, dtype_of(x))) / total[0], min=0)
     centred = x - ng.unsqueeze(middle, 1)
     scaled = centred if w is None else centred * w
     result = ng.matmul(centred, ng.swapaxes(scaled, 0, 1)) / factor

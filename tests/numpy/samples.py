@@ -101,7 +101,8 @@ apply_along_axis(lambda v:v*v[0],1,X) apply_along_axis(np.sum,0,T) apply_over_ax
 changed(np.copyto,X,Y) changed(np.copyto,X,V,where=b) broadcast_shapes((3,1),(4,)) r_[V,0.5,1:3] r_['0,2',V,V]
 r_['1,2,0',V,V] c_[V,R] mgrid[0:2,0:3] ogrid[0:2,0:1:3j] vectorize(lambda a,b:a*b+1)(X,V)
 # ---- reductions
-sum(X) sum(X,axis=0) sum(T,axis=(0,-1),keepdims=True) sum(i) sum(b,axis=1) sum(f,dtype=float)
+sum(X) sum(C,axis=0) cumsum(C,axis=0) argsort(C) sum(X,axis=0) sum(T,axis=(0,-1),keepdims=True) sum(i) sum(b,axis=1)
+sum(f,dtype=float)
 sum(X,where=b,initial=1.0) prod(X,axis=1) prod(T,axis=(0,1)) prod(k) prod(X,where=b) mean(X) mean(i,axis=0)
 mean(X,axis=1,keepdims=True) mean(X,where=b) mean(f) var(X) var(X,axis=0,ddof=1) var(i) var(X,where=b)
 var(X,correction=1) std(X) std(X,axis=1,keepdims=True) std(T,axis=(0,2),ddof=1)
@@ -148,12 +149,13 @@ histogram(X,[-1.0,0.05,0.4]) histogram2d(V,R,2) histogramdd(X[:2].T,2) histogram
 diff(X) diff(X,n=2,axis=0) diff(V,prepend=0.5,append=W) diff(b) ediff1d(V,to_begin=0.5,to_end=W) gradient(V)
 gradient(X,0.5) gradient(X,axis=1,edge_order=2) gradient(V,R) gradient(V,R,edge_order=2) gradient(X,2.0,R)
 trapezoid(X) trapezoid(V,R) trapezoid(X,dx=0.5,axis=0) interp(V,R,W[:4]) interp(1.0,R,V)
-interp(X,R,V,left=-1.0,right=C) interp(V*2.9,R,W[:4],period=2.5) convolve(V,W) convolve(W,V[:2],'same')
+interp(X,R,V,left=-1.0,right=C) interp(V*2.9,R,W[:4],period=2.5) convolve(V,W) convolve(E[0],V[:2])
+correlate(W,E[0],'same') gradient(E[1]) cov(X[:,:1]) convolve(W,V[:2],'same')
 convolve(V[:2],W,'same') convolve(W,V[:3],'valid') convolve(j,j) correlate(V,W) correlate(W,V[:2],'same')
 correlate(W,V[:3],'full') correlate(V[:3],W,'full') unwrap(V*8) unwrap(X*8,axis=0,period=3.0) sinc(X) sinc(i) i0(X)
 round(X,1) round(i) around(Y) round(i,-1) fix(Y) fix(i) nan_to_num(E,nan=0.5) nan_to_num(i) angle(X)
 angle(X,deg=True) real(X) real_if_close(X) imag(X) trace(X) trace(T,1,1,2) diagonal(X,1) diagonal(T,0,1,2)
-polyval(V,0.5) polyval(V,X) polyadd(V,W) polysub(W,V) polymul(V,W) polydiv(W,V[:2]) polydiv(V[:2],W) polyder(W)
+polyval(V,0.5) polyval(X,V) polyval(V,X) polyadd(V,W) polysub(W,V) polymul(V,W) polydiv(W,V[:2]) polydiv(V[:2],W) polyder(W)
 polyder(W,2) polyint(V) polyint(V,2,[1,2]) poly(V) polyfit(R,V,2) polyfit(R,V,1,w=P[0]) polyfit(R,X.T,1)
 polyfit(R,V,1,cov=True) polyfit(R,V,1,cov='unscaled')
 # ---- products
@@ -204,10 +206,11 @@ array_str array2string format_float_positional format_float_scientific base_repr
 savez_compressed savetxt nextafter
 """.split()
 
-# Where differences are no derivative: equal values that part, and numbers of few digits.
+# Where differences are no derivative: equal values that part, numbers of few digits, and products with NaN.
 NOT_SMOOTH = """
 astype(X,'float32') unique(U) unique(U,return_counts=True) unique_values(U) unique_all(U) union1d(U,W)
-intersect1d(U,R+0.0) setdiff1d(U,R-0.1) intersect1d(W,U) histogram(W,bins=[-1,0,1]) histogram(X,[-1.0,0.05,0.4])
+intersect1d(U,R+0.0) setdiff1d(U,R-0.1) intersect1d(W,U) histogram(W,bins=[-1,0,1])
+histogram(X,[-1.0,0.05,0.4]) convolve(E[0],V[:2]) correlate(W,E[0],'same')
 """.split()
 
 # NumPy itself makes arrays of the arguments of these, and asks no tensor.
