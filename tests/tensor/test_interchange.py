@@ -262,7 +262,7 @@ def test_at_the_end_of_the_process_nothing_is_touched() -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=280,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "ready\n", "")
