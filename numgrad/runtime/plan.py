@@ -366,9 +366,7 @@ class Plan:
     def last_use(self) -> int:
         """The number of the last use: plans with small ones are forgotten first."""
         return (
-            self._used
-            if self.fast is None
-            else max(self.used, ctypes.c_int64.from_address(self.fast + PLAN_USED).value)
+            self.used if self.fast is None else max(self.used, ctypes.c_int64.from_address(self.fast + PLAN_USED).value)
         )
 
     def begin(self, starts: Any) -> int | None:
