@@ -121,9 +121,9 @@ def read(path: Path, level: Level) -> Bundle:
         raise ValueError("is damaged, or no file of kernels")
     end = 4 + int.from_bytes(body[:4], "little")
     index = json.loads(body[4:end])
-    for name, wanted in (("system", sys.platform), ("level", level.name), ("sources", store.runtime_sources())):
-        if index[name] != wanted:
-            raise ValueError(f"was made for another {name.removesuffix('s')} ({index[name]}, expected {wanted})")
+    for name, expected in (("system", sys.platform), ("level", level.name), ("sources", store.runtime_sources())):
+        if index[name] != expected:
+            raise ValueError(f"was made for another {name.removesuffix('s')} ({index[name]}, expected {expected})")
     return Bundle(level, index, body[end:])
 
 

@@ -166,11 +166,11 @@ class _Converter:
         if not _is_permanent(function, meanings):
             return make()
         meanings = [self._value(value) for value in meanings]
-        place = (id(function), *self.flags)
-        _, before, kept = self._kept.get(place, (function, [], None))
+        key = (id(function), *self.flags)
+        _, before, kept = self._kept.get(key, (function, [], None))
         if kept is None or len(before) != len(meanings) or any(map(operator.is_not, before, meanings)):
             kept = make()
-            self._kept[place] = function, meanings, kept
+            self._kept[key] = function, meanings, kept
         return kept
 
     def _value(self, value: Any) -> Any:
