@@ -51,7 +51,11 @@ def svg(dot: str) -> str:
         )
     for (x, y), (w, h), (_, lines, look) in zip(places, sizes, nodes, strict=True):
         color = re.search(r'fillcolor="(#\w+)"', look)
-        style = {"facecolor": color[1] if color else "#f2f2f2", "edgecolor": "#333333", "linewidth": 0.7}
+        style: dict[str, Any] = {
+            "facecolor": color[1] if color else "#f2f2f2",
+            "edgecolor": "#333333",
+            "linewidth": 0.7,
+        }
         if "ellipse" in look:
             ax.add_patch(Ellipse((x, y), w * 1.2, h * 1.2, **style))
         else:

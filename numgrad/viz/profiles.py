@@ -49,8 +49,8 @@ def timeline(of: profile, ax: Axes | None = None) -> Axes:
         ax.broken_barh([(left, width)], (row - 0.4, 0.8), facecolors=color, edgecolor="white", linewidth=0.3)
         if event.duration > 0.012 * span * max(len(event.name), 2):
             ax.text(left + width / 2, row, event.name, ha="center", va="center", fontsize=7, clip_on=True)
-    for row in [row for row in of.rows() if row.kind == "op"][:8]:
-        ax.bar(0, 0, color=palette(names.index(row.name.split()[0]) % 20), label=row.name.split()[0])
+    for name in [row.name.split()[0] for row in of.rows() if row.kind == "op"][:8]:
+        ax.bar(0, 0, color=palette(names.index(name) % 20), label=name)
     ax.legend(frameon=False, fontsize=7, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.35))
     ax.set(xlabel="milliseconds", xlim=(0, span / 1e6), ylim=(max(rows) + 0.6, 0.4), yticks=[])
     return ax
@@ -106,7 +106,8 @@ def _events(caller: str, of: Any) -> list[Event]:
 
 def _rows(events: list[Event]) -> list[int]:
     """For each event, in the order of their starts, how many others it lies in, and one."""
-    rows, open_ends = [], []
+    rows: list[int] = []
+    open_ends: list[int] = []
     for event in events:
         while open_ends and open_ends[-1] <= event.start:
             open_ends.pop()
