@@ -53,12 +53,27 @@ def array(
     return ng.reshape(x, (1,) * (ndmin - x.ndim) + tuple(x.shape)) if x.ndim < ndmin else x  # type: ignore[no-any-return]
 
 
-@implements("asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "asarray_chkfinite", "require")
+@implements("asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require")
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None, requirements: Any = None) -> Tensor:  # noqa: E501  # fmt: skip
     """The array itself where it is one already, and has the dtype; the order in memory is that of rows."""
     _on_cpu("asarray", device)
     x = tensor(a, dtype)
     return ng.clone(x) if copy and x is a else x  # type: ignore[no-any-return]
+
+
+@implements("asarray_chkfinite")
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Tensor:
+    """As `asarray`, of finite numbers.
+
+    Raises
+    ------
+    ValueError
+        One is NaN or infinite.
+    """
+    x = tensor(a, dtype)
+    if x.dtype.is_floating_point and not bool(ng.isfinite(x).all()):
+        raise ValueError("array must not contain infs or NaNs")
+    return x
 
 
 @implements("copy")

@@ -273,6 +273,8 @@ def test_what_no_array_can_hold_is_refused() -> None:
     for value in (1j, "text", [object()], None, {"a": 1}):
         with pytest.raises(TypeError):
             np.array(value)
+    with pytest.raises(ValueError, match="infs or NaNs"):
+        np.asarray_chkfinite([1.0, numpy.nan])
     with pytest.raises(TypeError, match="numgrad has no dtype complex128"):
         np.zeros(2, dtype=complex)
     with pytest.raises(ValueError, match="could not be broadcast|inhomogeneous|shape"):
