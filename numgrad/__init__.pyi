@@ -15,6 +15,7 @@ from numgrad import datasets as datasets
 from numgrad import distributed as distributed
 from numgrad import distributions as distributions
 from numgrad import func as func
+from numgrad import implicit as implicit
 from numgrad import linalg as linalg
 from numgrad import models as models
 from numgrad import mps as mps
@@ -25,6 +26,7 @@ from numgrad import optim as optim
 from numgrad import profiler as profiler
 from numgrad import quasirandom as quasirandom
 from numgrad import random as random
+from numgrad import scipy as scipy
 from numgrad import signal as signal
 from numgrad import special as special
 from numgrad import testing as testing
