@@ -88,6 +88,8 @@ def undescribed(folder: Path) -> list[str]:
             value = getattr(module, each)
             if not isinstance(value, type) and not inspect.isroutine(value):
                 continue  # numbers, dtypes, modules
+            if not (value.__module__ or "").startswith("numgrad"):
+                continue  # NumPy's own, in numgrad.numpy
             if f"{name}.{each}" in described:
                 objects[id(value)] = name
             elif id(value) not in objects and value is not numgrad.Tensor:

@@ -55,6 +55,8 @@ MODULES = {
     "numgrad.special": "special functions",
     "numgrad.signal": "windows",
     "numgrad.distributions": "random variables",
+    "numgrad.numpy": "NumPy's names, differentiable",
+    "numgrad.array_api": "the array API standard",
     "numgrad.scipy": "SciPy's solvers",
     "numgrad.implicit": "gradients of solutions",
     "numgrad.utils.data": "datasets and loaders",
@@ -110,13 +112,17 @@ def _page(name: str, documented: dict[int, str]) -> str:
     """A module's text and what is public in it; what an earlier page has is only linked to."""
     module = importlib.import_module(name)
     elsewhere, bare = [], _WITHOUT_MEMBERS.get(name, [])
+    foreign = []  # NumPy's own names and ufuncs: docs/numpy-functions.md has them
     for each in module.__all__:
         value = getattr(module, each)
-        if isinstance(value, type) or inspect.isroutine(value):
+        is_plain = not isinstance(value, type) and not inspect.isroutine(value)
+        if name == "numgrad.numpy" and (is_plain or not (value.__module__ or "").startswith("numgrad")):
+            foreign.append(each)
+        elif not is_plain:
             before = documented.setdefault(id(value), f"{name}.{each}")
             if before != f"{name}.{each}":
                 elsewhere.append((each, before))
-    left_out = [each for each, _ in elsewhere] + bare
+    left_out = [each for each, _ in elsewhere] + bare + foreign
     text = f".. automodule:: {name}\n   :members:\n"
     if left_out:
         text += f"   :exclude-members: {', '.join(left_out)}\n"
