@@ -103,6 +103,16 @@ class BatchedTensor(Tensor):
             "gather or where."
         )
 
+    # Reading in machine code looks at a slot that is a property here.
+    def item(self) -> Any:
+        return self._array()
+
+    def __float__(self) -> float:
+        return self._array()  # type: ignore[no-any-return]
+
+    def __int__(self) -> int:
+        return self._array()  # type: ignore[no-any-return]
+
     def __bool__(self) -> bool:
         raise RuntimeError(
             "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that "

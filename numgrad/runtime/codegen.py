@@ -182,7 +182,7 @@ class _Converter:
 def _is_permanent(function: Any, meanings: Sequence[Any]) -> bool:
     """Whether a function is one of numgrad's files, and what it names are things whose identity says what they are."""
     if isinstance(function, Intrinsic):
-        return function.py_func.__module__.startswith("numgrad.")
+        return str(function.py_func.__module__).startswith("numgrad.")  # None for one that was written for a loop
     if (
         not str(function.__module__).startswith("numgrad.")
         or "<" in function.__qualname__ + function.__code__.co_filename

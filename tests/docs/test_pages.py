@@ -41,7 +41,9 @@ def test_a_program(name: str) -> None:
     exec(compile(text, file, "exec"), {"__name__": name})
 
 
-@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if SESSION.search(text)])
+@pytest.mark.parametrize(
+    "name", [name for name, text in TEXTS.items() if SESSION.search(text) and name not in ELSEWHERE]
+)
 def test_a_session(name: str) -> None:
     text = "\n".join(SESSION.findall(TEXTS[name]))
     session = doctest.DocTestParser().get_doctest(text, {}, name, f"docs/{name}.md", 0)
