@@ -16,6 +16,7 @@ from numgrad.tensor import in_place, shaping
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
+_USUAL = frozenset({dtypes.int64, dtypes.int32, dtypes.bool_})  # dtypes of index tensors
 _MASKS = (dtypes.bool_, dtypes.uint8)  # dtypes of index tensors that are masks
 
 
@@ -43,6 +44,8 @@ def as_index(item: Any) -> Tensor:
     IndexError
         Index tensors cannot have this dtype.
     """
+    if isinstance(item, TensorBase) and item._spec.dtype in _USUAL:
+        return item  # type: ignore[return-value]
     from numgrad.tensor import comparison, creation
 
     if isinstance(item, TensorBase):
@@ -145,9 +148,9 @@ def true_places(mask: Tensor) -> Tensor:
 
 
 def _rows_of(view: Tensor, arrays: list[Array]) -> _Rows:
-    indexed = tuple(axis for array in arrays for axis in range(array.axis, array.axis + array.dims))
-    together = indexed == tuple(range(indexed[0], indexed[-1] + 1))
-    return _Rows(view, indexed, _linear(view, arrays), indexed[0] if together else 0)
+    indexed = tuple([axis for first, dims, _ in arrays for axis in range(first, first + dims)])
+    are_neighbours = indexed[-1] - indexed[0] == len(indexed) - 1
+    return _Rows(view, indexed, _linear(view, arrays), indexed[0] if are_neighbours else 0)
 
 
 def _linear(view: Tensor, arrays: list[Array]) -> Tensor:
@@ -193,8 +196,8 @@ def take(view: Tensor, arrays: list[Array]) -> Tensor:
 
 def _merged(selected: _Rows) -> Tensor | None:
     """The view with the indexed dimensions merged where they are, if they are neighbours in their order."""
-    shape, dim, count = selected.view._spec.shape, selected.dim, len(selected.indexed)
-    if selected.indexed != tuple(range(dim, dim + count)):
+    shape, dim, count = tuple(selected.view._spec.shape), selected.dim, len(selected.indexed)
+    if selected.indexed[0] != dim or selected.indexed[-1] != dim + count - 1:
         return None
     if count == 1:
         return selected.view
@@ -212,7 +215,8 @@ def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Ten
     value = in_place.apart(tensor, value)
     merged = _merged(selected)
     if merged is not None and merged._storage is view._storage and not view._spec.dtype.is_half:
-        shape = (*merged.shape[: selected.dim], *selected.positions.shape, *merged.shape[selected.dim + 1 :])
+        rest = tuple(merged._spec.shape)
+        shape = (*rest[: selected.dim], *selected.positions._spec.shape, *rest[selected.dim + 1 :])
         change_in_place(
             ops.index.index_put_,
             merged,
@@ -233,6 +237,8 @@ def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Ten
 
 def _spread(value: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The value, broadcast to the shape of an indexing result."""
+    if value._spec.shape == shape:
+        return value
     try:
         return shaping.expand(without_leading_ones(value, len(shape)), shape)
     except RuntimeError:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numgrad import ops
+from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
-from numgrad.engine.views import check_in_place
 from numgrad.errors import NegativeStepError, warn
+from numgrad.layout import Spec
 from numgrad.tensor import arguments, in_place, index_arrays, shaping
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
+_ONE_EACH = frozenset({int, slice})  # classes of items for one dimension each
 _SINGLE = frozenset({int, slice, type(None), type(Ellipsis)})  # classes of items that are no sequence
 
 
@@ -25,17 +27,26 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     """``tensor[index]``: a view, or a copy where an index is a tensor of several elements, a list or a mask."""
     spec, kind = tensor._spec, index.__class__
     if kind is int and spec.ndim and -spec.shape[0] <= index < spec.shape[0]:  # the commonest
-        return ops.view.select(tensor, 0, index % spec.shape[0])  # type: ignore[no-any-return]
+        zeros, rest = _of_rows(spec)
+        return ops.view.slice_.apply_moved(tensor, (index % spec.shape[0], *zeros), *rest)  # type: ignore[no-any-return]
+    if index is None:
+        return ops.view.unsqueeze.apply((tensor,), 0)  # type: ignore[no-any-return]
     if kind not in _SINGLE and (kind is not tuple or not _SINGLE.issuperset([item.__class__ for item in index])):
         index = _as_torch_reads(index)
         if _is_advanced(index):
             return index_arrays.take(*_split(tensor, index))
     result, (starts, steps, sizes, dropped, new) = tensor, _parse(tensor, index)
     if dropped or sizes != spec.shape or max(steps, default=1) > 1:
-        result = ops.view.slice_.apply((result,), starts, steps, sizes, dropped)
+        result = ops.view.slice_.apply_moved(tensor, starts, steps, sizes, dropped)
     for position in new:
         result = ops.view.unsqueeze.apply((result,), position)
     return shaping.permute(result, *range(result.ndim)) if result is tensor else result
+
+
+@functools.lru_cache(1 << 12)
+def _of_rows(spec: Spec) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """What the slices that are rows of a tensor have in common: the further starts, and steps, sizes and dropped."""
+    return (0,) * (spec.ndim - 1), ((1,) * spec.ndim, (1, *spec.shape[1:]), (0,))
 
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
@@ -71,7 +82,9 @@ def _as_torch_reads(index: Any) -> Any:
 
 def _is_sequence(item: Any) -> bool:
     # To ask `Sequence` takes as long as a view; the usual items are told by their class.
-    return item.__class__ not in _SINGLE and isinstance(item, Sequence) and not isinstance(item, (str, bytes))
+    if item.__class__ in _SINGLE or isinstance(item, TensorBase):
+        return False
+    return isinstance(item, Sequence) and not isinstance(item, (str, bytes))
 
 
 def _is_more_than_a_number(item: Any) -> bool:
@@ -84,14 +97,16 @@ def _is_advanced(index: Any) -> bool:
 
 def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[index_arrays.Array]]:
     """The tensor after the basic parts of the index, and the arrays of the index."""
-    if (
-        isinstance(index, TensorBase) and index._spec.ndim and tensor._spec.ndim
-    ):  # the usual case, which the rest would find, too
-        array = index_arrays.as_index(index)
-        if not array._spec.dtype.is_bool:
-            return tensor, [index_arrays.Array(0, 1, array)]
-        if array._spec.shape == tensor._spec.shape[: array._spec.ndim]:
-            return tensor, [index_arrays.Array(0, array._spec.ndim, array)]
+    indices = index if index.__class__ is tuple else (index,)
+    are_tensors = [isinstance(each, TensorBase) and each._spec.ndim > 0 for each in indices]
+    if len(indices) <= tensor._spec.ndim and False not in are_tensors:
+        # The usual case, which the rest would find, too.
+        numbers = [index_arrays.as_index(each) for each in indices]
+        if dtypes.bool_ not in [each._spec.dtype for each in numbers]:
+            return tensor, [index_arrays.Array(axis, 1, each) for axis, each in enumerate(numbers)]
+        ndim = numbers[0]._spec.ndim
+        if len(numbers) == 1 and numbers[0]._spec.shape == tensor._spec.shape[:ndim]:
+            return tensor, [index_arrays.Array(0, ndim, numbers[0])]
     basic: list[Any] = []  # the index without its arrays
     arrays: list[index_arrays.Array] = []
     items = _with_ellipsis(tensor, index)
@@ -149,7 +164,6 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
             f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
             f"{values.dtype} for the source."
         )
-    check_in_place("index_put_", input, (values,))
     where = tuple(slice(None) if each is None else each for each in indices)
     index_arrays.put("index_put_", input, *_split(input, where), values, accumulate)
     return input
@@ -254,8 +268,10 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], ...]:
     """Starts, steps and sizes of each dimension, the dimensions that go, and where in the result new ones come."""
-    items = _with_ellipsis(tensor, index)
     shape = tensor._spec.shape
+    items: Any = index if index.__class__ is tuple else (index,)
+    if len(items) > len(shape) or not _ONE_EACH.issuperset([item.__class__ for item in items]):
+        items = _with_ellipsis(tensor, index)
     starts: list[int] = []
     steps: list[int] = []
     sizes: list[int] = []
@@ -271,7 +287,7 @@ def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], ...]:
             start, stop, step = item.indices(extent)
             if step < 1:
                 raise NegativeStepError("step must be greater than zero")
-            size = len(range(start, stop, step))
+            size = (stop - start + step - 1) // step if start < stop else 0
             starts.append(start if size else 0)
             steps.append(step)
             sizes.append(size)
@@ -281,6 +297,10 @@ def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], ...]:
             sizes.append(1)
             dropped.append(axis)
         axis += 1
+    for rest in range(axis, len(shape)):
+        starts.append(0)
+        steps.append(1)
+        sizes.append(shape[rest])
     return tuple(starts), tuple(steps), tuple(sizes), tuple(dropped), tuple(new)
 
 
