@@ -130,16 +130,16 @@ def from_numpy(array: np.ndarray) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     dtype = dtypes.from_numpy_dtype(array.dtype)
-    if not _is_shareable(array):
+    is_plain = array.flags.carray and array.dtype.isnative  # row-major, aligned and writeable
+    if not (is_plain or _is_shareable(array)):
         raise ValueError(
             f"from_numpy: the array (strides {array.strides}, writeable {array.flags.writeable}) can't be shared; numgrad needs "
             "writeable, aligned, native memory without negative strides: pass array.copy()"
         )
-    strides = None if array.flags.c_contiguous else tuple(s // array.itemsize for s in array.strides)
+    strides = None if is_plain else tuple(s // array.itemsize for s in array.strides)
     spec = spec_of(dtype, array.shape, strides)
-    # By the array's buffer its address is found in a tenth of the time, but not if it has none.
-    is_buffer = strides is None and spec.numel
-    address = ctypes.addressof(_byte_in(array)) if is_buffer else array.__array_interface__["data"][0]
+    # By its buffer an array's address is found in a tenth of the time.
+    address = ctypes.addressof(_byte_in(array)) if is_plain and spec.numel else array.__array_interface__["data"][0]
     shared: Tensor = tensor_over(Tensor, memory.Storage(address, spec.nbytes, array), spec, address)
     if modes.capture is not None:
         modes.capture.fills(shared, array)

@@ -158,7 +158,7 @@ def _linear(view: Tensor, arrays: list[Array]) -> Tensor:
     if len(arrays) == 1 and arrays[0].is_mask:
         return true_places(arrays[0].numbers)
     indices = [true_places(array.numbers) if array.is_mask else array.numbers for array in arrays]
-    shape = view._spec.shape
+    shape = tuple(view._spec.shape)
     extents = tuple([shape[axis] if dims == 1 else product(shape[axis : axis + dims]) for axis, dims, _ in arrays])
     try:
         if len({index._spec.shape for index in indices}) > 1:
@@ -169,7 +169,7 @@ def _linear(view: Tensor, arrays: list[Array]) -> Tensor:
             f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
         ) from None
     try:
-        return ops.index.linear_index(*indices, extents=extents)  # type: ignore[no-any-return]
+        return ops.index.linear_index.apply(tuple(indices), extents)  # type: ignore[no-any-return]
     except OutOfRangeError:
         for array, index, extent in zip(arrays, indices, extents, strict=True):
             positions = index._array()
@@ -201,7 +201,8 @@ def _merged(selected: _Rows) -> Tensor | None:
         return None
     if count == 1:
         return selected.view
-    return shaping.reshape(selected.view, (*shape[:dim], product(shape[dim : dim + count]), *shape[dim + count :]))
+    size = (*shape[:dim], product(shape[dim : dim + count]), *shape[dim + count :])
+    return ops.view.reshape(selected.view, size)  # type: ignore[no-any-return]
 
 
 def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Tensor, accumulate: bool = False) -> None:

@@ -26,12 +26,16 @@ _SINGLE = frozenset({int, slice, type(None), type(Ellipsis)})  # classes of item
 def get_item(tensor: Tensor, index: Any) -> Tensor:
     """``tensor[index]``: a view, or a copy where an index is a tensor of several elements, a list or a mask."""
     spec, kind = tensor._spec, index.__class__
-    if kind is int and spec.ndim and -spec.shape[0] <= index < spec.shape[0]:  # the commonest
-        zeros, rest = _of_rows(spec)
-        return ops.view.slice_.apply_moved(tensor, (index % spec.shape[0], *zeros), *rest)  # type: ignore[no-any-return]
+    if kind is int and spec.ndim:  # the commonest
+        count, zeros, rest = _of_rows(spec)
+        if -count <= index < count:
+            return ops.view.slice_.apply_moved(tensor, (index % count, *zeros), *rest)  # type: ignore[no-any-return]
     if index is None:
         return ops.view.unsqueeze.apply((tensor,), 0)  # type: ignore[no-any-return]
     if kind not in _SINGLE and (kind is not tuple or not _SINGLE.issuperset([item.__class__ for item in index])):
+        arrays = _only_tensors(tensor, index)
+        if arrays is not None:
+            return index_arrays.take(tensor, arrays)
         index = _as_torch_reads(index)
         if _is_advanced(index):
             return index_arrays.take(*_split(tensor, index))
@@ -44,9 +48,9 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
 
 
 @functools.lru_cache(1 << 12)
-def _of_rows(spec: Spec) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    """What the slices that are rows of a tensor have in common: the further starts, and steps, sizes and dropped."""
-    return (0,) * (spec.ndim - 1), ((1,) * spec.ndim, (1, *spec.shape[1:]), (0,))
+def _of_rows(spec: Spec) -> tuple[int, tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """How many rows a tensor has, and what they have in common as slices: the further starts; steps, sizes and dropped."""
+    return spec.shape[0], (0,) * (spec.ndim - 1), ((1,) * spec.ndim, (1, *spec.shape[1:]), (0,))
 
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
@@ -95,18 +99,26 @@ def _is_advanced(index: Any) -> bool:
     return builtins.any(map(index_arrays.is_array, index if isinstance(index, tuple) else (index,)))
 
 
-def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[index_arrays.Array]]:
-    """The tensor after the basic parts of the index, and the arrays of the index."""
+def _only_tensors(tensor: Tensor, index: Any) -> list[index_arrays.Array] | None:
+    """The arrays of an index of the usual kind, one mask or tensors of ints; None for others, which `_split` reads."""
     indices = index if index.__class__ is tuple else (index,)
     are_tensors = [isinstance(each, TensorBase) and each._spec.ndim > 0 for each in indices]
-    if len(indices) <= tensor._spec.ndim and False not in are_tensors:
-        # The usual case, which the rest would find, too.
-        numbers = [index_arrays.as_index(each) for each in indices]
-        if dtypes.bool_ not in [each._spec.dtype for each in numbers]:
-            return tensor, [index_arrays.Array(axis, 1, each) for axis, each in enumerate(numbers)]
-        ndim = numbers[0]._spec.ndim
-        if len(numbers) == 1 and numbers[0]._spec.shape == tensor._spec.shape[:ndim]:
-            return tensor, [index_arrays.Array(0, ndim, numbers[0])]
+    if len(indices) > tensor._spec.ndim or False in are_tensors:
+        return None
+    numbers = [index_arrays.as_index(each) for each in indices]
+    if dtypes.bool_ not in [each._spec.dtype for each in numbers]:
+        return [index_arrays.Array(axis, 1, each) for axis, each in enumerate(numbers)]
+    ndim = numbers[0]._spec.ndim
+    if len(numbers) == 1 and numbers[0]._spec.shape == tensor._spec.shape[:ndim]:
+        return [index_arrays.Array(0, ndim, numbers[0])]
+    return None
+
+
+def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[index_arrays.Array]]:
+    """The tensor after the basic parts of the index, and the arrays of the index."""
+    usual = _only_tensors(tensor, index)
+    if usual is not None:
+        return tensor, usual
     basic: list[Any] = []  # the index without its arrays
     arrays: list[index_arrays.Array] = []
     items = _with_ellipsis(tensor, index)
@@ -268,7 +280,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], ...]:
     """Starts, steps and sizes of each dimension, the dimensions that go, and where in the result new ones come."""
-    shape = tensor._spec.shape
+    shape = tuple(tensor._spec.shape)
     items: Any = index if index.__class__ is tuple else (index,)
     if len(items) > len(shape) or not _ONE_EACH.issuperset([item.__class__ for item in items]):
         items = _with_ellipsis(tensor, index)

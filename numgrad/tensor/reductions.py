@@ -344,10 +344,11 @@ def _max_or_min(
         if keepdim is not False:
             raise TypeError(f"{name}(): argument 'keepdim' goes with a dim, and {name} of two tensors has none")
         return maximum(input, dim) if name == "max" else minimum(input, dim)
-    reduced_dims(name, None, 0, keepdim)
+    if keepdim is not False:
+        reduced_dims(name, None, 0, keepdim)  # refuses what is no bool
     if dim is None:
         _refuse_nothing(name, input, RuntimeError)
-        return whole(input, dims=tuple(range(input._spec.ndim)), nans=True)
+        return whole.apply((input,), tuple(range(input._spec.ndim)), False, True)
     axis = wrap_dim(name, dim, input._spec.ndim)
     if input._spec.ndim == 0:
         return result((clone(input), cast(ops.creation.zeros_like(input), dtypes.int64)))
