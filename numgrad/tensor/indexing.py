@@ -194,7 +194,7 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
     >>> ng.index_put(ng.zeros(3), (ng.tensor([0, 2]),), ng.tensor([1.0, 2.0]))
     tensor([1., 0., 2.])
     """
-    return index_put_(shaping.clone(input), indices, values, accumulate)
+    return index_put_(ops.elementwise.clone(input), indices, values, accumulate)
 
 
 def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:

@@ -257,7 +257,7 @@ def norm(
     if p == 0:
         return _r.sum_(cast(ne(input, 0), spec.dtype), dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
     if p == 2:
-        return _r.norm(input, dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
+        return _r.norm(input, dims=dims, keepdim=keepdim, divisor=1.0)  # type: ignore[no-any-return]
     total = _r.sum_(_power(input, float(p)), dims=dims, keepdim=keepdim)
     is_zero = eq(total, 0)  # the root has no derivative there; the norm's subgradient is 0
     return where(is_zero, total, pow(where(is_zero, 1.0, total), 1.0 / p))
