@@ -30,6 +30,13 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
         count, zeros, rest = _of_rows(spec)
         if -count <= index < count:
             return ops.view.slice_.apply_moved(tensor, (index % count, *zeros), *rest)  # type: ignore[no-any-return]
+    if kind is slice and spec.ndim:
+        count, zeros, (ones, row, _) = _of_rows(spec)
+        start, stop, step = index.indices(count)
+        size = (stop - start + step - 1) // step if step > 0 and start < stop else 0
+        if 0 < size < count:
+            steps, sizes = (step, *ones[1:]), (size, *row[1:])
+            return ops.view.slice_.apply_moved(tensor, (start, *zeros), steps, sizes, ())  # type: ignore[no-any-return]
     if index is None:
         return ops.view.unsqueeze.apply((tensor,), 0)  # type: ignore[no-any-return]
     if kind not in _SINGLE and (kind is not tuple or not _SINGLE.issuperset([item.__class__ for item in index])):
