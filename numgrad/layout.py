@@ -310,10 +310,10 @@ def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = 
     if strides is None:
         if not symbols.traces and (known := _row_major.get((dtype, shape))) is not None:
             return known
-        spec = spec_of(dtype, shape, contiguous_strides(shape))
+        row_major = spec_of(dtype, shape, contiguous_strides(shape))
         if not symbols.traces:
-            _row_major[dtype, shape] = spec
-        return spec
+            _row_major[dtype, shape] = row_major
+        return row_major
     if not isinstance(strides, tuple):
         strides = tuple(strides)
     if symbols.traces and symbols.are_in((*shape, *strides)):

@@ -37,7 +37,7 @@ from numgrad.tensor.arguments import (
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
-_byte_in = ctypes.c_char.from_buffer
+_byte_in: Any = ctypes.c_char.from_buffer
 
 
 def finished(tensor: Tensor, requires_grad: bool, memory_format: Any = preserve_format) -> Tensor:

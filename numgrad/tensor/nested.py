@@ -139,7 +139,7 @@ def _is_sequence(data: Any) -> bool:
 
 _FEW = 64  # numbers for which the way through NumPy would take longer than they do
 _EXACT = 1 << 53  # up to which ints are float64, and so are rounded but once to float32
-_WRITERS = {
+_WRITERS: dict[Dtype, Callable[[int], Any]] = {
     dtypes.float32: ctypes.c_float.from_address,
     dtypes.float64: ctypes.c_double.from_address,
     dtypes.int64: ctypes.c_int64.from_address,
