@@ -207,8 +207,10 @@ def _diagonals(tensor: Tensor, labels: Labels, position: int) -> tuple[Tensor, L
 def _fitted(
     terms: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...]
 ) -> tuple[dict[int, int], tuple[tuple[Labels, Labels], ...]]:
-    """The extent of each subscript, to which extents of 1 broadcast; for each operand the dimensions that do, and the others'
-    subscripts."""
+    """The extent of each subscript, to which extents of 1 broadcast.
+
+    And for each operand the dimensions that broadcast, and the subscripts of the others.
+    """
     extents: dict[int, int] = {}
     for shape, labels in zip(shapes, terms, strict=True):
         for label, extent in zip(labels, shape, strict=True):

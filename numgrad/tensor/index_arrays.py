@@ -28,6 +28,11 @@ def is_array(item: Any) -> bool:
     return isinstance(item, (list, bool, np.bool_))
 
 
+def is_usual(item: Any) -> bool:
+    """Whether an item is an index tensor that is taken as it is."""
+    return isinstance(item, TensorBase) and item._spec.ndim > 0 and item._spec.dtype in _USUAL
+
+
 def mask_ndim(item: Any) -> int:
     """The number of dimensions that an index array indexes: a mask as many as it has, an array of ints one."""
     if isinstance(item, TensorBase):

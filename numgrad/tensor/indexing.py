@@ -11,6 +11,7 @@ import numpy as np
 
 from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
+from numgrad.engine.views import check_in_place
 from numgrad.errors import NegativeStepError, warn
 from numgrad.layout import Spec
 from numgrad.tensor import arguments, in_place, index_arrays, shaping
@@ -109,15 +110,13 @@ def _is_advanced(index: Any) -> bool:
 def _only_tensors(tensor: Tensor, index: Any) -> list[index_arrays.Array] | None:
     """The arrays of an index of the usual kind, one mask or tensors of ints; None for others, which `_split` reads."""
     indices = index if index.__class__ is tuple else (index,)
-    are_tensors = [isinstance(each, TensorBase) and each._spec.ndim > 0 for each in indices]
-    if len(indices) > tensor._spec.ndim or False in are_tensors:
+    if len(indices) > tensor._spec.ndim or False in [index_arrays.is_usual(each) for each in indices]:
         return None
-    numbers = [index_arrays.as_index(each) for each in indices]
-    if dtypes.bool_ not in [each._spec.dtype for each in numbers]:
-        return [index_arrays.Array(axis, 1, each) for axis, each in enumerate(numbers)]
-    ndim = numbers[0]._spec.ndim
-    if len(numbers) == 1 and numbers[0]._spec.shape == tensor._spec.shape[:ndim]:
-        return [index_arrays.Array(0, ndim, numbers[0])]
+    if dtypes.bool_ not in [each._spec.dtype for each in indices]:
+        return [index_arrays.Array(axis, 1, each) for axis, each in enumerate(indices)]
+    ndim = indices[0]._spec.ndim
+    if len(indices) == 1 and indices[0]._spec.shape == tensor._spec.shape[:ndim]:
+        return [index_arrays.Array(0, ndim, indices[0])]
     return None
 
 
@@ -184,7 +183,10 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
             f"{values.dtype} for the source."
         )
     where = tuple(slice(None) if each is None else each for each in indices)
-    index_arrays.put("index_put_", input, *_split(input, where), values, accumulate)
+    view, arrays = _split(input, where)
+    if view is not input:  # else `put` checks it
+        check_in_place("index_put_", input, (values,))
+    index_arrays.put("index_put_", input, view, arrays, values, accumulate)
     return input
 
 

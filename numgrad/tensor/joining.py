@@ -125,9 +125,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if not tensors:
         raise ValueError("cat: expected a non-empty list of Tensors")
     ndim = tensors[0]._spec.ndim
-    if (
-        ndim and len({(tensor._spec.dtype, tensor._spec.ndim) for tensor in tensors}) == 1
-    ):  # nothing to promote or ignore
+    kinds = {(tensor._spec.dtype, tensor._spec.ndim) for tensor in tensors}
+    if ndim and len(kinds) == 1:  # there is nothing to promote or to ignore
         return ops.joining.cat.apply(tuple(tensors), wrap_dim("cat", dim, ndim))  # type: ignore[no-any-return]
     for position, tensor in enumerate(tensors):
         if tensor._spec.ndim == 0:
