@@ -23,6 +23,10 @@ x[2:5]
 x[:, 1]
 x[::2, 1:]
 x[None]
+x[rows]
+x[rows, columns]
+x.index_put((rows, columns), values)
+x[mask]
 x.view(-1)
 x.view(2, 32)
 x.reshape(-1)
@@ -53,6 +57,7 @@ lib.unbind(x)
 lib.split(x, 2)
 lib.chunk(x, 2)
 lib.tensor_split(x, 2)
+lib.hsplit(x, 2)
 lib.tensor(2.0)
 lib.tensor([1.0, 2.0, 3.0])
 lib.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -86,6 +91,11 @@ x.to(lib.float64)
 x.clone()
 lib.cat([x, y])
 lib.stack([x, y])
+lib.flip(x, (0,))
+lib.roll(x, 1, 0)
+lib.einsum('ij,jk->ik', x, y)
+lib.einsum('ij,ij->i', x, y)
+lib.nn.functional.nll_loss(x, target)
 """.strip().splitlines()
 
 
@@ -109,9 +119,11 @@ def _names(lib: Any) -> dict[str, Any]:
     import numpy as np
 
     lib.manual_seed(0)
+    x = lib.rand(8, 8)
     return {
-        "lib": lib, "x": lib.rand(8, 8), "y": lib.rand(8, 8), "row": lib.rand(8), "number": lib.tensor(1.5),
-        "array": np.ones(5, np.float32),
+        "lib": lib, "x": x, "y": lib.rand(8, 8), "row": lib.rand(8), "number": lib.tensor(1.5),
+        "array": np.ones(5, np.float32), "rows": lib.tensor([1, 2, 5]), "columns": lib.tensor([0, 3, 7]),
+        "values": lib.rand(3), "mask": x > 0.5, "target": lib.arange(8),
     }  # fmt: skip
 
 

@@ -138,7 +138,7 @@ def from_numpy_dtype(numpy_dtype: np.dtype) -> dtype:
     >>> from_numpy_dtype(np.dtype("float32"))
     numgrad.float32
     """
-    match = _BY_NUMPY.get(np.dtype(numpy_dtype).newbyteorder("="))
+    match = _BY_NUMPY.get(numpy_dtype) or _BY_NUMPY.get(np.dtype(numpy_dtype).newbyteorder("="))
     if match is None:
         names = ", ".join(d.name for d in ALL)
         raise TypeError(f"can't convert np.ndarray of type {numpy_dtype}. The supported types are: {names}.")

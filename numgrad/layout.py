@@ -301,14 +301,20 @@ _MOST_INTERNED: Final = 1 << 12
 _kinds: dict[Kind, Kind] = {}
 _Key = tuple[dtype, tuple[int, ...], tuple[int, ...]]
 _interned: dict[_Key, Spec] = {}
+_row_major: dict[tuple[dtype, tuple[int, ...]], Spec] = {}  # those among them for which no strides were given
 
 
 def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = None) -> Spec:
     """The interned spec; contiguous if no strides are given."""
     shape = tuple(shape)
     if strides is None:
-        strides = contiguous_strides(shape)
-    elif not isinstance(strides, tuple):
+        if not symbols.traces and (known := _row_major.get((dtype, shape))) is not None:
+            return known
+        row_major = spec_of(dtype, shape, contiguous_strides(shape))
+        if not symbols.traces:
+            _row_major[dtype, shape] = row_major
+        return row_major
+    if not isinstance(strides, tuple):
         strides = tuple(strides)
     if symbols.traces and symbols.are_in((*shape, *strides)):
         return Spec(dtype, shape, strides)
@@ -321,6 +327,7 @@ def _interned_as(key: _Key, spec: Spec) -> Spec:
     """Keep a spec under its key, for other users of it."""
     if len(_interned) >= _MOST_INTERNED:
         _interned.clear()
+        _row_major.clear()
     _interned[key] = spec
     return spec
 

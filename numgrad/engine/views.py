@@ -84,7 +84,7 @@ def change_in_place(op: Op, target: TensorBase, *others: TensorBase, **params: A
         Gradients are recorded, and the change would make one wrong. Nothing has been changed.
     """
     for tensor in (target, *others):
-        if (tensor._node is not None or tensor._requires_grad or tensor._base is not None) and modes.grad_enabled:
+        if modes.grad_enabled and (_needs_grad(tensor) or (tensor._base is not None and _needs_grad(tensor._base))):
             break
     else:
         return op(target, *others, **params)

@@ -393,7 +393,7 @@ def narrow(tensor: Any, dim: int, start: int, length: int) -> Any:
     shape = tensor._spec.shape
     starts, sizes = [0] * len(shape), list(shape)
     starts[dim], sizes[dim] = start, length
-    return slice_.apply((tensor,), tuple(starts), (1,) * len(shape), tuple(sizes), ())
+    return slice_.apply_moved(tensor, tuple(starts), (1,) * len(shape), tuple(sizes), ())
 
 
 def select(tensor: Any, dim: int, index: int) -> Any:
@@ -401,7 +401,7 @@ def select(tensor: Any, dim: int, index: int) -> Any:
     shape = tensor._spec.shape
     starts, sizes = [0] * len(shape), list(shape)
     starts[dim], sizes[dim] = index, 1
-    return slice_.apply((tensor,), tuple(starts), (1,) * len(shape), tuple(sizes), (dim,))
+    return slice_.apply_moved(tensor, tuple(starts), (1,) * len(shape), tuple(sizes), (dim,))
 
 
 # ---- a view that depends on another tensor ----------------------------------------------------------------------

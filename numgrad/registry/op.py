@@ -12,6 +12,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, ProofError, ShapeError
 from numgrad.layout import Spec
 from numgrad.registry import chain, plans
+from numgrad.runtime.fast import start as fast
 from numgrad.runtime.plan import Plan, PlanBuilder
 
 OPS: dict[str, Op] = {}
@@ -387,6 +388,18 @@ class Op:
     def apply(self, inputs: tuple[Any, ...], *values: Any) -> Any:
         """Apply the op, all parameters given in their order, which takes half a microsecond less than by name."""
         return chain.dispatch(self, inputs, tuple.__new__(self.Params, values))
+
+    def apply_moved(self, input: Any, starts: tuple[int, ...], *rest: Any) -> Any:
+        """`apply`, for an op that moves, in less time: its plans serve all beginnings, of which this one is proved here."""
+        spec = input._spec
+        plan = self.plans.get((rest, spec))
+        begin = None if plan is None or plan.fast is None or chain.wrappers else plan.begin(starts)
+        if begin is not None:
+            params = tuple.__new__(self.Params, (starts, *rest))
+            view = fast.run_moved(plan, params, spec, begin * spec.dtype.itemsize, input)
+            if view is not None:
+                return view
+        return self.apply((input,), starts, *rest)
 
     make_plan = plans.make_plan
 

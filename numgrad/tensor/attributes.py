@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numgrad import devices
+from numgrad import devices, ops
 from numgrad.tensor import shaping
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Attributes:
         >>> ng.zeros(2, 3).T.shape
         numgrad.Size([3, 2])
         """
-        return shaping.permute(self, *reversed(range(self.ndim)))
+        return ops.view.permute.apply((self,), tuple(range(self._spec.ndim - 1, -1, -1)))  # type: ignore[no-any-return]
 
     @property
     def mT(self: Any) -> Tensor:  # noqa: N802

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import ctypes
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numgrad import ops
+from numgrad import ops, registry
+from numgrad.engine.tape import modes
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.pointwise import binary
@@ -109,13 +111,15 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
     >>> ng.equal(ng.tensor([1, 2]), ng.tensor([1.0, 2.0])), ng.equal(ng.ones(2), ng.ones(1, 2))
     (True, False)
     """
-    for name, tensor in (("input", input), ("other", other)):
-        check_tensor("equal", name, tensor)
-    if input._spec.shape != other._spec.shape:
+    one, two = check_tensor("equal", "input", input)._spec, check_tensor("equal", "other", other)._spec
+    if one.shape != two.shape:
         return False
-    if input._spec.numel > _FIRST and input._spec.kind.is_exact and other._spec.kind.is_exact:
+    if one.numel > _FIRST and one.kind.is_exact and two.kind.is_exact:
         return _are_equal(*[ops.view.view(each.detach(), size=(each._spec.numel,)) for each in (input, other)])
-    return builtins.bool(eq(input, other).all())
+    same = _e.eq(input, other) if one.dtype is two.dtype else eq(input, other)
+    if same._spec.is_dense and not (registry.is_wrapped() or modes.capture is not None):
+        return 0 not in ctypes.string_at(same._address, same._spec.numel)  # in less time than another op
+    return builtins.bool(same.all())
 
 
 _FIRST = 1 << 12  # elements that are compared before others, of which most unequal tensors differ in one

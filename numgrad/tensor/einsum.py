@@ -10,7 +10,6 @@ import builtins
 import functools
 import itertools
 import string
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numgrad import ops
@@ -65,19 +64,21 @@ def einsum(*args: Any) -> Tensor:
     equation, operands = _arguments(args)
     for position, tensor in enumerate(operands):
         check_tensor("einsum", f"operands[{position}]", tensor)
-    ranks = tuple(tensor._spec.ndim for tensor in operands)
+    ranks = tuple([tensor._spec.ndim for tensor in operands])
     terms, output = _read(equation, ranks) if isinstance(equation, str) else _labelled(equation[0], equation[1], ranks)
     taken = [
         _diagonals(tensor, labels, position)
         for position, (tensor, labels) in enumerate(zip(operands, terms, strict=True))
     ]
-    extents = _extents([(tuple(tensor._spec.shape), labels) for tensor, labels in taken])
-    parts = [_without_ones(tensor, labels, extents) for tensor, labels in taken]
-    labels_of = tuple(labels for _, labels in parts)
-    for first, second in _path(labels_of, output, tuple(sorted(extents.items()))):
+    extents, squeezed = _fitted(tuple([labels for _, labels in taken]), tuple([part._spec.shape for part, _ in taken]))
+    parts = [
+        (shaping.squeeze(tensor, dims) if dims else tensor, labels)
+        for (tensor, _), (dims, labels) in zip(taken, squeezed, strict=True)
+    ]
+    for first, second in _path(tuple([labels for _, labels in squeezed]), output, tuple(sorted(extents.items()))):
         one, other = parts[first], parts[second]
         parts = [part for position, part in enumerate(parts) if position not in (first, second)]
-        kept = {*output, *itertools.chain.from_iterable(labels for _, labels in parts)}
+        kept = frozenset(output).union(*[labels for _, labels in parts])
         parts.append(_contracted(*one, *other, kept))
     return _finished(*parts[0], output, extents, len(operands) > 1)
 
@@ -202,10 +203,16 @@ def _diagonals(tensor: Tensor, labels: Labels, position: int) -> tuple[Tensor, L
     return tensor, labels
 
 
-def _extents(operands: Sequence[tuple[tuple[int, ...], Labels]]) -> dict[int, int]:
-    """The extent of each subscript, to which extents of 1 broadcast."""
+@functools.lru_cache(maxsize=512)
+def _fitted(
+    terms: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...]
+) -> tuple[dict[int, int], tuple[tuple[Labels, Labels], ...]]:
+    """The extent of each subscript, to which extents of 1 broadcast.
+
+    And for each operand the dimensions that broadcast, and the subscripts of the others.
+    """
     extents: dict[int, int] = {}
-    for shape, labels in operands:
+    for shape, labels in zip(shapes, terms, strict=True):
         for label, extent in zip(labels, shape, strict=True):
             before = extents.setdefault(label, extent)
             if before != extent and 1 not in (before, extent):
@@ -214,16 +221,11 @@ def _extents(operands: Sequence[tuple[tuple[int, ...], Labels]]) -> dict[int, in
                     f"{_LETTERS[label] if label < _DOTS else '...'} has size {extent} for one operand, and {before} for another"
                 )
             extents[label] = extent if before == 1 else before
-    return extents
-
-
-def _without_ones(tensor: Tensor, labels: Labels, extents: dict[int, int]) -> tuple[Tensor, Labels]:
-    """The operand without the dimensions of extent 1 that broadcast."""
-    shape = tensor._spec.shape
-    dims = tuple(axis for axis, label in enumerate(labels) if shape[axis] == 1 != extents[label])
-    if dims:
-        tensor = shaping.squeeze(tensor, dims)
-    return tensor, tuple(label for axis, label in enumerate(labels) if axis not in dims)
+    squeezed = []
+    for shape, labels in zip(shapes, terms, strict=True):
+        dims = tuple(axis for axis, label in enumerate(labels) if shape[axis] == 1 != extents[label])
+        squeezed.append((dims, tuple(label for axis, label in enumerate(labels) if axis not in dims)))
+    return extents, tuple(squeezed)
 
 
 # ---- the order --------------------------------------------------------------------------------------------------
@@ -297,76 +299,85 @@ def _greedy(operands: tuple[Labels, ...], output: Labels, extents: dict[int, int
 # ---- contracting ------------------------------------------------------------------------------------------------
 
 
+class _Factor(NamedTuple):
+    """What becomes of an operand before it is multiplied: a sum, a permutation and a reshape, or None for none."""
+
+    summed: Labels
+    order: Labels | None
+    shape: tuple[int, ...] | None
+
+    def of(self, tensor: Tensor) -> Tensor:
+        if self.summed:
+            tensor = reductions.sum(tensor, self.summed, dtype=tensor._spec.dtype)
+        if self.order is not None:
+            tensor = shaping.permute(tensor, *self.order)
+        return tensor if self.shape is None else shaping.reshape(tensor, self.shape)
+
+
+class _Pair(NamedTuple):
+    """The product of two operands, its shape in the end (None: its own), and its subscripts."""
+
+    left: _Factor
+    right: _Factor
+    multiply: Any
+    shape: tuple[int, ...] | None
+    labels: Labels
+
+
 def _contracted(
-    left: Tensor, left_labels: Labels, right: Tensor, right_labels: Labels, kept: set[int]
+    left: Tensor, left_labels: Labels, right: Tensor, right_labels: Labels, kept: frozenset[int]
 ) -> tuple[Tensor, Labels]:
     """The product of two operands, summed over the subscripts that nobody else has."""
-    left, left_labels = _summed(left, left_labels, {*right_labels, *kept})
-    right, right_labels = _summed(right, right_labels, {*left_labels, *kept})
-    larger = left_labels if left._spec.numel >= right._spec.numel else right_labels
-    shared = [label for label in larger if label in left_labels and label in right_labels]
+    pair = _pair(left_labels, left._spec.shape, right_labels, right._spec.shape, kept)
+    multiplied = pair.multiply(pair.left.of(left), pair.right.of(right))
+    return multiplied if pair.shape is None else shaping.reshape(multiplied, pair.shape), pair.labels
+
+
+@functools.lru_cache(maxsize=512)
+def _pair(
+    left: Labels, left_shape: tuple[int, ...], right: Labels, right_shape: tuple[int, ...], kept: frozenset[int]
+) -> _Pair:
+    extents = {**dict(zip(left, left_shape, strict=True)), **dict(zip(right, right_shape, strict=True))}
+    needed = kept.union(right), kept.union(left)
+    terms = [
+        tuple([label for label in labels if label in used]) for labels, used in zip((left, right), needed, strict=True)
+    ]
+    numels = [product([extents[label] for label in labels]) for labels in terms]
+    larger = terms[0] if numels[0] >= numels[1] else terms[1]
+    shared = [label for label in larger if label in terms[0] and label in terms[1]]
     batch = [label for label in shared if label in kept]
     inner = [label for label in shared if label not in kept]
-    rows = [label for label in left_labels if label not in shared]
-    columns = [label for label in right_labels if label not in shared]
+    rows = [label for label in terms[0] if label not in shared]
+    columns = [label for label in terms[1] if label not in shared]
     labels = (*batch, *rows, *columns)
-    if not inner:
-        first = _spread(left, left_labels, (*batch, *rows), len(columns))
-        second = _in_order(right, right_labels, (*batch, *columns))
-        shape = second._spec.shape
-        second = (
-            shaping.view(second, (*shape[: len(batch)], *(1,) * len(rows), *shape[len(batch) :])) if rows else second
-        )
-        return pointwise.mul(first, second), labels
-    extents = {
-        **dict(zip(left_labels, left._spec.shape, strict=True)),
-        **dict(zip(right_labels, right._spec.shape, strict=True)),
-    }
+    shape = tuple([extents[label] for label in labels])
+
+    def factor(labels: Labels, order: list[int], shape: list[int]) -> _Factor:
+        """The operand with its dimensions in this order, then in this shape."""
+        summed = tuple([axis for axis, label in enumerate(labels) if label not in order])
+        rest = [label for label in labels if label in order]
+        moved = None if rest == order else tuple([rest.index(label) for label in order])
+        return _Factor(summed, moved, None if shape == [extents[label] for label in order] else tuple(shape))
+
+    def merged(*groups: list[int]) -> list[int]:
+        return [product([extents[label] for label in group]) for group in groups]
+
+    if not inner:  # factors that broadcast
+        first, second = ([extents[label] for label in each] for each in ([*batch, *rows], columns))
+        one = factor(left, [*batch, *rows], [*first, *[1] * len(columns)])
+        other = factor(right, [*batch, *columns], [*first[: len(batch)], *[1] * len(rows), *second])
+        return _Pair(one, other, pointwise.mul, None, labels)
     if not batch and not columns:
-        vector = shaping.reshape(_in_order(right, right_labels, tuple(inner)), (-1,))
+        vector = factor(right, inner, merged(inner))
         if not rows:
-            return ops.vectors.dot(shaping.reshape(_in_order(left, left_labels, tuple(inner)), (-1,)), vector), ()
-        multiplied = ops.vectors.mv(_matrices(left, left_labels, extents, batch, rows, inner), vector)
-        return multiplied if len(rows) == 1 else shaping.reshape(
-            multiplied, tuple(extents[label] for label in labels)
-        ), labels
-    first = _matrices(left, left_labels, extents, batch, rows, inner)
-    second = _matrices(right, right_labels, extents, batch, inner, columns)
-    multiplied = layers.bmm(first, second) if batch else layers.mm(first, second)
-    if len(batch) < 2 and len(rows) == len(columns) == 1:
-        return multiplied, labels
-    return shaping.reshape(multiplied, tuple(extents[label] for label in labels)), labels
-
-
-def _in_order(tensor: Tensor, labels: Labels, order: Labels) -> Tensor:
-    """The operand with its dimensions in this order."""
-    return tensor if labels == order else shaping.permute(tensor, *[labels.index(label) for label in order])
-
-
-def _summed(tensor: Tensor, labels: Labels, needed: set[int]) -> tuple[Tensor, Labels]:
-    """The operand, summed over the subscripts that are not needed."""
-    dims = tuple(axis for axis, label in enumerate(labels) if label not in needed)
-    if not dims:
-        return tensor, labels
-    summed = reductions.sum(tensor, dims, dtype=tensor._spec.dtype)
-    return summed, tuple(label for label in labels if label in needed)
-
-
-def _spread(tensor: Tensor, labels: Labels, order: Labels, more: int) -> Tensor:
-    """The dimensions in this order, and so many of extent 1 behind them."""
-    tensor = _in_order(tensor, labels, order)
-    return shaping.view(tensor, (*tensor._spec.shape, *(1,) * more)) if more else tensor
-
-
-def _matrices(
-    tensor: Tensor, labels: Labels, extents: dict[int, int], batch: list[int], rows: list[int], columns: list[int]
-) -> Tensor:
-    """The operand as matrices of merged rows and columns, [batch, rows, columns], or [rows, columns] without a batch."""
-    tensor = _in_order(tensor, labels, (*batch, *rows, *columns))
-    groups = (batch, rows, columns) if batch else (rows, columns)
-    if all(len(group) == 1 for group in groups):
-        return tensor
-    return shaping.reshape(tensor, tuple(product([extents[label] for label in group]) for group in groups))
+            return _Pair(factor(left, inner, merged(inner)), vector, ops.vectors.dot, None, ())
+        matrix = factor(left, [*rows, *inner], merged(rows, inner))
+        return _Pair(matrix, vector, ops.vectors.mv, None if len(rows) == 1 else shape, labels)
+    groups = [batch] if batch else []
+    one = factor(left, [*batch, *rows, *inner], merged(*groups, rows, inner))
+    other = factor(right, [*batch, *inner, *columns], merged(*groups, inner, columns))
+    is_matrix = len(batch) < 2 and len(rows) == len(columns) == 1
+    return _Pair(one, other, layers.bmm if batch else layers.mm, None if is_matrix else shape, labels)
 
 
 def _finished(tensor: Tensor, labels: Labels, output: Labels, extents: dict[int, int], is_new: builtins.bool) -> Tensor:

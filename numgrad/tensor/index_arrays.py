@@ -16,6 +16,7 @@ from numgrad.tensor import in_place, shaping
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
+_USUAL = frozenset({dtypes.int64, dtypes.int32, dtypes.bool_})  # dtypes of index tensors
 _MASKS = (dtypes.bool_, dtypes.uint8)  # dtypes of index tensors that are masks
 
 
@@ -25,6 +26,11 @@ def is_array(item: Any) -> bool:
     if isinstance(item, np.ndarray):
         return item.ndim > 0 or item.dtype in (np.bool_, np.uint8)
     return isinstance(item, (list, bool, np.bool_))
+
+
+def is_usual(item: Any) -> bool:
+    """Whether an item is an index tensor that is taken as it is."""
+    return isinstance(item, TensorBase) and item._spec.ndim > 0 and item._spec.dtype in _USUAL
 
 
 def mask_ndim(item: Any) -> int:
@@ -43,6 +49,8 @@ def as_index(item: Any) -> Tensor:
     IndexError
         Index tensors cannot have this dtype.
     """
+    if isinstance(item, TensorBase) and item._spec.dtype in _USUAL:
+        return item  # type: ignore[return-value]
     from numgrad.tensor import comparison, creation
 
     if isinstance(item, TensorBase):
@@ -145,9 +153,9 @@ def true_places(mask: Tensor) -> Tensor:
 
 
 def _rows_of(view: Tensor, arrays: list[Array]) -> _Rows:
-    indexed = tuple(axis for array in arrays for axis in range(array.axis, array.axis + array.dims))
-    together = indexed == tuple(range(indexed[0], indexed[-1] + 1))
-    return _Rows(view, indexed, _linear(view, arrays), indexed[0] if together else 0)
+    indexed = tuple([axis for first, dims, _ in arrays for axis in range(first, first + dims)])
+    are_neighbours = indexed[-1] - indexed[0] == len(indexed) - 1
+    return _Rows(view, indexed, _linear(view, arrays), indexed[0] if are_neighbours else 0)
 
 
 def _linear(view: Tensor, arrays: list[Array]) -> Tensor:
@@ -155,7 +163,7 @@ def _linear(view: Tensor, arrays: list[Array]) -> Tensor:
     if len(arrays) == 1 and arrays[0].is_mask:
         return true_places(arrays[0].numbers)
     indices = [true_places(array.numbers) if array.is_mask else array.numbers for array in arrays]
-    shape = view._spec.shape
+    shape = tuple(view._spec.shape)
     extents = tuple([shape[axis] if dims == 1 else product(shape[axis : axis + dims]) for axis, dims, _ in arrays])
     try:
         if len({index._spec.shape for index in indices}) > 1:
@@ -166,7 +174,7 @@ def _linear(view: Tensor, arrays: list[Array]) -> Tensor:
             f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
         ) from None
     try:
-        return ops.index.linear_index(*indices, extents=extents)  # type: ignore[no-any-return]
+        return ops.index.linear_index.apply(tuple(indices), extents)  # type: ignore[no-any-return]
     except OutOfRangeError:
         for array, index, extent in zip(arrays, indices, extents, strict=True):
             positions = index._array()
@@ -193,12 +201,13 @@ def take(view: Tensor, arrays: list[Array]) -> Tensor:
 
 def _merged(selected: _Rows) -> Tensor | None:
     """The view with the indexed dimensions merged where they are, if they are neighbours in their order."""
-    shape, dim, count = selected.view._spec.shape, selected.dim, len(selected.indexed)
-    if selected.indexed != tuple(range(dim, dim + count)):
+    shape, dim, count = tuple(selected.view._spec.shape), selected.dim, len(selected.indexed)
+    if selected.indexed[0] != dim or selected.indexed[-1] != dim + count - 1:
         return None
     if count == 1:
         return selected.view
-    return shaping.reshape(selected.view, (*shape[:dim], product(shape[dim : dim + count]), *shape[dim + count :]))
+    size = (*shape[:dim], product(shape[dim : dim + count]), *shape[dim + count :])
+    return ops.view.reshape(selected.view, size)  # type: ignore[no-any-return]
 
 
 def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Tensor, accumulate: bool = False) -> None:
@@ -212,7 +221,8 @@ def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Ten
     value = in_place.apart(tensor, value)
     merged = _merged(selected)
     if merged is not None and merged._storage is view._storage and not view._spec.dtype.is_half:
-        shape = (*merged.shape[: selected.dim], *selected.positions.shape, *merged.shape[selected.dim + 1 :])
+        rest = tuple(merged._spec.shape)
+        shape = (*rest[: selected.dim], *selected.positions._spec.shape, *rest[selected.dim + 1 :])
         change_in_place(
             ops.index.index_put_,
             merged,
@@ -233,6 +243,8 @@ def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Ten
 
 def _spread(value: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The value, broadcast to the shape of an indexing result."""
+    if value._spec.shape == shape:
+        return value
     try:
         return shaping.expand(without_leading_ones(value, len(shape)), shape)
     except RuntimeError:

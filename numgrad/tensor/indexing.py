@@ -3,39 +3,62 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numgrad import ops
+from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.engine.views import check_in_place
 from numgrad.errors import NegativeStepError, warn
+from numgrad.layout import Spec
 from numgrad.tensor import arguments, in_place, index_arrays, shaping
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
+_ONE_EACH = frozenset({int, slice})  # classes of items for one dimension each
 _SINGLE = frozenset({int, slice, type(None), type(Ellipsis)})  # classes of items that are no sequence
 
 
 def get_item(tensor: Tensor, index: Any) -> Tensor:
     """``tensor[index]``: a view, or a copy where an index is a tensor of several elements, a list or a mask."""
     spec, kind = tensor._spec, index.__class__
-    if kind is int and spec.ndim and -spec.shape[0] <= index < spec.shape[0]:  # the commonest
-        return ops.view.select(tensor, 0, index % spec.shape[0])  # type: ignore[no-any-return]
+    if kind is int and spec.ndim:  # the commonest
+        count, zeros, rest = _of_rows(spec)
+        if -count <= index < count:
+            return ops.view.slice_.apply_moved(tensor, (index % count, *zeros), *rest)  # type: ignore[no-any-return]
+    if kind is slice and spec.ndim:
+        count, zeros, (ones, row, _) = _of_rows(spec)
+        start, stop, step = index.indices(count)
+        size = (stop - start + step - 1) // step if step > 0 and start < stop else 0
+        if 0 < size < count:
+            steps, sizes = (step, *ones[1:]), (size, *row[1:])
+            return ops.view.slice_.apply_moved(tensor, (start, *zeros), steps, sizes, ())  # type: ignore[no-any-return]
+    if index is None:
+        return ops.view.unsqueeze.apply((tensor,), 0)  # type: ignore[no-any-return]
     if kind not in _SINGLE and (kind is not tuple or not _SINGLE.issuperset([item.__class__ for item in index])):
+        arrays = _only_tensors(tensor, index)
+        if arrays is not None:
+            return index_arrays.take(tensor, arrays)
         index = _as_torch_reads(index)
         if _is_advanced(index):
             return index_arrays.take(*_split(tensor, index))
     result, (starts, steps, sizes, dropped, new) = tensor, _parse(tensor, index)
     if dropped or sizes != spec.shape or max(steps, default=1) > 1:
-        result = ops.view.slice_.apply((result,), starts, steps, sizes, dropped)
+        result = ops.view.slice_.apply_moved(tensor, starts, steps, sizes, dropped)
     for position in new:
         result = ops.view.unsqueeze.apply((result,), position)
     return shaping.permute(result, *range(result.ndim)) if result is tensor else result
+
+
+@functools.lru_cache(1 << 12)
+def _of_rows(spec: Spec) -> tuple[int, tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """How many rows a tensor has, and what they have in common as slices: the further starts; steps, sizes and dropped."""
+    return spec.shape[0], (0,) * (spec.ndim - 1), ((1,) * spec.ndim, (1, *spec.shape[1:]), (0,))
 
 
 def set_item(tensor: Tensor, index: Any, value: Any) -> None:
@@ -71,7 +94,9 @@ def _as_torch_reads(index: Any) -> Any:
 
 def _is_sequence(item: Any) -> bool:
     # To ask `Sequence` takes as long as a view; the usual items are told by their class.
-    return item.__class__ not in _SINGLE and isinstance(item, Sequence) and not isinstance(item, (str, bytes))
+    if item.__class__ in _SINGLE or isinstance(item, TensorBase):
+        return False
+    return isinstance(item, Sequence) and not isinstance(item, (str, bytes))
 
 
 def _is_more_than_a_number(item: Any) -> bool:
@@ -82,16 +107,24 @@ def _is_advanced(index: Any) -> bool:
     return builtins.any(map(index_arrays.is_array, index if isinstance(index, tuple) else (index,)))
 
 
+def _only_tensors(tensor: Tensor, index: Any) -> list[index_arrays.Array] | None:
+    """The arrays of an index of the usual kind, one mask or tensors of ints; None for others, which `_split` reads."""
+    indices = index if index.__class__ is tuple else (index,)
+    if len(indices) > tensor._spec.ndim or False in [index_arrays.is_usual(each) for each in indices]:
+        return None
+    if dtypes.bool_ not in [each._spec.dtype for each in indices]:
+        return [index_arrays.Array(axis, 1, each) for axis, each in enumerate(indices)]
+    ndim = indices[0]._spec.ndim
+    if len(indices) == 1 and indices[0]._spec.shape == tensor._spec.shape[:ndim]:
+        return [index_arrays.Array(0, ndim, indices[0])]
+    return None
+
+
 def _split(tensor: Tensor, index: Any) -> tuple[Tensor, list[index_arrays.Array]]:
     """The tensor after the basic parts of the index, and the arrays of the index."""
-    if (
-        isinstance(index, TensorBase) and index._spec.ndim and tensor._spec.ndim
-    ):  # the usual case, which the rest would find, too
-        array = index_arrays.as_index(index)
-        if not array._spec.dtype.is_bool:
-            return tensor, [index_arrays.Array(0, 1, array)]
-        if array._spec.shape == tensor._spec.shape[: array._spec.ndim]:
-            return tensor, [index_arrays.Array(0, array._spec.ndim, array)]
+    usual = _only_tensors(tensor, index)
+    if usual is not None:
+        return tensor, usual
     basic: list[Any] = []  # the index without its arrays
     arrays: list[index_arrays.Array] = []
     items = _with_ellipsis(tensor, index)
@@ -149,9 +182,11 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
             f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
             f"{values.dtype} for the source."
         )
-    check_in_place("index_put_", input, (values,))
     where = tuple(slice(None) if each is None else each for each in indices)
-    index_arrays.put("index_put_", input, *_split(input, where), values, accumulate)
+    view, arrays = _split(input, where)
+    if view is not input:  # else `put` checks it
+        check_in_place("index_put_", input, (values,))
+    index_arrays.put("index_put_", input, view, arrays, values, accumulate)
     return input
 
 
@@ -168,7 +203,7 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
     >>> ng.index_put(ng.zeros(3), (ng.tensor([0, 2]),), ng.tensor([1.0, 2.0]))
     tensor([1., 0., 2.])
     """
-    return index_put_(shaping.clone(input), indices, values, accumulate)
+    return index_put_(ops.elementwise.clone(input), indices, values, accumulate)
 
 
 def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
@@ -254,8 +289,10 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], ...]:
     """Starts, steps and sizes of each dimension, the dimensions that go, and where in the result new ones come."""
-    items = _with_ellipsis(tensor, index)
-    shape = tensor._spec.shape
+    shape = tuple(tensor._spec.shape)
+    items: Any = index if index.__class__ is tuple else (index,)
+    if len(items) > len(shape) or not _ONE_EACH.issuperset([item.__class__ for item in items]):
+        items = _with_ellipsis(tensor, index)
     starts: list[int] = []
     steps: list[int] = []
     sizes: list[int] = []
@@ -271,7 +308,7 @@ def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], ...]:
             start, stop, step = item.indices(extent)
             if step < 1:
                 raise NegativeStepError("step must be greater than zero")
-            size = len(range(start, stop, step))
+            size = (stop - start + step - 1) // step if start < stop else 0
             starts.append(start if size else 0)
             steps.append(step)
             sizes.append(size)
@@ -281,6 +318,10 @@ def _parse(tensor: Tensor, index: Any) -> tuple[tuple[int, ...], ...]:
             sizes.append(1)
             dropped.append(axis)
         axis += 1
+    for rest in range(axis, len(shape)):
+        starts.append(0)
+        steps.append(1)
+        sizes.append(shape[rest])
     return tuple(starts), tuple(steps), tuple(sizes), tuple(dropped), tuple(new)
 
 

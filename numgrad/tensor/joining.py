@@ -124,6 +124,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensors = list_of("cat", tensors)
     if not tensors:
         raise ValueError("cat: expected a non-empty list of Tensors")
+    ndim = tensors[0]._spec.ndim
+    kinds = {(tensor._spec.dtype, tensor._spec.ndim) for tensor in tensors}
+    if ndim and len(kinds) == 1:  # there is nothing to promote or to ignore
+        return ops.joining.cat.apply(tuple(tensors), wrap_dim("cat", dim, ndim))  # type: ignore[no-any-return]
     for position, tensor in enumerate(tensors):
         if tensor._spec.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {position}) cannot be concatenated")
@@ -148,7 +152,8 @@ def list_of(op: str, tensors: Any) -> Sequence[Tensor]:
             raise TypeError(f"{op}(): argument 'tensors' must be tuple of Tensors, not {type(tensors).__name__}")
         tensors = list(tensors)
     for position, tensor in enumerate(tensors):
-        check_tensor(op, f"tensors[{position}]", tensor)
+        if not isinstance(tensor, TensorBase):
+            check_tensor(op, f"tensors[{position}]", tensor)
     return tensors  # type: ignore[no-any-return]
 
 
@@ -181,5 +186,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"entry {position}"
             )
     axis = wrap_dim("stack", dim, len(first) + 1)
-    dtype = result_type(*tensors)
-    return ops.joining.stack(*[cast(x, dtype) for x in tensors], dim=axis)  # type: ignore[no-any-return]
+    if len({tensor._spec.dtype for tensor in tensors}) > 1:
+        dtype = result_type(*tensors)
+        tensors = [cast(x, dtype) for x in tensors]
+    return ops.joining.stack.apply(tuple(tensors), axis)  # type: ignore[no-any-return]

@@ -114,26 +114,27 @@ def nll_loss(
 def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
     arguments.check_tensor("nll_loss", "input", input)
     arguments.check_tensor("nll_loss", "target", target)
-    if input.ndim == 0:
+    logs, classes = input._spec, target._spec
+    if logs.ndim == 0:
         raise ValueError("nll_loss: Expected 1 or more dimensions (got 0)")
-    batches = input.shape[0], target.shape[0] if target.ndim else 0
-    if input.ndim > 1 and batches[0] != batches[1]:
+    batches = logs.shape[0], classes.shape[0] if classes.ndim else 0
+    if logs.ndim > 1 and batches[0] != batches[1]:
         raise ValueError(
             f"nll_loss: Expected input batch_size ({batches[0]}) to match target batch_size ({batches[1]})."
         )
-    if input.ndim == 1 and target.ndim == 1 and batches[1] != 1:
+    if logs.ndim == 1 and classes.ndim == 1 and batches[1] != 1:
         raise ValueError(f"nll_loss: For 1D input, 1D target must have size 1, but got target size: {batches[1]}")
-    if not input.is_floating_point():
-        raise DtypeError(f"\"nll_loss\" not implemented for '{input.dtype.torch_name}'; convert with .float() first")
-    if target.dtype is uint8:
+    if not logs.dtype.is_floating_point:
+        raise DtypeError(f"\"nll_loss\" not implemented for '{logs.dtype.torch_name}'; convert with .float() first")
+    if classes.dtype is uint8:
         target = arguments.cast(target, int64)
     try:
         return ops.loss.nll_loss(input, target, weight, reduction=reduction, ignore_index=ignore_index)  # type: ignore[no-any-return]
     except IndexError as error:
-        classes = input.shape[0] if input.ndim == 1 else input.shape[1]
+        count = logs.shape[0] if logs.ndim == 1 else logs.shape[1]
         values = target._array().ravel()
-        wrong = next(int(v) for v in values if v != ignore_index and not 0 <= v < classes)
-        raise IndexError(f"Target {wrong} is out of bounds; the classes are 0 to {classes - 1}") from error
+        wrong = next(int(v) for v in values if v != ignore_index and not 0 <= v < count)
+        raise IndexError(f"Target {wrong} is out of bounds; the classes are 0 to {count - 1}") from error
 
 
 @public("function", "functional")

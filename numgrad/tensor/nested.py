@@ -138,6 +138,12 @@ def _is_sequence(data: Any) -> bool:
 # ---- a few numbers -----------------------------------------------------------------------------------------------
 
 _FEW = 64  # numbers for which the way through NumPy would take longer than they do
+_EXACT = 1 << 53  # up to which ints are float64, and so are rounded but once to float32
+_WRITERS: dict[Dtype, Callable[[int], Any]] = {
+    dtypes.float32: ctypes.c_float.from_address,
+    dtypes.float64: ctypes.c_double.from_address,
+    dtypes.int64: ctypes.c_int64.from_address,
+}
 _CODES = {dtypes.float32: "f", dtypes.float64: "d", dtypes.int64: "q"}  # of `array`
 
 
@@ -146,8 +152,21 @@ def of_few(data: Any, chosen: Dtype | None, new: Callable[..., Any]) -> Any:
 
     ``new(dtype, shape, None)`` makes one without values.
     """
+    kind = data.__class__
+    if kind is float or kind is int:
+        chosen = chosen or (dtypes.get_default_dtype() if kind is float else dtypes.int64)
+        writer = _WRITERS.get(chosen)
+        if (
+            writer is None
+            or (kind is int and not -_EXACT <= data <= _EXACT)
+            or (kind is float and chosen.category == 1)
+        ):
+            return None
+        single = new(chosen, (), None)
+        writer(single._address).value = data
+        return single
     shape: tuple[int, ...] = ()
-    if data.__class__ is list:
+    if kind is list:
         shape = (len(data),)
         if data and data[0].__class__ is list:
             shape = (len(data), len(data[0]))
@@ -155,7 +174,7 @@ def of_few(data: Any, chosen: Dtype | None, new: Callable[..., Any]) -> Any:
                 return None
             data = [*itertools.chain.from_iterable(data)]
     else:
-        data = [data]
+        return None
     kinds = set(map(type, data)) if len(data) <= _FEW else set()
     if not kinds <= {int, float}:
         return None
@@ -166,7 +185,7 @@ def of_few(data: Any, chosen: Dtype | None, new: Callable[..., Any]) -> Any:
     code = _CODES.get(chosen) if kinds and chosen is not None else None
     if code is None or (code == "q" and kinds != {int}):
         return None
-    if code != "q" and int in kinds and any(abs(each) > 1 << 53 for each in data):  # would be rounded twice
+    if code != "q" and int in kinds and any(abs(each) > _EXACT for each in data):  # would be rounded twice
         return None
     try:
         numbers = array(code, data)

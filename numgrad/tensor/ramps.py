@@ -1,4 +1,4 @@
-"""Further new tensors: `logspace`, `range`, windows of signal processing, `empty_strided`; and functions applied in Python."""
+"""Further new tensors: `linspace`, `logspace`, `range`, windows, `empty_strided`; and functions applied in Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numgrad.engine.tape import TensorBase
 from numgrad.errors import DtypeError, warn
 from numgrad.layout import contiguous_strides
 from numgrad.tensor import creation, in_place
-from numgrad.tensor.arguments import as_int, as_number, check_tensor, size_of
+from numgrad.tensor.arguments import as_int, as_number, check_tensor, number_within, size_of
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -26,6 +26,30 @@ def _real(op: str, name: str, value: Any) -> float:
     if number is None:
         raise TypeError(f"{op}(): argument '{name}' must be Number, not {type(value).__name__}")
     return float(number)
+
+
+@public("function")
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
+) -> Tensor:
+    """``steps`` evenly spaced numbers from start to end, both included; integer dtypes cut them towards 0.
+
+    Raises
+    ------
+    RuntimeError
+        ``steps`` is negative, the dtype does not have one of the ends, or it is bool.
+
+    >>> import numgrad as ng
+    >>> ng.linspace(0, 5, 3, dtype=ng.int64)
+    tensor([0, 2, 5])
+    """
+    count = as_int("linspace", "steps", steps)
+    if count < 0:
+        raise RuntimeError("linspace: number of steps must be non-negative")
+    chosen = creation.chosen_dtype("linspace", dtype)
+    ends = [creation.bound("linspace", name, value) for name, value in (("start", start), ("end", end))]
+    first, last = [number if chosen.is_bool else number_within("linspace", number, chosen) for number in ends]
+    return creation.finished(ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen), requires_grad)
 
 
 @public("function")

@@ -242,7 +242,7 @@ def rand(
     (numgrad.Size([5, 5]), True)
     """
     shape = creation.checked_size("rand", size)
-    drawn = ops.random.uniform(_state("rand", generator), size=shape, dtype=_floating("rand", dtype))
+    drawn = ops.random.uniform.apply((_state("rand", generator),), shape, 0.0, 1.0, _floating("rand", dtype))
     return creation.finished(drawn, requires_grad)
 
 
@@ -265,7 +265,7 @@ def randn(
     (True, True)
     """
     shape = creation.checked_size("randn", size)
-    drawn = ops.random.normal(_state("randn", generator), size=shape, dtype=_floating("randn", dtype))
+    drawn = ops.random.normal.apply((_state("randn", generator),), shape, 0.0, 1.0, _floating("randn", dtype))
     return creation.finished(drawn, requires_grad)
 
 

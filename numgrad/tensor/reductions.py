@@ -257,7 +257,7 @@ def norm(
     if p == 0:
         return _r.sum_(cast(ne(input, 0), spec.dtype), dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
     if p == 2:
-        return _r.norm(input, dims=dims, keepdim=keepdim)  # type: ignore[no-any-return]
+        return _r.norm(input, dims=dims, keepdim=keepdim, divisor=1.0)  # type: ignore[no-any-return]
     total = _r.sum_(_power(input, float(p)), dims=dims, keepdim=keepdim)
     is_zero = eq(total, 0)  # the root has no derivative there; the norm's subgradient is 0
     return where(is_zero, total, pow(where(is_zero, 1.0, total), 1.0 / p))
@@ -344,10 +344,11 @@ def _max_or_min(
         if keepdim is not False:
             raise TypeError(f"{name}(): argument 'keepdim' goes with a dim, and {name} of two tensors has none")
         return maximum(input, dim) if name == "max" else minimum(input, dim)
-    reduced_dims(name, None, 0, keepdim)
+    if keepdim is not False:
+        reduced_dims(name, None, 0, keepdim)  # refuses what is no bool
     if dim is None:
         _refuse_nothing(name, input, RuntimeError)
-        return whole(input, dims=tuple(range(input._spec.ndim)), nans=True)
+        return whole.apply((input,), tuple(range(input._spec.ndim)), False, True)
     axis = wrap_dim(name, dim, input._spec.ndim)
     if input._spec.ndim == 0:
         return result((clone(input), cast(ops.creation.zeros_like(input), dtypes.int64)))

@@ -194,6 +194,8 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     turned = [axis for axis in range(ndim) if axis in axes and shape[axis] > 1]
     if not turned:
         return shaping.clone(input)
+    if len(turned) == 1:
+        return ops.rolling.flip(input, dim=turned[0])  # type: ignore[no-any-return]
     # Neighbours that are both reversed are one dimension that is.
     groups = [[axis] for axis in range(ndim)]
     for axis in turned[:0:-1]:
@@ -284,7 +286,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
 
 def _several(op: str, name: str, value: Any) -> tuple[int, ...]:
     """An argument that is one int or several."""
-    return tuple(as_int(op, name, each) for each in (value if isinstance(value, (tuple, list)) else (value,)))
+    return tuple([as_int(op, name, each) for each in (value if isinstance(value, (tuple, list)) else (value,))])
 
 
 def _rolled(input: Tensor, shift: int, axis: int) -> Tensor:

@@ -26,7 +26,10 @@ def ravel(input: Tensor) -> Tensor:
     >>> ng.ravel(ng.tensor([[1, 2], [3, 4]]))
     tensor([1, 2, 3, 4])
     """
-    return shaping.reshape(input if input._spec.kind.is_exact else shaping.contiguous(input), (input._spec.numel,))
+    spec = input._spec
+    if spec.kind.is_exact:
+        return ops.view.view.apply((input,), (spec.numel,))  # type: ignore[no-any-return]
+    return shaping.reshape(shaping.contiguous(input), (spec.numel,))
 
 
 @public("method")
@@ -172,7 +175,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     if source.__class__ is int and destination.__class__ is int:
         order = list(range(ndim)) or [0]
         order.insert(wrap_dim("movedim", destination, ndim), order.pop(wrap_dim("movedim", source, ndim)))
-        return shaping.permute(input, *order[:ndim])
+        return ops.view.permute.apply((input,), tuple(order[:ndim]))  # type: ignore[no-any-return]
     sides = []
     for word, dims in (("source", source), ("destination", destination)):
         axes = [wrap_dim("movedim", dim, ndim) for dim in (dims if isinstance(dims, (tuple, list)) else (dims,))]
@@ -227,12 +230,12 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     shape = tuple(input._spec.shape)
     known, extent = product([each for each in extents if each != -1]), shape[axis] if shape else 1
     if extents.count(-1) == 1 and known and extent % known == 0:
-        extents = tuple(extent // known if each == -1 else each for each in extents)
+        extents = tuple([extent // known if each == -1 else each for each in extents])
     if builtins.min(extents) < 0 or product(extents) != extent:
         raise RuntimeError(
             f"unflatten: Provided sizes {list(extents)} don't multiply up to the size of dim {axis} ({extent}) in the input tensor"
         )
-    return shaping.view(input, (*shape[:axis], *extents, *shape[axis + 1 :]))
+    return ops.view.view.apply((input,), (*shape[:axis], *extents, *shape[axis + 1 :]))  # type: ignore[no-any-return]
 
 
 # ---- any strides ------------------------------------------------------------------------------------------------
@@ -259,7 +262,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
             [2, 3, 4]])
     """
     extents, strides = size_of("as_strided", (tuple(size),)), size_of("as_strided", (tuple(stride),))
-    own = input.storage_offset()
+    own = (input._address - input._storage.address) // input._spec.dtype.itemsize
     offset = own if storage_offset is None else as_int("as_strided", "storage_offset", storage_offset)
     if len(extents) != len(strides):
         raise RuntimeError(

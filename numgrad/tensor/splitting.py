@@ -6,9 +6,9 @@ import builtins
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from numgrad import dtypes
+from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
-from numgrad.tensor import joining, shaping
+from numgrad.tensor import joining
 from numgrad.tensor.arguments import as_int, wrap_dim
 from numgrad.tensor.surface import public
 
@@ -64,8 +64,10 @@ def _split_at(name: str, input: Tensor, sections: Any, dim: int) -> tuple[Tensor
         ends = [number * each + builtins.min(number, more) for number in range(1, count)]
     begins, ends = [0, *ends], [*ends, extent]
     return tuple(
-        shaping.narrow(input, axis, begin, builtins.max(0, end - begin))
-        for begin, end in zip(begins, ends, strict=True)
+        [
+            ops.view.narrow(input, axis, begin, builtins.max(0, end - begin))
+            for begin, end in zip(begins, ends, strict=True)
+        ]
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import ctypes
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -22,6 +24,7 @@ from numgrad.tensor.legacy import as_subclass, constructed
 from numgrad.tensor.methods import Methods
 from numgrad.tensor.operators import Operators
 
+_bytes_of = functools.lru_cache(1 << 10)(lambda count: ctypes.c_char * count)  # so many bytes of memory
 Number: TypeAlias = bool | int | float
 Dims: TypeAlias = int | Sequence[int] | None
 
@@ -526,7 +529,7 @@ class Tensor(Operators, Attributes, Methods):
             raise TypeError("Got unsupported ScalarType BFloat16: NumPy has no such dtype; convert with .float() first")
         private.expose(self)
         array = self._array()
-        if repeats_elements(self._spec.shape, self._spec.strides):
+        if not self._spec.is_dense and repeats_elements(self._spec.shape, self._spec.strides):
             array.flags.writeable = False
         return array
 
@@ -544,9 +547,11 @@ class Tensor(Operators, Attributes, Methods):
         spec = self._spec
         if spec.numel == 0:
             return np.empty(spec.shape, spec.dtype.numpy)
-        steps = [s * spec.dtype.itemsize for s in spec.strides]
-        begin = self._address - self._storage.address
-        return np.ndarray(spec.shape, spec.dtype.numpy, np.asarray(self._storage), begin, steps)  # type: ignore[call-overload]
+        storage = self._storage
+        held = _bytes_of(storage.nbytes).from_address(storage.address)
+        held.storage = storage  # lives as long as the array, whose base this is
+        steps = None if spec.kind.is_exact else [s * spec.dtype.itemsize for s in spec.strides]
+        return np.ndarray(spec.shape, spec.dtype.numpy, held, self._address - storage.address, steps)  # type: ignore[call-overload]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype, copy=copy)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numgrad as ng
+from numgrad import ops
 
 SHAPES = st.lists(st.integers(0, 4), min_size=0, max_size=4).map(tuple)
 
@@ -345,3 +346,30 @@ def test_negative_steps_read_and_write(index: Any) -> None:
     y[::-1] = y
     y[::-1] += 1
     assert y.tolist() == (array[::-1] + 1).tolist()
+
+
+def test_a_mask_of_bytes_in_a_tuple_warns_once() -> None:
+    mask = ng.tensor([1, 0, 1], dtype=ng.uint8)
+    for index in (mask, (mask,), (mask, ng.tensor([0, 1]))):
+        with pytest.warns(UserWarning, match="deprecated") as warned:
+            ng.ones(3, 4)[index]
+        assert len(warned) == 1
+
+
+def test_index_put_names_the_leaf_whatever_view_of_it_is_written_to() -> None:
+    leaf = ng.ones(3, 4, requires_grad=True)
+    for indices in ((ng.tensor([0]),), (None, ng.tensor([0]))):
+        with pytest.raises(RuntimeError, match="index_put_: a leaf Variable"):
+            leaf.index_put_(indices, ng.zeros(4))
+
+
+@pytest.mark.parametrize("starts", [(3, 0), (-1, 0), (0, 1), (True, 0), (0,), (1.0, 0)])
+def test_apply_moved_proves_where_a_view_begins(starts: tuple[Any, ...]) -> None:
+    from numgrad.runtime.fast import start
+
+    start.load()
+    x, rest = ng.arange(12).view(3, 4), ((1, 1), (1, 4), (0,))
+    for row in range(3):
+        assert ops.view.slice_.apply_moved(x, (row, 0), *rest).tolist() == x.tolist()[row]
+    with pytest.raises((TypeError, RuntimeError)):
+        ops.view.slice_.apply_moved(x, starts, *rest)
