@@ -13,6 +13,7 @@ function theorem. If F(x, p) = 0, then dx/dp = -(dF/dx)^-1 dF/dp (Krantz and Par
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,18 +24,21 @@ from numgrad.autograd.function import Function as AutogradFunction
 from numgrad.autograd.gradients import grad
 from numgrad.autograd.modes import enable_grad, is_grad_enabled, no_grad
 from numgrad.autograd.stateless import functional_call
+from numgrad.func.transforms import grad as grad_of
+from numgrad.func.transforms import jacrev
 from numgrad.func.trees import flatten
 from numgrad.linalg import solve
 from numgrad.nn import Module
 from numgrad.scipy import minimize as scipy_minimize
 from numgrad.scipy import root as scipy_root
-from numgrad.scipy.vectors import Call, Form, depends_on_others, scipy, tensor_of
-from numgrad.tensor import joining
+from numgrad.scipy.vectors import Call, Form, Function, depends_on_others, has_tangent, joined, scipy, tensor_of
+from numgrad.tensor.creation import zeros_like
 from numgrad.tensor.tensor import Tensor
 
 __all__ = ["fixed_point", "minimum", "root"]
 
 _DENSE = 500  # unknowns up to which the Jacobian is made, and the derivatives can be differentiated again
+_POLISH = 5  # steps of Newton's method after SciPy's at most
 
 
 def root(
@@ -42,14 +46,14 @@ def root(
     x0: Any,
     *args: Any,
     solver: Callable[..., Any] | None = None,
-    tol: float = 1e-10,
+    tol: float | None = None,
 ) -> Any:
     """x with ``fun(x, *args) = 0``, with gradients by the tensors in ``args``.
 
     Parameters
     ----------
     fun
-        Returns a tensor of as many elements as x has, in x's form if that is a tree.
+        Returns a tensor of as many elements as x has, or a tree of tensors with as many in all.
     x0
         Where to start: a tensor, an array or a number, or a tree of these. It gets no gradient: the solution does not depend on it.
     *args
@@ -57,7 +61,7 @@ def root(
     solver
         ``solver(fun, x0, *args)`` returns x, by any means; by default `numgrad.scipy.root`.
     tol
-        The default solver's tolerance.
+        The default solver's tolerance; by default 1e-10, or ten times the eps of a dtype of ``x0`` that has fewer digits.
 
     Returns
     -------
@@ -80,11 +84,14 @@ def root(
     (tensor([0.5000, 0.2500], dtype=numgrad.float64),)
     """
 
+    form = Form("root", x0)
+
     def solved() -> Any:
-        if solver is not None:
-            return solver(fun, x0, *args)
-        result = scipy_root(fun, x0, args, tol=tol)
-        return _checked("root", result)
+        if solver is not None or not form.count:
+            return x0 if solver is None else solver(fun, x0, *args)
+        result = scipy_root(fun, x0, args, tol=max(1e-10, 10 * _eps(form)) if tol is None else tol)
+        function = Function("root: fun", fun, form, args, trees=True)
+        return _checked("root", result, form, lambda x: np.linalg.solve(function.jacobian(x), function.values(x)))
 
     return _solve("root", fun, x0, args, solved)
 
@@ -143,7 +150,7 @@ def minimum(
     x0: Any,
     *args: Any,
     solver: Callable[..., Any] | None = None,
-    tol: float = 1e-9,
+    tol: float | None = None,
 ) -> Any:
     """The x of the least ``fun(x, *args)``, with gradients by the tensors in ``args``: the gradient by x is 0 there.
 
@@ -156,7 +163,8 @@ def minimum(
     solver
         ``solver(fun, x0, *args)`` returns x; by default `numgrad.scipy.minimize` with Newton's method in trust regions.
     tol
-        The default solver's bound on the gradient.
+        The default solver's bound on the gradient; by default 1e-9. Where rounding hides the way there from it (sums of many
+        values, float32), steps of Newton's method on the gradient follow, until they are as small as the dtype can tell.
 
     Raises
     ------
@@ -173,13 +181,18 @@ def minimum(
     form = Form("minimum", x0)
 
     def solved() -> Any:
-        if solver is not None:
-            return solver(fun, x0, *args)
+        if solver is not None or not form.count:
+            return x0 if solver is None else solver(fun, x0, *args)
         method = "trust-exact" if form.count <= _DENSE else "trust-krylov"
-        return _checked("minimum", scipy_minimize(fun, x0, args, method=method, options={"gtol": tol}))
+        result = scipy_minimize(fun, x0, args, method=method, options={"gtol": 1e-9 if tol is None else tol})
+        return _checked(
+            "minimum", result, form, functools.partial(_downhill, Function("minimum: fun", fun, form, args))
+        )
 
     def residual(x: Any, *args: Any) -> Any:
-        leaves, build = flatten(x)  # with a graph, to the vector of unknowns
+        leaves, build = flatten(x)
+        if not any(leaf.requires_grad for leaf in leaves):  # forward mode asks for the value alone
+            return grad_of(fun)(x, *args)
         with enable_grad():
             value = fun(build(leaves), *args)
             return build(list(grad(value, leaves, create_graph=True, materialize_grads=True)))
@@ -187,17 +200,58 @@ def minimum(
     return _solve("minimum", residual, x0, args, solved)
 
 
-def _checked(name: str, result: Any) -> Any:
-    if not result.success:
-        raise RuntimeError(
-            f"{name}: SciPy found no solution: {result.message}; start closer to it, or give a solver= of your own"
-        )
-    return result.x
+def _eps(form: Form) -> float:
+    """The coarsest of the dtypes' eps."""
+    return max((float(np.finfo(leaf.dtype.numpy).eps) for leaf in form.leaves), default=0.0)
+
+
+def _checked(name: str, result: Any, form: Form, newton: Callable[[Any], Any]) -> Any:
+    """SciPy's solution, or one that a few steps of Newton's method lead to from there.
+
+    SciPy's tests of progress compare values whose rounding may hide it, in float32 above all. ``newton`` gives the step at a
+    vector; once that is below the root of eps, the next one, by quadratic convergence, would be of the size of eps.
+    """
+    if result.success:
+        return result.x
+    x, root_of_eps = form.vector("x", result.x), _eps(form) ** 0.5
+    for _ in range(_POLISH):
+        try:
+            step = newton(x)
+        except np.linalg.LinAlgError:
+            break
+        if not np.isfinite(step).all():
+            break
+        x = x - step
+        if np.abs(step).max() <= root_of_eps * (1 + np.abs(x).max()):
+            return form.given(x)
+    raise RuntimeError(
+        f"{name}: SciPy found no solution: {result.message}; start closer to it, or give a solver= of your own"
+    )
+
+
+def _downhill(function: Function, x: Any) -> Any:
+    """The step of Newton's method on the gradient.
+
+    Raises
+    ------
+    LinAlgError
+        The Hessian is not positive definite.
+    """
+    _, gradient = function.number_and_gradient(x)
+    if len(x) <= _DENSE:
+        hessian = function.hessian(x)
+        np.linalg.cholesky(hessian)
+        return np.linalg.solve(hessian, gradient)
+    linalg = scipy("sparse.linalg")
+    operator = linalg.LinearOperator((len(x), len(x)), matvec=functools.partial(function.product, x), dtype=np.float64)
+    step, left = linalg.cg(operator, gradient, rtol=1e-6, maxiter=10 * _DENSE)
+    if left or step @ gradient < 0:
+        raise np.linalg.LinAlgError("the Hessian is not positive definite")
+    return step
 
 
 def _iterate(fun: Callable[..., Any], form: Form, args: tuple[Any, ...], tol: float | None, max_iter: int) -> Any:
-    eps = max(np.finfo(leaf.dtype.numpy).eps for leaf in form.leaves)
-    bound = 10 * eps if tol is None else tol
+    bound = 10 * _eps(form) if tol is None else tol
     old = form.start()
     x, change = form.given(old), np.inf
     for _ in range(max_iter):
@@ -228,6 +282,13 @@ class _Problem:
         parameters = [(key, each) for key, each in self.call.named_parameters() if each.requires_grad]
         self.keys = [key for key, _ in parameters]
         self.tensors = [*(self.leaves[n] for n in self.places), *(each for _, each in parameters)]
+        # The backward computes with these again, so a change in place has to be noticed. Buffers change at any time, by design.
+        known = {id(each) for each in self.tensors}
+        self.constants = [
+            each
+            for each in (*self.leaves, *self.call.parameters())
+            if isinstance(each, Tensor) and id(each) not in known
+        ]
 
     def of(self, flat: Tensor, tensors: list[Tensor]) -> Tensor:
         """The residual at ``flat`` [count] with other tensors in place of ``tensors``, in float64.
@@ -243,13 +304,11 @@ class _Problem:
         swapped = dict(zip(self.keys, tensors[len(self.places) :], strict=True))
         result = functional_call(self.call, swapped, (self.form.tree(flat), *self.build(leaves)))
         rows, _ = flatten(result)
-        for row in rows:
-            if not isinstance(row, Tensor):
-                raise TypeError(f"{self.name}: expected fun to return tensors, got {type(row).__name__}")
-        if sum(row.numel() for row in rows) != self.form.count:
+        vector = joined(f"{self.name}: fun", result)
+        if vector.numel() != self.form.count:
             shapes, own = [list(row.shape) for row in rows], [list(leaf.shape) for leaf in self.form.leaves]
             raise ValueError(f"{self.name}: expected fun to return as many elements as x has, {own}, got {shapes}")
-        return joining.cat([row.reshape(-1).double() for row in rows])
+        return vector
 
 
 def _solve(name: str, residual: Callable[..., Any], x0: Any, args: tuple[Any, ...], solved: Callable[[], Any]) -> Any:
@@ -262,14 +321,51 @@ def _solve(name: str, residual: Callable[..., Any], x0: Any, args: tuple[Any, ..
     if is_grad_enabled():
         with enable_grad():
             point, *fresh = flat.detach().requires_grad_(), *(each.view(each.shape) for each in problem.tensors)
-            if depends_on_others([problem.of(point, fresh)], [point, *fresh]):
+            value = problem.of(point, fresh)
+            if depends_on_others([value], [point, *fresh]):
                 raise RuntimeError(
                     f"{name}: fun uses a tensor that requires a gradient and is not among its arguments, so it would get none: "
                     "pass it, or the module that has it, after x0, or detach it"
                 )
-        if problem.tensors:
-            flat = _Solution.apply(problem, flat, *problem.tensors)
+        forward = has_tangent([value])
+    else:
+        forward = has_tangent([problem.of(flat, problem.tensors)])
+    if forward:
+        flat = _newton(problem, flat)
+    elif is_grad_enabled() and problem.tensors:
+        flat = _Solution.apply(problem, flat, *problem.tensors)
     return form.tree(flat)
+
+
+def _newton(problem: _Problem, flat: Tensor) -> Tensor:
+    """The solution as the result of two steps of Newton's method from it, which every mode differentiates.
+
+    One step has the right first derivatives, two the right ones up to the third.
+
+    Raises
+    ------
+    RuntimeError
+        There are too many unknowns for a Jacobian.
+    """
+    if problem.form.count > _DENSE:
+        raise RuntimeError(
+            f"{problem.name}: a solution of {problem.form.count} unknowns, more than {_DENSE}, has no forward mode; "
+            "take reverse mode (grad, jacrev, vjp)"
+        )
+
+    jacobian = jacrev(lambda vector: problem.of(vector, problem.tensors))
+    for _ in range(2):
+        flat = flat - _solved(problem, jacobian(flat), problem.of(flat, problem.tensors))
+    return flat
+
+
+def _solved(problem: _Problem, matrix: Tensor, vector: Tensor) -> Tensor:
+    try:
+        return solve(matrix, vector)
+    except np.linalg.LinAlgError as error:
+        raise RuntimeError(
+            f"{problem.name}: the Jacobian by x is singular at the solution, so it has no derivatives"
+        ) from error
 
 
 class _Solution(AutogradFunction):
@@ -279,24 +375,26 @@ class _Solution(AutogradFunction):
     def forward(ctx: Any, problem: _Problem, flat: Tensor, *tensors: Tensor) -> Tensor:
         solution = flat.clone()
         ctx.problem = problem
-        ctx.save_for_backward(solution, *tensors)
+        ctx.save_for_backward(solution, *tensors, *problem.constants)
         return solution
 
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> Any:
         problem = ctx.problem
+        if not problem.form.count:
+            return None, None, *(zeros_like(each) for each in problem.tensors)
         further = is_grad_enabled()
         with enable_grad():
             # Views: partial derivatives, of a graph that goes on to the tensors themselves if that is asked for.
             flat, *tensors = [
                 each.view(each.shape) if further and each.requires_grad else each.detach().requires_grad_()
-                for each in ctx.saved_tensors
+                for each in ctx.saved_tensors[: 1 + len(problem.tensors)]
             ]
             result = problem.of(flat, tensors)
         if problem.form.count <= _DENSE:
             (rows,) = zip(*functional.rows_of([result], [flat], further), strict=True)
             with enable_grad() if further else no_grad():
-                vector = solve(rows[0].reshape(problem.form.count, problem.form.count).T, cotangent)
+                vector = _solved(problem, rows[0].reshape(problem.form.count, problem.form.count).T, cotangent)
         elif further:
             raise RuntimeError(
                 f"{problem.name}: a solution of {problem.form.count} unknowns, more than {_DENSE}, has no second derivative"
@@ -317,7 +415,9 @@ def _krylov(problem: _Problem, result: Tensor, flat: Tensor, cotangent: Tensor) 
 
     count = problem.form.count
     operator = linalg.LinearOperator((count, count), matvec=product, dtype=np.float64)
-    vector, left = linalg.gmres(operator, cotangent.numpy(), rtol=1e-10, maxiter=100, restart=50)
+    vector, left = linalg.gmres(
+        operator, cotangent.numpy(), rtol=max(1e-10, 100 * _eps(problem.form)), maxiter=100, restart=50
+    )
     if left:
         raise RuntimeError(
             f"{problem.name}: the linear system of the gradient was not solved by GMRES; is the Jacobian by x singular?"

@@ -6,7 +6,7 @@ solved for may be a tensor, an array, a number, a tree of these (tuples, lists a
 
 >>> import numgrad as ng
 >>> result = ng.scipy.minimize(lambda x: ((x - 3) ** 2).sum(), ng.zeros(2))
->>> result.success, result.x
+>>> result.success, result.x.round(decimals=3)
 (True, tensor([3., 3.]))
 """
 

@@ -15,8 +15,8 @@ from numgrad.autograd.modes import enable_grad, is_grad_enabled, no_grad
 from numgrad.compile import jit as numgrad_jit
 from numgrad.func.transforms import jacfwd
 from numgrad.func.trees import flatten
-from numgrad.nn import Module
-from numgrad.scipy.vectors import Form, as_it_is, depends_on_others, scipy, tensor_of
+from numgrad.nn import Module, ModuleList
+from numgrad.scipy.vectors import Form, as_it_is, depends_on_others, has_tangent, leads_to, scipy, tensor_of
 from numgrad.tensor import creation, joining
 from numgrad.tensor.tensor import Tensor
 
@@ -59,7 +59,8 @@ def solve_ivp(
     args
         Further arguments of ``fun``; gradients reach the tensors in them.
     parameters
-        Tensors that ``fun`` uses otherwise, for gradients; of a module by default its parameters.
+        Tensors that ``fun`` uses otherwise, for gradients; by default the parameters of ``fun`` if that is a module or a module's
+        method, and of the modules in ``args``.
     events
         As SciPy's; they get t and y as ``fun`` does, and return a tensor or a number. Not with gradients, since the times of
         events would need some too.
@@ -75,10 +76,11 @@ def solve_ivp(
     Raises
     ------
     TypeError, ValueError
-        ``fun`` returns no tree like ``y0``; ``vectorized`` or ``jac`` are among the options.
+        ``fun`` returns no tree like ``y0``, or numbers that are not finite at the start; ``vectorized`` or ``jac`` are among the
+        options.
     RuntimeError
         With gradients: the solver fails, events are given, ``fun`` uses tensors that require a gradient and are named neither
-        in ``args`` nor in ``parameters``, or a second derivative is asked for.
+        in ``args`` nor in ``parameters``, a time requires one, a second derivative or forward mode is asked for.
     ImportError
         SciPy is not installed.
 
@@ -87,7 +89,7 @@ def solve_ivp(
     >>> y = ng.scipy.solve_ivp(lambda t, y, rate: -rate * y, (0, 2), ng.ones(1), args=(rate,), rtol=1e-6).y[0, -1]
     >>> y.backward()
     >>> y, rate.grad  # exp(-2 rate), -2 exp(-2 rate)
-    (tensor(0.3679, grad_fn=<SqueezeBackward0>), tensor(-0.7358))
+    (tensor(0.3679, grad_fn=<SelectBackward0>), tensor(-0.7358))
     """
     for name in ("vectorized", "jac"):
         if name in options:
@@ -96,22 +98,37 @@ def solve_ivp(
             )
     integrate = scipy("integrate")
     form = Form("solve_ivp", y0)
+    leaves, build = flatten(args)
     if parameters is None:
-        parameters = fun.parameters() if isinstance(fun, Module) else ()
-    leaves, _ = flatten(args)
-    by = [each for each in (*leaves, *parameters) if isinstance(each, Tensor) and each.requires_grad]
+        modules = [each for each in (fun, getattr(fun, "__self__", None), *leaves) if isinstance(each, Module)]
+        parameters = ModuleList(modules).parameters()
+    parameters = list(parameters)
+    used = {id(each): each for each in parameters if each.requires_grad}
+    _refuse_dependent(list(used.values()))
+    # Partial derivatives: an argument is cut off from others that it depends on.
+    cut = {
+        id(leaf): (leaf, leaf.detach().requires_grad_())
+        for leaf in leaves
+        if isinstance(leaf, Tensor) and leaf.requires_grad
+    }
+    args = build([cut[id(leaf)][1] if id(leaf) in cut else leaf for leaf in leaves])
+    by = [*(leaf for leaf, _ in cut.values()), *used.values()]
     start = _flat(flatten(y0)[0], form)
-    side = _RightSide(fun, form, args, by, numgrad_jit if jit else as_it_is)
+    side = _RightSide(
+        fun, form, args, [*(leaf for _, leaf in cut.values()), *used.values()], numgrad_jit if jit else as_it_is
+    )
     solver = {"method": method, **options}
     if method in _IMPLICIT:
         solver["jac"] = side.jacobian
+    times = [each for each in (*t_span, t_eval) if isinstance(each, Tensor)]
     needed = is_grad_enabled() and (start.requires_grad or bool(by))
+    if is_grad_enabled() and any(each.requires_grad for each in times):
+        raise RuntimeError("solve_ivp: there are no gradients by the times; detach t_span and t_eval")
     if needed and events is not None:
         raise RuntimeError(
             "solve_ivp: events have no gradients: call it under numgrad.no_grad(), or leave the events out and give t_eval"
         )
-    if needed:
-        side.refuse_others(float(t_span[0]))
+    side.check(float(t_span[0]), [*flatten(y0)[0], *leaves, *times])
     result = integrate.solve_ivp(
         side.value,
         tuple(float(t) for t in t_span),
@@ -125,7 +142,8 @@ def solve_ivp(
         raise RuntimeError(
             f"solve_ivp: {result.message}; there is no gradient of a solution that ends before t_span does"
         )
-    states = creation.from_numpy(np.ascontiguousarray(result.y.T))
+    # An empty t_eval gives a list without rows.
+    states = creation.from_numpy(np.ascontiguousarray(np.reshape(result.y, (form.count, len(result.t))).T))
     if needed:
         solver.pop("jac", None)
         solver.pop("first_step", None)
@@ -134,6 +152,23 @@ def solve_ivp(
     if not dense_output:
         result.sol = None
     return result
+
+
+def _refuse_dependent(parameters: list[Tensor]) -> None:
+    """Check that none of the parameters is computed from others: its gradient would count twice.
+
+    Raises
+    ------
+    RuntimeError
+        One is.
+    """
+    for each in parameters:
+        if each.grad_fn is not None:
+            others = [other for other in parameters if other is not each]
+            if leads_to(each, others):
+                raise RuntimeError(
+                    "solve_ivp: one of the parameters is computed from another, whose gradient would count twice; pass it in args"
+                )
 
 
 def _flat(leaves: list[Any], form: Form) -> Tensor:
@@ -214,21 +249,28 @@ class _RightSide:
             return leaves[0].reshape(-1).double()
         return joining.cat([leaf.reshape(-1).double() for leaf in leaves])
 
-    def refuse_others(self, t: float) -> None:
-        """Check that all tensors that require a gradient are known.
+    def check(self, t: float, others: list[Any]) -> None:
+        """Check the derivative at the start, and that all tensors that it depends on and that are differentiated are known.
 
         Raises
         ------
         RuntimeError
-            The derivative depends on others, whose gradient would be missing.
+            The derivative depends on other tensors that require a gradient, which would be missing; or on one with a tangent.
+        ValueError
+            It is not finite: the solvers would not end.
         """
+        differentiated = is_grad_enabled()
         with enable_grad():
             result = self.of(_time(t), tensor_of(self.form.start()))
-        if depends_on_others([result], self.by):
+        if has_tangent([*others, result]):
+            raise RuntimeError("solve_ivp: there is no forward mode; take reverse mode (grad, jacrev, vjp)")
+        if differentiated and depends_on_others([result], self.by):
             raise RuntimeError(
                 "solve_ivp: fun uses a tensor that requires a gradient and is neither in args nor in parameters, so it would get "
                 "none: give it as parameters=[...] (of a module: parameters=model.parameters()), or detach it"
             )
+        if not np.isfinite(result.detach().numpy()).all():
+            raise ValueError(f"solve_ivp: fun returns numbers that are not finite at the start, t = {t}")
 
     def value(self, t: float, y: Any) -> np.ndarray[Any, Any]:
         """The derivative of y [count]."""
@@ -273,14 +315,16 @@ class _Solution(AutogradFunction):
 
     @staticmethod
     def forward(
-        ctx: Any, side: _RightSide, result: Any, solver: Any, begin: float, states: Tensor, *_: Tensor
+        ctx: Any, side: _RightSide, result: Any, solver: Any, begin: float, states: Tensor, start: Tensor, *by: Tensor
     ) -> Tensor:
+        ctx.save_for_backward(*by)  # so that a change in place is noticed: the backward computes with them again
         ctx.problem = side, result.t, result.sol, solver, begin
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, cotangents: Tensor) -> Any:
+        _ = ctx.saved_tensors
         side, times, solution, solver, begin = ctx.problem
         integrals = [creation.zeros_like(each) for each in side.by]
         adjoint = np.zeros(side.form.count)
@@ -304,6 +348,10 @@ def _back(
     """The adjoint at the time ``before`` from that at ``t``; the parameters' gradients of this stretch go into ``integrals``."""
     if t == before or not adjoint.any():
         return adjoint
+    if not np.isfinite(adjoint).all():  # the solvers would not end
+        for integral in integrals:
+            integral.fill_(np.nan)
+        return np.full_like(adjoint, np.nan)
 
     def slope(time: float, vector: Any) -> np.ndarray[Any, Any]:
         return -side.by_y(time, solution(time), vector)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.autograd.gradients import grad
+from numgrad.autograd.modes import no_grad
 from numgrad.func.transforms import jvp
 from numgrad.scipy.vectors import Form, Function, scipy, tensor_of
 
@@ -46,7 +47,8 @@ def linear_operator(fun: Callable[..., Any], x: Any, args: tuple[Any, ...] = ())
     result = function.at(point)
 
     def matvec(vector: Any) -> Any:
-        _, tangent = jvp(lambda flat: function.of(flat).reshape(-1), (tensor_of(point),), (tensor_of(vector),))
+        with no_grad():
+            _, tangent = jvp(lambda flat: function.of(flat).reshape(-1), (tensor_of(point),), (tensor_of(vector),))
         return tangent.numpy().astype(np.float64)
 
     def rmatvec(vector: Any) -> Any:

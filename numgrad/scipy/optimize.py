@@ -35,7 +35,8 @@ def minimize(
     """The minimum of a function of tensors: ``scipy.optimize.minimize`` with the gradients, and for the methods that ask for
     them the Hessian's products (Newton-CG, trust-ncg, trust-krylov, trust-constr) or the Hessian (dogleg, trust-exact), of ``fun``.
 
-    SciPy works in float64; ``fun`` gets the dtypes of ``x0``.
+    SciPy works in float64; ``fun`` gets the dtypes of ``x0``. The result has no graph: `numgrad.implicit` has solutions that are
+    differentiated by what they depend on.
 
     Parameters
     ----------
@@ -91,6 +92,7 @@ def minimize(
     """
     optimize = scipy("optimize")
     form = Form("minimize", x0)
+    form.refuse_empty()
     start, kind = form.start(), _kind(jit)
     function = kind("minimize: fun", fun, form, args)
     name = method.lower() if isinstance(method, str) else ""
@@ -135,7 +137,8 @@ def root(
     Parameters
     ----------
     fun
-        ``fun(x, *args)`` returns a tensor of as many elements as x has; x has the form of ``x0``.
+        ``fun(x, *args)`` returns a tensor of as many elements as x has, or a tree of tensors with as many in all; x has the form
+        of ``x0``.
     x0, args, method, tol, callback, options, jit
         As in `minimize`; a method that approximates the Jacobian itself (krylov, broyden1, ...) is asked for values only.
 
@@ -158,7 +161,7 @@ def root(
     optimize = scipy("optimize")
     form = Form("root", x0)
     start = form.start()
-    function = _kind(jit)("root: fun", fun, form, args)
+    function = _kind(jit)("root: fun", fun, form, args, trees=True)
     result = optimize.root(
         function.values,
         start,
@@ -186,7 +189,7 @@ def least_squares(
     Parameters
     ----------
     fun
-        ``fun(x, *args)`` returns the residuals, a tensor of any shape; x has the form of ``x0``.
+        ``fun(x, *args)`` returns the residuals, a tensor of any shape or a tree of them; x has the form of ``x0``.
     x0, args, jit
         As in `minimize`.
     bounds
@@ -217,8 +220,9 @@ def least_squares(
         raise ValueError("least_squares: the Jacobian comes from numgrad; leave jac out, or call scipy.optimize")
     optimize = scipy("optimize")
     form = Form("least_squares", x0)
+    form.refuse_empty()
     start = form.start()
-    function = _kind(jit)("least_squares: fun", fun, form, args)
+    function = _kind(jit)("least_squares: fun", fun, form, args, trees=True)
     if not isinstance(bounds, optimize.Bounds):
         if not (isinstance(bounds, (tuple, list)) and len(bounds) == 2):
             raise ValueError(f"least_squares: expected bounds to be a pair (lower, upper), got {bounds!r}")

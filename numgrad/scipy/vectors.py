@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.autograd.duals import detached
+from numgrad.autograd.duals import detached, is_dual
 from numgrad.autograd.gradients import grad
 from numgrad.autograd.modes import enable_grad, no_grad
 from numgrad.autograd.stateless import functional_call
@@ -19,7 +19,7 @@ from numgrad.func.transforms import grad as grad_of
 from numgrad.func.transforms import grad_and_value, jacfwd, jacrev, jvp
 from numgrad.func.trees import flatten
 from numgrad.nn import Module, ModuleList
-from numgrad.tensor import creation
+from numgrad.tensor import creation, joining
 from numgrad.tensor.tensor import Tensor
 
 
@@ -57,9 +57,49 @@ def depends_on_others(outputs: list[Tensor], known: list[Tensor]) -> bool:
     return False
 
 
+def leads_to(output: Tensor, others: list[Tensor]) -> bool:
+    """Whether the graph of a tensor leads to one of the others."""
+    own = {id(each) for each in others if each.grad_fn is None}
+    ends = {id(each.grad_fn) for each in others if each.grad_fn is not None}
+    stack: list[Node | None] = [output.grad_fn]
+    seen = set()
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        if id(node) in ends or (isinstance(node, AccumulateGrad) and id(node.variable) in own):
+            return True
+        seen.add(node)
+        stack.extend(edge[0] for edge in node.edges if edge is not None)
+    return False
+
+
+def has_tangent(values: list[Any]) -> bool:
+    """Whether one of the values is differentiated in forward mode."""
+    return any(is_dual(each) for each in values)
+
+
 def tensor_of(vector: Any) -> Tensor:
     """A tensor of float64 with a copy of a vector; SciPy may change its own later."""
     return creation.from_numpy(np.array(vector, np.float64).reshape(-1))
+
+
+def joined(what: str, tree: Any) -> Tensor:
+    """The tensors of a tree as one vector of float64.
+
+    Raises
+    ------
+    TypeError
+        A leaf is no tensor.
+    """
+    leaves, _ = flatten(tree)
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise TypeError(
+                f"{what}: expected the function to return a tensor or a tree of them, got a leaf of type {type(leaf).__name__}; "
+                "compute with numgrad's functions from start to end, so that there is a gradient"
+            )
+    return joining.cat([leaf.reshape(-1).double() for leaf in leaves])
 
 
 class Form:
@@ -101,6 +141,17 @@ class Form:
         if not leaf.is_floating_point():
             raise TypeError(f"{self.name}: expected tensors of floating point to start from, got {leaf.dtype}")
         return detached(leaf)
+
+    def refuse_empty(self) -> None:
+        """Check that there is something to solve for.
+
+        Raises
+        ------
+        ValueError
+            The tree has no element.
+        """
+        if not self.count:
+            raise ValueError(f"{self.name}: x0 has no element, so there is nothing to solve for")
 
     def start(self) -> np.ndarray[Any, Any]:
         """The vector of the tree's own values."""
@@ -176,7 +227,8 @@ class Function:
     """A function of the user's, of a tree and of ``args``, as one of a vector.
 
     The last point at which it was asked is kept with its graph, since SciPy asks for the value, the gradient and products with
-    the Hessian of one point one after the other.
+    the Hessian of one point one after the other. Tensors that the function uses beside x are constants, whether or not they
+    require a gradient: derivatives are taken without a graph to them.
 
     Parameters
     ----------
@@ -184,12 +236,16 @@ class Function:
         ``minimize: fun``: function and argument, for errors.
     fun
         Returns a tensor.
+    trees
+        Whether ``fun`` may also return a tree of tensors, which then are one vector.
     """
 
     wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = staticmethod(as_it_is)
 
-    def __init__(self, what: str, fun: Callable[..., Any], form: Form, args: tuple[Any, ...] = ()) -> None:
-        self.what, self.fun, self.form, self.args = what, fun, form, args
+    def __init__(
+        self, what: str, fun: Callable[..., Any], form: Form, args: tuple[Any, ...] = (), trees: bool = False
+    ) -> None:
+        self.what, self.fun, self.form, self.args, self.trees = what, fun, form, args, trees
         self.call = None if form.module is None else Call(fun, [form.module])
         self.point: np.ndarray[Any, Any] | None = None
         self.gradient: Tensor | None = None
@@ -215,6 +271,8 @@ class Function:
             result = functional_call(
                 self.call, {f"given.0.{key}": value for key, value in tree.items()}, (self.form.module, *self.args)
             )
+        if self.trees and isinstance(result, (tuple, list, dict)):
+            return joined(self.what, result)
         if not isinstance(result, Tensor):
             raise TypeError(
                 f"{self.what}: expected the function to return a tensor, got {type(result).__name__}; "
@@ -286,7 +344,8 @@ class Function:
 
     def hessian(self, vector: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The Hessian [count, count]."""
-        return self._matrix(self._hessian(tensor_of(vector)))
+        with no_grad():
+            return self._matrix(self._hessian(tensor_of(vector)))
 
     def values(self, vector: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The result as a vector."""
@@ -297,11 +356,13 @@ class Function:
         if self.size is None:
             self.size = self.at(vector).numel()
         transformed = self._reverse if self.size < self.form.count else self._forward
-        return self._matrix(transformed(tensor_of(vector)))
+        with no_grad():
+            return self._matrix(transformed(tensor_of(vector)))
 
     def weighted_hessian(self, vector: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The sum of the Hessians of the result's elements, each times its weight [count, count]."""
-        return self._matrix(self._weighted(tensor_of(vector), tensor_of(weights)))
+        with no_grad():
+            return self._matrix(self._weighted(tensor_of(vector), tensor_of(weights)))
 
     @staticmethod
     def _matrix(tensor: Tensor) -> np.ndarray[Any, Any]:
@@ -313,8 +374,10 @@ class Replayed(Function):
 
     wrap = staticmethod(jit)
 
-    def __init__(self, what: str, fun: Callable[..., Any], form: Form, args: tuple[Any, ...] = ()) -> None:
-        super().__init__(what, fun, form, args)
+    def __init__(
+        self, what: str, fun: Callable[..., Any], form: Form, args: tuple[Any, ...] = (), trees: bool = False
+    ) -> None:
+        super().__init__(what, fun, form, args, trees)
         of, single = self.of, self._single
         self._value = jit(of)
         self._pair = jit(grad_and_value(single))
@@ -328,8 +391,10 @@ class Replayed(Function):
         return self._number(self.at(vector))
 
     def number_and_gradient(self, vector: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
-        gradient, value = self._pair(tensor_of(vector))
+        with no_grad():
+            gradient, value = self._pair(tensor_of(vector))
         return float(value.item()), gradient.numpy()
 
     def product(self, vector: np.ndarray[Any, Any], direction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return self._product(tensor_of(vector), tensor_of(direction)).numpy()  # type: ignore[no-any-return]
+        with no_grad():
+            return self._product(tensor_of(vector), tensor_of(direction)).numpy()  # type: ignore[no-any-return]

@@ -108,3 +108,68 @@ def test_refusals() -> None:
     with pytest.raises(RuntimeError, match="singular"):
         x.backward()
     assert not implicit.root(lambda x, p: x - p, one, p.detach()).requires_grad
+    constant = ng.tensor(1.0)
+    x = implicit.root(lambda x, p, c: x - c * p, one, p, constant)
+    constant.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        x.backward()  # it would compute with the constant's new value
+
+
+def test_forward_mode_and_its_mixtures_agree_with_reverse_mode() -> None:
+    """Of x(p) with x^3 + x = p, and of the minimum of x^4/4 + x^2/2 - p x, which is the same."""
+    p = ng.tensor([2.0, -10.0], dtype=ng.float64)
+    zeros, func = ng.zeros(2, dtype=ng.float64), ng.func
+
+    def root(p: Any) -> Any:
+        return implicit.root(lambda x, p: x**3 + x - p, zeros, p)
+
+    def minimum(p: Any) -> Any:
+        return implicit.minimum(lambda x, p: (x**4 / 4 + x * x / 2 - p * x).sum(), zeros, p)
+
+    for solution in (root, minimum, lambda p: implicit.root(lambda x: x**3 + x - p, zeros)):
+        slopes = func.jacfwd(solution)(p)
+        np.testing.assert_allclose(slopes.numpy(), np.diag([1 / 4, 1 / 13]), rtol=1e-8, atol=1e-12)
+    for outer in (func.jacfwd, func.jacrev):
+        for inner in (func.jacfwd, func.jacrev):
+            second = outer(inner(lambda p: minimum(p).sum()))(p)
+            np.testing.assert_allclose(second.numpy(), np.diag([-6 / 64, 12 / 13**3]), rtol=1e-7, atol=1e-12)
+    fit = ng.scipy.least_squares(lambda p: root(p) - 3, p)  # a solver's own Jacobian, in forward mode
+    np.testing.assert_allclose(fit.x.numpy(), [30, 30], rtol=1e-6)
+    many = ng.ones(501)
+    with pytest.raises(RuntimeError, match="no forward mode"):
+        func.jvp(lambda p: implicit.fixed_point(lambda x, p: 0.5 * (x.tanh() + p), many, p), (many,), (many,))
+
+
+def test_trees_of_residuals_and_nothing_to_solve_for() -> None:
+    p = ng.tensor(2.0, requires_grad=True)
+    x = implicit.root(lambda x, p: [x[0] - p, x[1] - x[0] * p], [0.0, ng.zeros(2)], p)
+    assert [each.dtype for each in x] == [ng.float64, ng.float32]
+    x[1].sum().backward()
+    assert p.grad.item() == pytest.approx(8)
+    for solve in (
+        implicit.root,
+        implicit.fixed_point,
+        lambda f, *rest: implicit.minimum(lambda x, q: f(x, q).sum(), *rest),
+    ):
+        none = ng.zeros(0, requires_grad=True)
+        solution = solve(lambda x, q: x * q, ng.zeros(0), none)
+        solution.sum().backward()
+        assert solution.shape == none.grad.shape == (0,)
+
+
+def test_rounding_in_the_values_hides_no_solution() -> None:
+    """SciPy compares values, in which float32 and sums of many terms leave no progress to be seen."""
+    a = ng.tensor([1.0, 4.0, 0.3, 9.0, 10.0, 17.0])
+    x = implicit.root(lambda x, a: x**3 + x.exp() - a * x.tanh() - 1.234, ng.ones(6), a)
+    np.testing.assert_allclose((x**3 + x.exp() - a * x.tanh()).numpy(), 1.234, atol=1e-5)
+    for size, dtype, close in ((2, ng.float32, 1e-5), (501, ng.float64, 1e-9)):
+        c = ng.linspace(1, 4, size, dtype=dtype).requires_grad_()
+        x = implicit.minimum(lambda x, c: ((x - c) ** 2).sum() + (x**4).sum(), ng.ones(size, dtype=dtype), c)
+        x.sum().backward()
+        at = x.detach()
+        np.testing.assert_allclose((2 * at + 4 * at**3).numpy(), 2 * c.detach().numpy(), rtol=close)
+        np.testing.assert_allclose(c.grad.numpy(), (2 / (2 + 12 * at**2)).numpy(), rtol=close)
+    many = ng.linspace(1, 2, 501).requires_grad_()  # GMRES's bound, likewise
+    x = implicit.fixed_point(lambda x, p: 0.5 * (x.tanh() + p), many, many)
+    x.sum().backward()
+    np.testing.assert_allclose(many.grad.numpy(), (0.5 / (0.5 + 0.5 * x.detach().tanh() ** 2)).numpy(), rtol=1e-4)

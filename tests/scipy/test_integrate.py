@@ -105,6 +105,23 @@ def test_refusals() -> None:
     start = ng.ones(1, requires_grad=True)
     with pytest.raises(RuntimeError, match=r"neither in args nor in parameters"):
         ng.scipy.solve_ivp(lambda t, y: w * y, (0, 1), start)
+    with pytest.raises(RuntimeError, match=r"neither in args nor in parameters"):
+        ng.scipy.solve_ivp(lambda t, y: w * y, (0, 1), start.detach())  # where nothing else has a gradient, too
+    with pytest.raises(RuntimeError, match="no gradients by the times"):
+        ng.scipy.solve_ivp(lambda t, y: y, (0, w), start)
+    with pytest.raises(RuntimeError, match="computed from another"):
+        ng.scipy.solve_ivp(lambda t, y: w * u * y, (0, 1), start, parameters=[w, u := w.exp()])
+    for inner in (lambda w, one: ng.scipy.solve_ivp(lambda t, y: w * y, (0, 1), one).y[0],
+                  lambda w, one: ng.scipy.solve_ivp(lambda t, y: y, (0, 1), w * one).y[0]):  # fmt: skip
+        with pytest.raises(RuntimeError, match="no forward mode"):
+            ng.func.jvp(inner, (w.detach(), start.detach()), (w.detach(), start.detach()))
+    with pytest.raises(ValueError, match="not finite at the start"):
+        ng.scipy.solve_ivp(lambda t, y: (y - 10).log(), (0, 1), start)  # SciPy would not come back
+    y = ng.scipy.solve_ivp(lambda t, y, w: w * y, (0, 1), start, args=(w,)).y[0, -1]
+    with ng.no_grad():
+        w.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()  # it would compute with the new value
     with pytest.raises(RuntimeError, match="events have no gradients"):
         ng.scipy.solve_ivp(lambda t, y: y, (0, 1), start, events=lambda t, y: y)
     with pytest.raises(ValueError, match=r"shapes of y0, \[\[1\]\], got \[\[2\]\]"):
@@ -117,3 +134,47 @@ def test_refusals() -> None:
     (slope,) = ng.autograd.grad(y, start, create_graph=True)
     with pytest.raises(RuntimeError, match="differentiate twice"):
         slope.sum().backward()
+
+
+def test_gradients_are_partial_whatever_the_arguments_depend_on() -> None:
+    """y' = -b a y, with b = exp(a), a itself as two arguments, in a module and as a named parameter; none counts twice."""
+    a = ng.tensor(0.3, dtype=ng.float64, requires_grad=True)
+    one = ng.ones(1, dtype=ng.float64)
+    y = ng.scipy.solve_ivp(lambda t, y, b, a, c: -b * a * y, (0, 1), one, args=(a.exp(), a, a), **TIGHT).y[0, -1]
+    y.backward()
+    rate = 0.3 * np.exp(0.3)
+    assert a.grad.item() == pytest.approx(-np.exp(-rate) * (np.exp(0.3) + rate), rel=1e-7)
+    a.grad = None
+    y = ng.scipy.solve_ivp(lambda t, y, b: -b * a * y, (0, 1), one, args=(a,), parameters=[a], **TIGHT).y[0, -1]
+    y.backward()
+    assert a.grad.item() == pytest.approx(-0.6 * np.exp(-0.09), rel=1e-7)
+
+
+def test_modules_in_args_and_their_methods_get_gradients() -> None:
+    line = ng.nn.Linear(2, 2)
+    for call in (
+        lambda: ng.scipy.solve_ivp(lambda t, y, line: line(y), (0, 1), ng.ones(2), args=(line,)),
+        lambda: ng.scipy.solve_ivp(Side(line).of, (0, 1), ng.ones(2)),
+    ):
+        line.zero_grad()
+        call().y.sum().backward()
+        assert all(each.grad.abs().sum() > 0 for each in line.parameters())
+
+
+class Side(ng.nn.Module):
+    def __init__(self, line: Any) -> None:
+        super().__init__()
+        self.line = line
+
+    def of(self, t: Any, y: Any) -> Any:
+        return self.line(y)
+
+
+def test_no_times_and_no_number() -> None:
+    y0 = ng.ones(1, requires_grad=True)
+    y = ng.scipy.solve_ivp(lambda t, y: -y, (0, 1), y0, t_eval=[]).y
+    assert y.shape == (1, 0)
+    y.sum().backward()
+    assert y0.grad.item() == 0
+    (ng.scipy.solve_ivp(lambda t, y: -y, (0, 1), y0).y.sum() * float("nan")).backward()  # SciPy would not come back
+    assert np.isnan(y0.grad.item())

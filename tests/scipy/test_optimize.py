@@ -139,6 +139,30 @@ def test_the_operator_is_the_jacobian() -> None:
     np.testing.assert_allclose(H @ cg(H, np.ones(5))[0], np.ones(5), atol=1e-6)
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_other_tensors_that_require_a_gradient_are_constants(jit: bool) -> None:
+    w = ng.full((3,), 2.0, dtype=ng.float64, requires_grad=True)
+    zeros, minimize = ng.zeros(3, dtype=ng.float64), ng.scipy.minimize
+    ball = optimize.NonlinearConstraint(lambda x: (w * x * x).sum(), -100, 100)
+    for method, constraints in (
+        ("BFGS", ()),
+        ("trust-krylov", ()),
+        ("trust-exact", ()),
+        ("SLSQP", ball),
+        ("trust-constr", ball),
+    ):
+        x = minimize(lambda x: (w * (x - w) ** 2).sum(), zeros, method=method, constraints=constraints, jit=jit).x
+        np.testing.assert_allclose(x.numpy(), [2, 2, 2], atol=1e-4)
+    fits = [
+        solve(lambda x: {"a": (w * (x - w))[:1], "b": w[1:] * x[1:] - 4}, zeros, jit=jit).x
+        for solve in (ng.scipy.least_squares, ng.scipy.root)
+    ]
+    np.testing.assert_allclose([fit.numpy() for fit in fits], np.full((2, 3), 2), atol=1e-6)
+    J = ng.scipy.linear_operator(lambda x: w * x, zeros)
+    np.testing.assert_array_equal([J @ np.ones(3), J.T @ np.ones(3)], np.full((2, 3), 2))
+    assert w.grad is None
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -147,6 +171,8 @@ def test_the_operator_is_the_jacobian() -> None:
         (lambda: ng.scipy.minimize(lambda x: x, "here"), TypeError, "tensors, arrays or numbers to start from, got str"),
         (lambda: ng.scipy.minimize(lambda x: x, ng.tensor(1)), TypeError, "floating point to start from, got numgrad.int64"),
         (lambda: ng.scipy.minimize(lambda m: m, ng.nn.ReLU()), ValueError, "no parameter that requires a gradient"),
+        (lambda: ng.scipy.minimize(lambda x: x.sum(), ng.zeros(0)), ValueError, "x0 has no element"),
+        (lambda: ng.scipy.least_squares(lambda x: [x, 1.0], 0.0), TypeError, "a tree of them, got a leaf of type float"),
         (lambda: ng.scipy.least_squares(lambda x: x, 0.0, jac="3-point"), ValueError, "leave jac out"),
         (lambda: ng.scipy.minimize(lambda x: x, 0.0, constraints=["x > 0"]), TypeError, "a constraint of SciPy's, got str"),
         (
