@@ -425,7 +425,7 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     return x.tensor
 
 
-@implements("copyto")
+@implements("copyto", writes=True)
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     """Write values over an array, where a mask is True."""
     from numgrad.numpy.arrays import write

@@ -63,7 +63,7 @@ class ufunc:  # noqa: N801 (NumPy's name)
         self.__doc__ = original.__doc__
         self.nin, self.nout, self.identity = original.nin, original.nout, original.identity
         for name in ("reduce", "accumulate", "reduceat", "outer", "at"):
-            setattr(self, name, public_form(getattr(self, f"_{name}"), f"{self.__name__}.{name}"))
+            setattr(self, name, public_form(getattr(self, f"_{name}"), f"{self.__name__}.{name}", writes=name == "at"))
         self._call = public_form(self._computed, self.__name__, elementwise=kind != "raw", reads=True)
 
     def __repr__(self) -> str:
@@ -77,6 +77,8 @@ class ufunc:  # noqa: N801 (NumPy's name)
             tensors = self._of_one_dtype(args)
             if tensors is not None:
                 return owned(self._function(*tensors))
+        if len(args) > self.nin and "out" not in options:
+            args, options["out"] = args[: self.nin], args[self.nin :]
         return self._call(*args, **options)
 
     def _of_one_dtype(self, args: tuple[Any, ...]) -> list[Any] | None:
@@ -104,11 +106,6 @@ class ufunc:  # noqa: N801 (NumPy's name)
         self, *args: Any, out: Any = None, where: Any = True, dtype: Any = None, casting: str = "same_kind", order: str = "K",
         subok: bool = True, signature: Any = None,
     ) -> Any:  # fmt: skip
-        if len(args) > self.nin:  # out by position
-            outs = args[self.nin :]
-            return stored(
-                self._computed(*args[: self.nin], where=where, dtype=dtype), outs, self.__name__, casting, where
-            )
         if len(args) != self.nin:
             raise TypeError(f"{self.__name__}() takes {self.nin} positional arguments but {len(args)} were given")
         if signature is not None:
