@@ -14,6 +14,7 @@ from numgrad.engine.tape import TensorBase
 from numgrad.errors import OperandError
 from numgrad.numpy import places
 from numgrad.numpy.arrays import BY_NAME, cast, dtype_of, is_int, ng, stored, tensor, values_of
+from numgrad.numpy.flat import flatiter
 from numgrad.tensor.tensor import Tensor
 
 
@@ -63,6 +64,11 @@ class ndarray:  # noqa: N801 (NumPy's name)
     # ---- protocols ----------------------------------------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.requires_grad:
+            raise RuntimeError(
+                "an array that requires grad cannot become one of NumPy's, which would lose the gradient: take numgrad.numpy's "
+                "function (numgrad.numpy.array for a list of arrays), or x.detach() where no gradient is meant"
+            )
         return self.tensor.__array__(dtype, copy)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -245,6 +251,9 @@ class ndarray:  # noqa: N801 (NumPy's name)
                 f"the place of math.sin), or take {name}(x.detach()) where no gradient is meant"
             )
 
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(float(self)) if digits is None else self.round(digits)  # type: ignore[attr-defined]
+
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
             raise TypeError("only integer scalar arrays can be converted to a scalar index")
@@ -377,32 +386,6 @@ class ndarray:  # noqa: N801 (NumPy's name)
         return BY_NAME["invert"](self)  # type: ignore[no-any-return]
 
 
-class flatiter:  # noqa: N801 (NumPy's name)
-    """The elements of an array in a row, as `ndarray.flat` gives them; ``base`` is the array."""
-
-    def __init__(self, base: ndarray) -> None:
-        self.base = base
-
-    def __iter__(self) -> Iterator[ndarray]:
-        return iter(self.base.reshape(-1))
-
-    def __len__(self) -> int:
-        return self.base.size
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self.base.reshape(-1).__array__(dtype, copy)
-
-    def __getitem__(self, index: Any) -> ndarray:
-        return self.base[self._places(index)]
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        self.base[self._places(index)] = value
-
-    def _places(self, index: Any) -> Any:
-        positions = np.arange(self.base.size)[values_of(_taken(index))]
-        return tuple(each if each.ndim else int(each) for each in map(np.asarray, np.unravel_index(positions, self.base.shape)))
-
-
 def _is_of_ints(index: Any) -> bool:
     """Whether an index names one element, of which NumPy makes a number; with an ellipsis it makes a view."""
     return all(is_int(item) for item in index) and index != () if isinstance(index, tuple) else is_int(index)
@@ -456,7 +439,7 @@ def operand(array: ndarray, copies_views: bool) -> Tensor:
     With ``copies_views`` it is a copy of a view, so that writing beside the view later does not move all of the memory.
     """
     x, owner = array.tensor, array._owner
-    if copies_views and x._base is not None or owner._is_shared and x._storage.version:
+    if (copies_views and x._base is not None) or (owner._is_shared and x._storage.version):
         return ng.clone(x)  # type: ignore[no-any-return]
     owner._is_read = True
     return x

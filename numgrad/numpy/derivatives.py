@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextvars
 import dataclasses
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -134,8 +135,14 @@ class _Call:
     def number(self, *inputs: Tensor) -> Tensor:
         """The result, which has to be one number."""
         result = _as_output(self.run(*inputs))
-        if isinstance(result, (int, float, np.generic)):  # it does not depend on the arguments
+        if isinstance(result, (int, float, np.generic)):
             result = tensor(result)
+        if isinstance(result, TensorBase) and not result.requires_grad:  # type: ignore[attr-defined]
+            warnings.warn(
+                f"{self.name}: the result does not depend on the argument, so the gradient is zero; numbers taken out by item(), "
+                "tolist() or detach() have none",
+                stacklevel=5,
+            )
         if isinstance(result, TensorBase) and result._spec.numel == 1 and result._spec.dtype.is_floating_point:
             return result  # type: ignore[return-value]
         what = type(result).__name__

@@ -14,8 +14,9 @@ import numpy as np
 
 from numgrad.engine.tape import TensorBase
 from numgrad.numpy.array_type import before_write, ndarray, operand, overwrite, owned, view_of
-from numgrad.numpy.arrays import BY_NAME, ng, stored, tensor, values_of
+from numgrad.numpy.arrays import BY_NAME, ng, refuse_gradient, stored, tensor, values_of
 from numgrad.numpy.refusals import REFUSED
+from numgrad.tensor.tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -238,6 +239,7 @@ def _on_values(original: Any) -> Callable[..., Any]:
                 return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
             return value
 
+        refuse_gradient(original.__name__, kwargs.get("weights"))
         return back(original(*[values_of(v) for v in args], **{key: values_of(v) for key, v in kwargs.items()}))
 
     function.__doc__ = f"NumPy's `{original.__name__}`, of the numbers: it has no gradient."

@@ -19,7 +19,6 @@ from numgrad.numpy.arrays import (
     dtype_of,
     ng,
     operands,
-    stored,
     tensor,
 )
 from numgrad.numpy.table import public_form
@@ -104,12 +103,14 @@ class ufunc:  # noqa: N801 (NumPy's name)
 
     def _computed(
         self, *args: Any, out: Any = None, where: Any = True, dtype: Any = None, casting: str = "same_kind", order: str = "K",
-        subok: bool = True, signature: Any = None,
+        subok: bool = True, signature: Any = None, axes: Any = None,
     ) -> Any:  # fmt: skip
         if len(args) != self.nin:
             raise TypeError(f"{self.__name__}() takes {self.nin} positional arguments but {len(args)} were given")
         if signature is not None:
             raise TypeError(f"numpy.{self.__name__}: signature= is refused; say the dtype of the result by dtype=")
+        if axes is not None and axes != [(-2, -1)] * 3:  # those that NumPy's ``x @= y`` gives
+            raise TypeError(f"numpy.{self.__name__}: axes= is refused; move the axes by moveaxis")
         if where is True:
             return self._of(args, dtype)
         mask = tensor(where, np.bool_)
