@@ -65,7 +65,7 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None,
 @implements("ascontiguousarray", "asfortranarray")
 def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Tensor:
     """The array itself if it is one whose memory is row-major, else a copy."""
-    return ng.contiguous(asarray(a, dtype))  # type: ignore[no-any-return]
+    return tensor(a, dtype).contiguous()
 
 
 @implements("asarray_chkfinite")

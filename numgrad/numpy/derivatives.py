@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextvars
 import dataclasses
 import functools
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
+from numgrad.errors import warn
 from numgrad.func import transforms
 from numgrad.func.trees import flatten as flatten_containers
 from numgrad.numpy.array_type import ndarray, owned
@@ -137,13 +137,12 @@ class _Call:
         result = _as_output(self.run(*inputs))
         if isinstance(result, (int, float, np.generic)):
             result = tensor(result)
-        if isinstance(result, TensorBase) and not result.requires_grad:  # type: ignore[attr-defined]
-            warnings.warn(
-                f"{self.name}: the result does not depend on the argument, so the gradient is zero; numbers taken out by item(), "
-                "tolist() or detach() have none",
-                stacklevel=5,
-            )
         if isinstance(result, TensorBase) and result._spec.numel == 1 and result._spec.dtype.is_floating_point:
+            if not result.requires_grad:  # type: ignore[attr-defined]
+                warn(
+                    f"{self.name}: the result does not depend on the argument, so the gradient is zero; numbers taken out by "
+                    "item(), tolist() or detach() have none"
+                )
             return result  # type: ignore[return-value]
         what = type(result).__name__
         if isinstance(result, (Tensor, np.ndarray)):
