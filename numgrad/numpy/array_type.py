@@ -13,7 +13,7 @@ from numgrad.autograd.modes import is_grad_enabled
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import OperandError
 from numgrad.numpy import places
-from numgrad.numpy.arrays import BY_NAME, cast, dtype_of, is_int, ng, stored, tensor, values_of
+from numgrad.numpy.arrays import BY_NAME, cast, dtype_of, ng, stored, tensor, values_of
 from numgrad.numpy.flat import flatiter
 from numgrad.tensor.tensor import Tensor
 
@@ -47,8 +47,8 @@ class ndarray:  # noqa: N801 (NumPy's name)
            [16., 28.]]), 4, array(1.47901995))
     """
 
-    # Views know the array that owns their memory, and how they are made of which array; the owner knows its living views, whether
-    # tensors outside of it share the memory, and whether a function may need the elements since they were last written to.
+    # Views know who owns their memory, and how they are made of which array; owners know their living views, whether tensors
+    # outside share the memory, and whether a function may need the elements since they were last written to.
     __slots__ = ("__weakref__", "_is_read", "_is_shared", "_origin", "_owner", "_views", "tensor")
     __array_priority__ = 1000.0
 
@@ -164,15 +164,7 @@ class ndarray:  # noqa: N801 (NumPy's name)
 
     @property
     def flat(self) -> flatiter:
-        """The elements in a row, to be read, iterated over and written to: ``x.flat[::n + 1] += 1`` changes a diagonal.
-
-        >>> import numgrad.numpy as np
-        >>> x = np.zeros((2, 2))
-        >>> x.flat[::3] = 1
-        >>> x
-        array([[1., 0.],
-               [0., 1.]])
-        """
+        """The elements in a row, to be read, iterated over and written to: ``x.flat[::n + 1] += 1`` changes a diagonal."""
         return flatiter(self)
 
     @flat.setter
@@ -196,7 +188,7 @@ class ndarray:  # noqa: N801 (NumPy's name)
         part = places.get(self.tensor, taken)
         if part._base is None:
             return owned(part)
-        if part._spec.ndim == 0 and _is_of_ints(taken):  # a number, which NumPy copies
+        if part._spec.ndim == 0 and places.names_one(taken):  # a number, which NumPy copies
             return owned(ng.clone(part))
         return view_of(self, part, functools.partial(places.get, index=taken))
 
@@ -384,11 +376,6 @@ class ndarray:  # noqa: N801 (NumPy's name)
 
     def __invert__(self) -> ndarray:
         return BY_NAME["invert"](self)  # type: ignore[no-any-return]
-
-
-def _is_of_ints(index: Any) -> bool:
-    """Whether an index names one element, of which NumPy makes a number; with an ellipsis it makes a view."""
-    return all(is_int(item) for item in index) and index != () if isinstance(index, tuple) else is_int(index)
 
 
 # ---- memory -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
 
 class flatiter:  # noqa: N801 (NumPy's name)
-    """The elements of an array in a row, as `ndarray.flat` gives them; ``base`` is the array."""
+    """The elements of an array in a row, as `ndarray.flat` gives them; ``base`` is the array.
+
+    >>> import numgrad.numpy as np
+    >>> x = np.zeros((2, 2))
+    >>> x.flat[::3] = 1
+    >>> x
+    array([[1., 0.],
+           [0., 1.]])
+    """
 
     def __init__(self, base: ndarray) -> None:
         self.base = base
