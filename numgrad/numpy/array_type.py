@@ -57,7 +57,7 @@ class ndarray:  # noqa: N801 (NumPy's name)
             raise TypeError(f"ndarray: expected a Tensor, got {type(value).__name__}; numgrad.numpy.array makes arrays")
         self.tensor = value
         self._is_shared, self._is_read = True, False
-        self._owner: ndarray = self
+        self._owner: ndarray | None = None
         self._origin: tuple[ndarray, Callable[[Tensor], Tensor]] | None = None
         self._views: weakref.WeakValueDictionary[int, ndarray] | None = None
 
@@ -378,7 +378,9 @@ class ndarray:  # noqa: N801 (NumPy's name)
         return BY_NAME["invert"](self)  # type: ignore[no-any-return]
 
 
-# ---- memory -----------------------------------------------------------------------------------------------------
+def owner_of(array: ndarray) -> ndarray:
+    """The array that owns the memory: itself, unless it is a view. (A reference to itself would keep it until a collection.)"""
+    return array if array._owner is None else array._owner
 
 
 def owned(value: Tensor) -> ndarray:
@@ -390,7 +392,7 @@ def owned(value: Tensor) -> ndarray:
 
 def view_of(array: ndarray, value: Tensor, derive: Callable[[Tensor], Tensor]) -> ndarray:
     """An array over a part of the memory of another, which ``derive`` makes of its tensor."""
-    view, owner = ndarray(value), array._owner
+    view, owner = ndarray(value), owner_of(array)
     view._owner, view._origin = owner, (array, derive)
     if owner._views is None:
         owner._views = weakref.WeakValueDictionary()
@@ -400,7 +402,7 @@ def view_of(array: ndarray, value: Tensor, derive: Callable[[Tensor], Tensor]) -
 
 def before_write(array: ndarray) -> None:
     """Give an array and its views other memory, if the gradient of anything computed before may need the old elements."""
-    owner = array._owner
+    owner = owner_of(array)
     if owner._is_shared or not owner._is_read or not is_grad_enabled():
         return
     owner.tensor, owner._is_read = ng.clone(owner.tensor), False
@@ -411,7 +413,7 @@ def before_write(array: ndarray) -> None:
 
 def overwrite(array: ndarray, result: Tensor, name: str, casting: str = "same_kind", mask: Any = True) -> None:
     """Give an array the elements of a result; `arrays.stored` says what is refused."""
-    owner = array._owner
+    owner = owner_of(array)
     is_alone = owner is array and not owner._is_shared and not owner._views
     if is_alone and mask is True and result._spec is array.tensor._spec and result._base is None and is_grad_enabled():
         array.tensor, array._is_read = result, result.requires_grad
@@ -425,7 +427,7 @@ def operand(array: ndarray, copies_views: bool) -> Tensor:
 
     With ``copies_views`` it is a copy of a view, so that writing beside the view later does not move all of the memory.
     """
-    x, owner = array.tensor, array._owner
+    x, owner = array.tensor, owner_of(array)
     if (copies_views and x._base is not None) or (owner._is_shared and x._storage.version):
         return ng.clone(x)  # type: ignore[no-any-return]
     owner._is_read = True

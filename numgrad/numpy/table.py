@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
-from numgrad.numpy.array_type import before_write, ndarray, operand, overwrite, owned, view_of
+from numgrad.numpy.array_type import before_write, ndarray, operand, overwrite, owned, owner_of, view_of
 from numgrad.numpy.arrays import BY_NAME, ng, refuse_gradient, stored, tensor, values_of
 from numgrad.numpy.refusals import REFUSED
 from numgrad.tensor.tensor import Tensor
@@ -132,7 +132,7 @@ class _Kinds:
             self.arrays.append(value)
             if self.reads:
                 return operand(value, self.copies_views)
-            owner = value._owner
+            owner = owner_of(value)
             self.was_read, owner._is_read = owner._is_read, True
             return value.tensor
         if isinstance(value, TensorBase):
@@ -199,7 +199,7 @@ def public_form(
         if kinds.tensors and not kinds.arrays:
             return result
         if isinstance(result, TensorBase) and result._base is not None and len(kinds.arrays) == 1:
-            kinds.arrays[0]._owner._is_read = kinds.was_read  # a view needs no elements
+            owner_of(kinds.arrays[0])._is_read = kinds.was_read  # a view needs no elements
             return wrapped(result, kinds.arrays, lambda x: function(x, *given[1:], **options))
         return wrapped(result, kinds.arrays)
 

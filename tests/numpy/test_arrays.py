@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import operator
 import pickle
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -189,6 +191,19 @@ def test_what_was_computed_before_a_change_keeps_its_gradient(text: str) -> None
     value, gradient = ng.value_and_grad(lambda x: f(np, x))(x)
     assert value == pytest.approx(f(numpy, x), rel=1e-14)
     assert gradient @ step == pytest.approx((f(numpy, x + step) - f(numpy, x - step)) / 2, rel=1e-6)
+
+
+def test_arrays_end_with_their_last_reference() -> None:
+    """Without a collection: memory comes back at once, and a view whose array is gone counts no more."""
+    x = np.ones(3)
+    y = x[1:]
+    ends = [weakref.ref(x), weakref.ref(y)]
+    gc.disable()
+    try:
+        del x, y
+        assert [end() for end in ends] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_arrays_that_compute_by_other_rules_are_refused() -> None:
