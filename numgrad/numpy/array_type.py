@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +14,7 @@ from numgrad.engine.tape import TensorBase
 from numgrad.errors import OperandError
 from numgrad.numpy import places
 from numgrad.numpy.arrays import BY_NAME, cast, dtype_of, ng, stored, tensor, values_of
+from numgrad.numpy.flat import flatiter
 from numgrad.tensor.tensor import Tensor
 
 
@@ -23,9 +26,9 @@ class ndarray:  # noqa: N801 (NumPy's name)
     n, ``x.max(0)`` is one array, and 1.0 * x has the dtype of NumPy's promotion. Beyond NumPy's there are ``requires_grad``,
     ``grad``, ``backward()`` and ``detach()``, which are the tensor's.
 
-    Writing is differentiable, and harmless to what was computed before: an array that a function has read gets other memory
-    when it is written to, unless views of it exist, which have to see the change; and elementwise functions copy views of what is
-    written to. So loops that fill or update arrays have gradients.
+    Writing is differentiable, and harmless to what was computed before: an array whose elements a function may need for its
+    gradient moves to other memory when it or a view of it is written to, with all of its views; and elementwise functions copy
+    views. So loops that fill or update arrays have gradients. An array over a tensor of yours stays where it is.
 
     Parameters
     ----------
@@ -44,20 +47,28 @@ class ndarray:  # noqa: N801 (NumPy's name)
            [16., 28.]]), 4, array(1.47901995))
     """
 
-    # Whether others may see its memory; whether a function has read it since it was last written to; whether it has been given
-    # other memory for being written to, as it may be again.
-    __slots__ = ("__weakref__", "_is_moved", "_is_read", "_is_shared", "tensor")
+    # Views know who owns their memory, and how they are made of which array; owners know their living views, whether tensors
+    # outside share the memory, and whether a function may need the elements since they were last written to.
+    __slots__ = ("__weakref__", "_is_read", "_is_shared", "_origin", "_owner", "_views", "tensor")
     __array_priority__ = 1000.0
 
     def __init__(self, value: Tensor) -> None:
         if not isinstance(value, TensorBase):
             raise TypeError(f"ndarray: expected a Tensor, got {type(value).__name__}; numgrad.numpy.array makes arrays")
         self.tensor = value
-        self._is_shared, self._is_read, self._is_moved = True, False, False
+        self._is_shared, self._is_read = True, False
+        self._owner: ndarray | None = None
+        self._origin: tuple[ndarray, Callable[[Tensor], Tensor]] | None = None
+        self._views: weakref.WeakValueDictionary[int, ndarray] | None = None
 
     # ---- protocols ----------------------------------------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.requires_grad:
+            raise RuntimeError(
+                "an array that requires grad cannot become one of NumPy's, which would lose the gradient: take numgrad.numpy's "
+                "function (numgrad.numpy.array for a list of arrays), or x.detach() where no gradient is meant"
+            )
         return self.tensor.__array__(dtype, copy)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -152,9 +163,13 @@ class ndarray:  # noqa: N801 (NumPy's name)
         return BY_NAME["matrix_transpose"](self)  # type: ignore[no-any-return]
 
     @property
-    def flat(self) -> Iterator[ndarray]:
-        """The elements, one after the other."""
-        return iter(self.reshape(-1))
+    def flat(self) -> flatiter:
+        """The elements in a row, to be read, iterated over and written to: ``x.flat[::n + 1] += 1`` changes a diagonal."""
+        return flatiter(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self.flat[:] = value
 
     @property
     def real(self) -> ndarray:
@@ -169,12 +184,16 @@ class ndarray:  # noqa: N801 (NumPy's name)
     # ---- elements -----------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> ndarray:
-        return view_of(self, places.get(self.tensor, _taken(index)))
+        taken = _taken(index)
+        part = places.get(self.tensor, taken)
+        if part._base is None:
+            return owned(part)
+        if part._spec.ndim == 0 and places.names_one(taken):  # a number, which NumPy copies
+            return owned(ng.clone(part))
+        return view_of(self, part, functools.partial(places.get, index=taken))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if self._is_read and not self._is_shared and is_grad_enabled():
-            self.tensor = ng.clone(self.tensor)  # what was computed from the old elements may have to read them
-        self._is_read = False
+        before_write(self)
         places.put(self.tensor, _taken(index), _taken(value))
 
     def __len__(self) -> int:
@@ -185,7 +204,15 @@ class ndarray:  # noqa: N801 (NumPy's name)
     def __iter__(self) -> Iterator[ndarray]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d array")
-        return (view_of(self, part) for part in self.tensor)
+        return self._parts()
+
+    def _parts(self) -> Iterator[ndarray]:
+        x = self.tensor
+        version = x._storage.version
+        numbers = ng.unbind(ng.clone(x)) if self.ndim == 1 and len(self) else ()
+        for i in range(len(self)):
+            unchanged = numbers and self.tensor is x and x._storage.version == version
+            yield owned(numbers[i]) if unchanged else self[i]
 
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any())
@@ -215,6 +242,9 @@ class ndarray:  # noqa: N801 (NumPy's name)
                 f"{name}() of an array that requires a gradient would lose it; compute with the array itself (numgrad.numpy.sin in "
                 f"the place of math.sin), or take {name}(x.detach()) where no gradient is meant"
             )
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(float(self)) if digits is None else self.round(digits)  # type: ignore[attr-defined]
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
@@ -348,29 +378,59 @@ class ndarray:  # noqa: N801 (NumPy's name)
         return BY_NAME["invert"](self)  # type: ignore[no-any-return]
 
 
+def owner_of(array: ndarray) -> ndarray:
+    """The array that owns the memory: itself, unless it is a view. (A reference to itself would keep it until a collection.)"""
+    return array if array._owner is None else array._owner
+
+
 def owned(value: Tensor) -> ndarray:
-    """An array over memory that nobody else has."""
+    """An array over memory that nobody else has, but for the op that computed it: it may need its result for its gradient."""
     array = ndarray(value)
-    array._is_shared = False
+    array._is_shared, array._is_read = False, value.requires_grad
     return array
 
 
-def view_of(array: ndarray, value: Tensor) -> ndarray:
-    """An array over a part of the memory of another."""
-    view = ndarray(value)
-    array._is_shared, view._is_moved = True, array._is_moved
+def view_of(array: ndarray, value: Tensor, derive: Callable[[Tensor], Tensor]) -> ndarray:
+    """An array over a part of the memory of another, which ``derive`` makes of its tensor."""
+    view, owner = ndarray(value), owner_of(array)
+    view._owner, view._origin = owner, (array, derive)
+    if owner._views is None:
+        owner._views = weakref.WeakValueDictionary()
+    owner._views[id(view)] = view
     return view
 
 
-def operand(array: ndarray, copies_views: bool) -> Tensor:
-    """The tensor of an array that a function reads whose backward may read it again: a copy, where others may write to it.
+def before_write(array: ndarray) -> None:
+    """Give an array and its views other memory, if the gradient of anything computed before may need the old elements."""
+    owner = owner_of(array)
+    if owner._is_shared or not owner._is_read or not is_grad_enabled():
+        return
+    owner.tensor, owner._is_read = ng.clone(owner.tensor), False
+    for view in list(owner._views.values()) if owner._views else ():  # in the order in which they were made
+        origin, derive = view._origin  # type: ignore[misc]
+        view.tensor = derive(origin.tensor)
 
-    With ``copies_views`` all views are copied, otherwise those into memory that has been written to.
+
+def overwrite(array: ndarray, result: Tensor, name: str, casting: str = "same_kind", mask: Any = True) -> None:
+    """Give an array the elements of a result; `arrays.stored` says what is refused."""
+    owner = owner_of(array)
+    is_alone = owner is array and not owner._is_shared and not owner._views
+    if is_alone and mask is True and result._spec is array.tensor._spec and result._base is None and is_grad_enabled():
+        array.tensor, array._is_read = result, result.requires_grad
+        return
+    before_write(array)
+    stored(result, array.tensor, name, casting, mask)
+
+
+def operand(array: ndarray, copies_views: bool) -> Tensor:
+    """The tensor of an array that a function reads whose backward may read it again.
+
+    With ``copies_views`` it is a copy of a view, so that writing beside the view later does not move all of the memory.
     """
-    array._is_read = True
-    x = array.tensor
-    if array._is_shared and (array._is_moved or x._storage.version or (copies_views and x._base is not None)):
+    x, owner = array.tensor, owner_of(array)
+    if (copies_views and x._base is not None) or (owner._is_shared and x._storage.version):
         return ng.clone(x)  # type: ignore[no-any-return]
+    owner._is_read = True
     return x
 
 
@@ -408,11 +468,7 @@ def _in_place(name: str) -> Callable[..., Any]:
             result = BY_NAME[name](self, other)
         except OperandError:
             return NotImplemented
-        if not self._is_shared and result.tensor._spec is self.tensor._spec and is_grad_enabled():
-            self.tensor, self._is_moved = result.tensor, True  # as `__setitem__` does it
-        else:
-            stored(result.tensor, self.tensor, name)
-        self._is_read = False
+        overwrite(self, result.tensor, name)
         return self
 
     return operator

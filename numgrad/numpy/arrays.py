@@ -88,6 +88,7 @@ def tensor(value: Any, dtype: Any = None) -> Tensor:
     if isinstance(value, TensorBase):
         return cast(value, dtype)  # type: ignore[arg-type]
     if isinstance(value, (np.ndarray, np.generic)):
+        arguments.refuse_own_rules(value)
         chosen = numgrad_dtype(value.dtype)
         return cast(arguments.as_operand(np.asarray(value), chosen) if value.ndim else _scalar(value, chosen), dtype)
     if isinstance(value, (bool, int, float)):

@@ -272,7 +272,7 @@ def fix(x: Any, out: Any = None) -> Tensor:
     return ng.trunc(x) if x.dtype.is_floating_point else ng.clone(x)  # type: ignore[no-any-return]
 
 
-@implements("nan_to_num")
+@implements("nan_to_num", writes=True)
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
     """Numbers in the place of NaN and infinities."""
     value = tensor(x)

@@ -14,6 +14,7 @@ from numgrad.numpy.arrays import (
     ng,
     numgrad_dtype,
     operands,
+    refuse_gradient,
     tensor,
     values_of,
 )
@@ -53,12 +54,18 @@ def array(
     return ng.reshape(x, (1,) * (ndmin - x.ndim) + tuple(x.shape)) if x.ndim < ndmin else x  # type: ignore[no-any-return]
 
 
-@implements("asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require")
+@implements("asarray", "asanyarray", "require")
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None, requirements: Any = None) -> Tensor:  # noqa: E501  # fmt: skip
     """The array itself where it is one already, and has the dtype; the order in memory is that of rows."""
     _on_cpu("asarray", device)
     x = tensor(a, dtype)
     return ng.clone(x) if copy and x is a else x  # type: ignore[no-any-return]
+
+
+@implements("ascontiguousarray", "asfortranarray")
+def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Tensor:
+    """The array itself if it is one whose memory is row-major, else a copy."""
+    return tensor(a, dtype).contiguous()
 
 
 @implements("asarray_chkfinite")
@@ -143,13 +150,19 @@ def full_like(
 
 @implements("arange")
 def arange(*args: Any, dtype: Any = None, device: Any = None, like: Any = None, **ends: Any) -> Tensor:
-    """Numbers from ``start`` up to ``stop`` by ``step``; it has no gradient.
+    """Numbers from ``start`` up to ``stop`` by ``step``.
+
+    Raises
+    ------
+    TypeError
+        An argument requires a gradient.
 
     >>> import numgrad.numpy as np
     >>> np.arange(1, 2, 0.5)
     array([1. , 1.5])
     """
     _on_cpu("arange", device)
+    refuse_gradient("arange", args, list(ends.values()))
     numbers = [values_of(a) for a in args]
     return tensor(np.arange(*numbers, dtype=dtype, **{k: values_of(v) for k, v in ends.items()}))
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
+from numgrad.errors import warn
 from numgrad.func import transforms
 from numgrad.func.trees import flatten as flatten_containers
 from numgrad.numpy.array_type import ndarray, owned
@@ -134,9 +135,14 @@ class _Call:
     def number(self, *inputs: Tensor) -> Tensor:
         """The result, which has to be one number."""
         result = _as_output(self.run(*inputs))
-        if isinstance(result, (int, float, np.generic)):  # it does not depend on the arguments
+        if isinstance(result, (int, float, np.generic)):
             result = tensor(result)
         if isinstance(result, TensorBase) and result._spec.numel == 1 and result._spec.dtype.is_floating_point:
+            if not result.requires_grad:  # type: ignore[attr-defined]
+                warn(
+                    f"{self.name}: the result does not depend on the argument, so the gradient is zero; numbers taken out by "
+                    "item(), tolist() or detach() have none"
+                )
             return result  # type: ignore[return-value]
         what = type(result).__name__
         if isinstance(result, (Tensor, np.ndarray)):

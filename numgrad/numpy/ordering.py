@@ -164,7 +164,7 @@ def _write_at(a: Any, positions: np.ndarray, values: Any, name: str) -> None:
         places.put(a, tuple(np.unravel_index(positions, tuple(a.shape))), values)
 
 
-@implements("put")
+@implements("put", writes=True)
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """Write values at places of the elements in a row, which are numbers."""
     positions = np.take(np.arange(int(np.prod(tuple(a.shape)))), np.asarray(values_of(ind)).reshape(-1), mode=mode)  # type: ignore[call-overload]
@@ -173,7 +173,7 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
         _write_at(a, positions, ng.take(x, tensor(np.resize(np.arange(x.numel()), positions.size))), "put")
 
 
-@implements("put_along_axis")
+@implements("put_along_axis", writes=True)
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> None:
     """Write values at the places that `take_along_axis` would read."""
     shape = tuple(arr.shape)
@@ -185,7 +185,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
     _write_at(arr, positions, ng.broadcast_to(tensor(values, dtype_of(arr)), positions.shape), "put_along_axis")
 
 
-@implements("putmask")
+@implements("putmask", writes=True)
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
     """Write over the elements where a mask is True the values of the same places; fewer values are repeated."""
     shape = tuple(a.shape)
@@ -196,7 +196,7 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
         _write_at(a, positions, ng.take(x, tensor(chosen)), "putmask")
 
 
-@implements("place")
+@implements("place", writes=True)
 def write_in_turn(arr: Any, mask: Any, vals: Any) -> None:
     """Write values one after the other over the elements where a mask is True; fewer values are repeated."""
     positions = np.flatnonzero(np.asarray(values_of(mask)))
@@ -207,7 +207,7 @@ def write_in_turn(arr: Any, mask: Any, vals: Any) -> None:
         _write_at(arr, positions, ng.take(x, tensor(np.resize(np.arange(x.numel()), positions.size))), "place")
 
 
-@implements("fill_diagonal")
+@implements("fill_diagonal", writes=True)
 def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     """Write values over the diagonal."""
     shape = tuple(a.shape)

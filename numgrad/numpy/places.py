@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
-from numgrad.numpy.arrays import ng, tensor, values_of
+from numgrad.numpy.arrays import is_int, ng, tensor, values_of
 from numgrad.tensor import indexing
 from numgrad.tensor.tensor import Tensor
 
@@ -77,6 +77,11 @@ def _without_reversals(x: Tensor, index: Any) -> tuple[Any, list[int]]:
 def _by_numbers(x: Tensor, index: Any) -> tuple[Any, list[int]]:
     positions = np.arange(x.numel()).reshape(tuple(x.shape))[tuple(values_of(item) for item in index)]
     return tuple(np.unravel_index(positions, tuple(x.shape))), []
+
+
+def names_one(index: Any) -> bool:
+    """Whether an index names one element, of which NumPy makes a number; with an ellipsis it makes a view."""
+    return all(is_int(item) for item in index) and index != () if isinstance(index, tuple) else is_int(index)
 
 
 def moved(x: Tensor, move: Any) -> Tensor:

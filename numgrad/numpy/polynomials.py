@@ -77,7 +77,7 @@ def polydiv(u: Any, v: Any) -> tuple[Tensor, Tensor]:
         rest = rest - moved
     small = np.flatnonzero(~np.isclose(values_of(rest), 0, rtol=1e-14))
     rest = rest[min(int(small[0]) if small.size else rest.shape[0] - 1, rest.shape[0] - 1) :]
-    return (ng.stack(quotient) if quotient else ng.zeros(1, dtype=rest.dtype)), rest
+    return (ng.stack(quotient) if quotient else ng.zeros(1, dtype=rest.dtype)), ng.clone(rest)
 
 
 @implements("polyder")

@@ -425,7 +425,40 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     return x.tensor
 
 
-@implements("copyto")
+@implements("lib.stride_tricks.sliding_window_view")
+def sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Tensor:
+    """All windows of a shape along axes, which come last.
+
+    Raises
+    ------
+    ValueError
+        A window is longer than its axis, there are not as many as axes, or ``writeable`` is True.
+    """
+    if writeable:
+        raise ValueError("sliding_window_view: windows overlap, and cannot be written to; write to the array itself")
+    value = tensor(x)
+    windows = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
+    axes = _axes_in_order(axis, value.ndim)
+    if len(windows) != len(axes):
+        raise ValueError(f"sliding_window_view: window_shape {windows} has {len(windows)} extents for {len(axes)} axes")
+    for along, extent in zip(axes, windows, strict=True):
+        if not 0 <= extent <= value.shape[along]:
+            raise ValueError(
+                f"sliding_window_view: a window of {extent} along an axis of {value.shape[along]} elements"
+            )
+        value = value.unfold(along, extent, 1)
+    return value
+
+
+def _axes_in_order(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Axes counted from the front, of which one may come twice; None means all."""
+    given = range(ndim) if axis is None else axis if np.iterable(axis) else (axis,)
+    return tuple(axis_of(a, ndim) for a in given)
+
+
+@implements("copyto", writes=True)
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     """Write values over an array, where a mask is True."""
     from numgrad.numpy.arrays import write

@@ -13,25 +13,26 @@ from typing import Any, TypeVar
 import numpy as np
 
 from numgrad.engine.tape import TensorBase
-from numgrad.numpy.array_type import ndarray, operand, owned, view_of
-from numgrad.numpy.arrays import BY_NAME, stored, tensor, values_of
+from numgrad.numpy.array_type import before_write, ndarray, operand, overwrite, owned, owner_of, view_of
+from numgrad.numpy.arrays import BY_NAME, ng, refuse_gradient, stored, tensor, values_of
 from numgrad.numpy.refusals import REFUSED
+from numgrad.tensor.tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _by_function: dict[Any, Any] = {}  # NumPy's own object: the implementation
 
 
-def implements(*names: str, reads: bool = False) -> Callable[[F], F]:
+def implements(*names: str, reads: bool = False, writes: bool = False) -> Callable[[F], F]:
     """Declare that a function over tensors is NumPy's function of each of these names, such as "linalg.solve".
 
     The public form takes and returns `ndarray` beside tensors, and honours ``out`` where the function has this parameter,
-    which always arrives as None. One that ``reads`` makes no views and writes to no argument. A name that the installed NumPy
-    does not have is one of the namespace only.
+    which always arrives as None. One that ``reads`` makes no views and writes to no argument; one that ``writes`` does so to the
+    first. A name that the installed NumPy does not have is one of the namespace only.
     """
 
     def declare(function: F) -> F:
-        add(public_form(function, names[0], reads=reads), *names)
+        add(public_form(function, names[0], reads=reads, writes=writes), *names)
         return function
 
     return declare
@@ -119,11 +120,11 @@ def refused(home: str, name: str) -> Any:
 class _Kinds:
     """Which kinds of tensors a call has."""
 
-    __slots__ = ("arrays", "copies_views", "reads", "tensors")
+    __slots__ = ("arrays", "copies_views", "reads", "tensors", "was_read")
 
     def __init__(self, reads: bool = False, copies_views: bool = False) -> None:
         self.arrays: list[ndarray] = []
-        self.tensors, self.reads, self.copies_views = False, reads, copies_views
+        self.tensors, self.reads, self.copies_views, self.was_read = False, reads, copies_views, False
 
     def taken(self, value: Any) -> Any:
         """A value with tensors in the place of arrays."""
@@ -131,7 +132,8 @@ class _Kinds:
             self.arrays.append(value)
             if self.reads:
                 return operand(value, self.copies_views)
-            value._is_read = True
+            owner = owner_of(value)
+            self.was_read, owner._is_read = owner._is_read, True
             return value.tensor
         if isinstance(value, TensorBase):
             self.tensors = True
@@ -142,13 +144,20 @@ class _Kinds:
         return value
 
 
-def wrapped(result: Any, arrays: Sequence[ndarray] = ()) -> Any:
-    """A result with arrays in the place of tensors; ``arrays`` are those that it was computed from, of which it may be a view."""
+def wrapped(result: Any, arrays: Sequence[ndarray] = (), derive: Callable[[Tensor], Tensor] | None = None) -> Any:
+    """A result with arrays in the place of tensors; ``arrays`` are those that it was computed from, of which it may be a view.
+
+    ``derive`` computes it once more from another tensor in the place of the first array's.
+    """
     if isinstance(result, TensorBase):
-        if result._base is None and not any(result is array.tensor for array in arrays):
-            return owned(result)  # type: ignore[arg-type]
-        views = [view_of(array, result) for array in arrays]  # type: ignore[arg-type]
-        return next((view for view in views if view._is_moved), views[0]) if views else ndarray(result)  # type: ignore[arg-type]
+        memory = result._storage.root
+        array = next((each for each in arrays if each.tensor._storage.root is memory), None)
+        if array is not None:
+            if result is array.tensor:
+                return array
+            first = derive is not None and array is arrays[0]
+            return view_of(array, result, derive if first else functools.partial(_as_strided, like=result))  # type: ignore[arg-type]
+        return owned(result) if result._base is None else ndarray(result)  # type: ignore[arg-type]
     if isinstance(result, tuple):
         parts = [wrapped(each, arrays) for each in result]
         return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
@@ -157,8 +166,13 @@ def wrapped(result: Any, arrays: Sequence[ndarray] = ()) -> Any:
     return result
 
 
+def _as_strided(x: Tensor, like: Tensor) -> Tensor:
+    """The view of a copied array's memory that ``like`` was of the array's own."""
+    return ng.as_strided(x, tuple(like.shape), like.stride(), like.storage_offset())  # type: ignore[no-any-return]
+
+
 def public_form(
-    function: Callable[..., Any], name: str, *, elementwise: bool = False, reads: bool = False
+    function: Callable[..., Any], name: str, *, elementwise: bool = False, reads: bool = False, writes: bool = False
 ) -> Callable[..., Any]:
     """The function as users call it; see `implements`. Where the ``where`` of an elementwise one is False, ``out`` stays."""
     parameters = inspect.signature(function).parameters
@@ -169,25 +183,42 @@ def public_form(
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         kinds = _Kinds(reads and any(getattr(value, "requires_grad", False) for value in args), elementwise)
-        given = [kinds.taken(value) for value in args]
-        options = {key: kinds.taken(value) for key, value in kwargs.items()}
-        out = None
-        if has_out:
-            out = options.pop("out", None)
-            if place_of_out is not None and len(given) > place_of_out:
-                out, given[place_of_out] = given[place_of_out], None
+        out = kwargs.get("out") if has_out else None
+        given: list[Any] = list(args)
+        if place_of_out is not None and len(given) > place_of_out:
+            out, given[place_of_out] = given[place_of_out], None
+        given = [kinds.taken(value) for value in given]
+        options = {key: kinds.taken(value) for key, value in kwargs.items() if key != "out" or not has_out}
+        if writes and args and isinstance(args[0], ndarray):
+            before_write(args[0])
+            given[0] = args[0].tensor
         result = function(*given, **options)
         if out is not None:
             mask = options.get("where", True) if elementwise else True
-            stored(result, out, name, kwargs.get("casting", "same_kind"), mask)
-            target = kwargs["out"] if "out" in kwargs else args[place_of_out]  # type: ignore[index]
-            return target[0] if isinstance(target, tuple) and len(target) == 1 else target
-        return result if kinds.tensors and not kinds.arrays else wrapped(result, kinds.arrays)
+            return _into(result, out, name, kwargs.get("casting", "same_kind"), mask)
+        if kinds.tensors and not kinds.arrays:
+            return result
+        if isinstance(result, TensorBase) and result._base is not None and len(kinds.arrays) == 1:
+            owner_of(kinds.arrays[0])._is_read = kinds.was_read  # a view needs no elements
+            return wrapped(result, kinds.arrays, lambda x: function(x, *given[1:], **options))
+        return wrapped(result, kinds.arrays)
 
     call.__name__ = call.__qualname__ = name.rpartition(".")[2]
     call.__doc__ = function.__doc__ or f"NumPy's ``{name}``."
     call.__module__ = "numgrad.numpy"
     return call
+
+
+def _into(result: Any, out: Any, name: str, casting: str, mask: Any) -> Any:
+    """A result written into the ``out`` of a call, which is returned."""
+    if isinstance(out, tuple) and len(out) == 1:
+        out = out[0]
+    if isinstance(out, tuple) and isinstance(result, tuple) and len(out) == len(result):
+        return tuple(_into(each, target, name, casting, mask) for each, target in zip(result, out, strict=True))
+    if isinstance(out, ndarray):
+        overwrite(out, tensor(result), name, casting, mask)
+        return out
+    return stored(result, out, name, casting, mask)
 
 
 def by_values(*names: str) -> None:
@@ -208,6 +239,7 @@ def _on_values(original: Any) -> Callable[..., Any]:
                 return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
             return value
 
+        refuse_gradient(original.__name__, kwargs.get("weights"))
         return back(original(*[values_of(v) for v in args], **{key: values_of(v) for key, v in kwargs.items()}))
 
     function.__doc__ = f"NumPy's `{original.__name__}`, of the numbers: it has no gradient."

@@ -19,7 +19,6 @@ from numgrad.numpy.arrays import (
     dtype_of,
     ng,
     operands,
-    stored,
     tensor,
 )
 from numgrad.numpy.table import public_form
@@ -63,7 +62,7 @@ class ufunc:  # noqa: N801 (NumPy's name)
         self.__doc__ = original.__doc__
         self.nin, self.nout, self.identity = original.nin, original.nout, original.identity
         for name in ("reduce", "accumulate", "reduceat", "outer", "at"):
-            setattr(self, name, public_form(getattr(self, f"_{name}"), f"{self.__name__}.{name}"))
+            setattr(self, name, public_form(getattr(self, f"_{name}"), f"{self.__name__}.{name}", writes=name == "at"))
         self._call = public_form(self._computed, self.__name__, elementwise=kind != "raw", reads=True)
 
     def __repr__(self) -> str:
@@ -77,6 +76,8 @@ class ufunc:  # noqa: N801 (NumPy's name)
             tensors = self._of_one_dtype(args)
             if tensors is not None:
                 return owned(self._function(*tensors))
+        if len(args) > self.nin and "out" not in options:
+            args, options["out"] = args[: self.nin], args[self.nin :]
         return self._call(*args, **options)
 
     def _of_one_dtype(self, args: tuple[Any, ...]) -> list[Any] | None:
@@ -102,17 +103,14 @@ class ufunc:  # noqa: N801 (NumPy's name)
 
     def _computed(
         self, *args: Any, out: Any = None, where: Any = True, dtype: Any = None, casting: str = "same_kind", order: str = "K",
-        subok: bool = True, signature: Any = None,
+        subok: bool = True, signature: Any = None, axes: Any = None,
     ) -> Any:  # fmt: skip
-        if len(args) > self.nin:  # out by position
-            outs = args[self.nin :]
-            return stored(
-                self._computed(*args[: self.nin], where=where, dtype=dtype), outs, self.__name__, casting, where
-            )
         if len(args) != self.nin:
             raise TypeError(f"{self.__name__}() takes {self.nin} positional arguments but {len(args)} were given")
         if signature is not None:
             raise TypeError(f"numpy.{self.__name__}: signature= is refused; say the dtype of the result by dtype=")
+        if axes is not None and axes != [(-2, -1)] * 3:  # those that NumPy's ``x @= y`` gives
+            raise TypeError(f"numpy.{self.__name__}: axes= is refused; move the axes by moveaxis")
         if where is True:
             return self._of(args, dtype)
         mask = tensor(where, np.bool_)

@@ -100,7 +100,7 @@ def check_tensor(op: str, name: str, value: Any) -> Any:
         ``value`` is not a tensor.
     """
     if not isinstance(value, TensorBase):
-        raise TypeError(f"{op}(): argument '{name}' must be Tensor, not {type(value).__name__}")
+        raise TypeError(f"{op}(): argument '{name}' must be Tensor, not {kind_of(value)}")
     return value
 
 
@@ -194,11 +194,46 @@ def as_operand(value: Any, dtype: Dtype) -> Tensor:
     if isinstance(value, (np.ndarray, np.generic)):
         from numgrad.tensor import creation
 
+        refuse_own_rules(value)
         if modes.capture is not None:
             modes.capture.array(value)
         # A copy, since autograd would not notice a change of the array.
         return cast(creation.tensor(value), dtype)
     raise _unknown(value)
+
+
+def refuse_own_rules(array: Any) -> None:
+    """Refuse arrays whose classes compute by other rules than `numpy.ndarray`: masked ones and matrices.
+
+    Raises
+    ------
+    TypeError
+        It is one.
+
+    >>> refuse_own_rules(np.ma.array([1.0], mask=[True]))
+    Traceback (most recent call last):
+    TypeError: a masked array would lose its mask: pass x.filled(value), or its data and mask to where
+    """
+    if (
+        array.__class__ is np.ndarray
+        or isinstance(array, np.generic)
+        or not isinstance(array, (np.matrix, np.ma.MaskedArray))
+    ):
+        return
+    if isinstance(array, np.matrix):
+        raise TypeError("numpy.matrix has a product and shapes of its own: pass numpy.asarray(x)")
+    raise TypeError("a masked array would lose its mask: pass x.filled(value), or its data and mask to where")
+
+
+def kind_of(value: Any) -> str:
+    """How messages name a value of a class that was not expected.
+
+    >>> kind_of([1])
+    'list'
+    """
+    name = type(value).__name__
+    holds = isinstance(getattr(value, "tensor", None), TensorBase)
+    return f"{name} over a tensor; pass its .tensor, or take the function of numgrad.numpy" if holds else name
 
 
 def as_element(op: str, value: Any, dtype: Dtype) -> Tensor:
@@ -261,7 +296,7 @@ def _check_int64(number: Number) -> None:
 
 
 def _unknown(value: Any) -> OperandError:
-    return OperandError(f"expected a Tensor, a number or a NumPy array, got {type(value).__name__}")
+    return OperandError(f"expected a Tensor, a number or a NumPy array, got {kind_of(value)}")
 
 
 def result_type(*values: Any) -> Dtype:

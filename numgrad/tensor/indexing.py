@@ -363,9 +363,10 @@ def _as_position(item: Any, axis: int) -> int:
     single = isinstance(item, TensorBase) and item._spec.ndim == 0 and item._spec.dtype.category == 1
     single = single or (isinstance(item, np.ndarray) and item.dtype.kind in "iu")
     single = single or (not isinstance(item, (TensorBase, np.ndarray)) and hasattr(item, "__index__"))
+    single = single and not (hasattr(item, "tensor") and item.ndim)
     if isinstance(item, (bool, np.bool_)) or not (isinstance(item, (int, np.integer)) or single):
         raise (TypeError if isinstance(item, str) else IndexError)(
-            f"tensors are indexed by ints, slices, ..., None, index tensors and masks; got {type(item).__name__} for dimension "
-            f"{axis}"
+            f"tensors are indexed by ints, slices, ..., None, index tensors and masks; got {arguments.kind_of(item)} for "
+            f"dimension {axis}"
         )
     return int(item)

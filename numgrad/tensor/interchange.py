@@ -163,11 +163,10 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | No
         )
     if modes.capture is not None:
         modes.capture.array(ext_tensor)
-    # The stride of an extent of 1 means nothing, and so may be negative.
-    plain = contiguous_strides(described.shape)
-    strides = tuple(
-        s if n > 1 or s >= 0 else p for n, s, p in zip(described.shape, described.strides, plain, strict=True)
-    )
+    strides = described.strides
+    if min(strides, default=0) < 0:  # the stride of an extent of 1 means nothing, and so may be negative
+        plain = contiguous_strides(described.shape)
+        strides = tuple([s if n > 1 or s >= 0 else p for n, s, p in zip(described.shape, strides, plain, strict=True)])
     problem = (
         "is read-only, and tensors can be written to"
         if described.read_only

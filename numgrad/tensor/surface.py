@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from numgrad.engine.tape import TensorBase
-from numgrad.tensor import in_place, keywords
+from numgrad.tensor import arguments, in_place, keywords
 from numgrad.tensor.methods import Methods
 
 # function: in ``numgrad``; method: of Tensor, with the function's first argument as self; in_place: the method with a
@@ -175,7 +175,7 @@ def explained(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], erro
         if isinstance(value, TensorBase) and not hasattr(value, "_spec"):
             return TypeError(f"{name}(): argument '{parameter}' is a tensor that was never initialized")
         if annotation == "Tensor" and not isinstance(value, TensorBase):
-            return TypeError(f"{name}(): argument '{parameter}' must be Tensor, not {type(value).__name__}")
+            return TypeError(f"{name}(): argument '{parameter}' must be Tensor, not {arguments.kind_of(value)}")
     types = [type(value).__name__ for value in args] + [
         f"{key}={type(value).__name__}" for key, value in kwargs.items()
     ]

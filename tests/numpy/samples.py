@@ -100,6 +100,7 @@ pad(X,((1,2),(0,1)),mode='maximum') pad(V,2,mode='minimum',stat_length=2) pad(W,
 apply_along_axis(lambda v:v*v[0],1,X) apply_along_axis(np.sum,0,T) apply_over_axes(np.sum,T,[0,2])
 changed(np.copyto,X,Y) changed(np.copyto,X,V,where=b) broadcast_shapes((3,1),(4,)) r_[V,0.5,1:3] r_['0,2',V,V]
 r_['1,2,0',V,V] c_[V,R] mgrid[0:2,0:3] ogrid[0:2,0:1:3j] vectorize(lambda a,b:a*b+1)(X,V)
+lib.stride_tricks.sliding_window_view(V,3) lib.stride_tricks.sliding_window_view(X,(2,3))
 # ---- reductions
 sum(X) sum(C,axis=0) cumsum(C,axis=0) argsort(C) sum(X,axis=0) sum(T,axis=(0,-1),keepdims=True) sum(i) sum(b,axis=1)
 sum(f,dtype=float)
