@@ -11,6 +11,7 @@ truth value) is a guard that it is the same again. What has no rule here is an e
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
@@ -237,7 +238,19 @@ class Symbol:
     def _fixed(self) -> Any:
         return self.trace.fix(self)
 
-    __index__ = __trunc__ = __ceil__ = __floor__ = _fixed
+    __index__ = _fixed
+
+    def __trunc__(self) -> int:
+        return math.trunc(self._fixed())
+
+    def __ceil__(self) -> int:
+        return math.ceil(self._fixed())
+
+    def __floor__(self) -> int:
+        return math.floor(self._fixed())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._fixed(), digits)
 
     def __int__(self) -> int:
         return int(self._fixed())

@@ -150,13 +150,16 @@ def fill_(target: Tensor, value: Any) -> Tensor:
     return copy_(target, as_element("fill_", value, spec.dtype))
 
 
-def apart(target: Tensor, other: Tensor) -> Tensor:
-    """``other``, or a copy of it if it overlaps the target's memory, which would be read while it is written."""
+def apart(target: Tensor, other: Tensor, *, moved: bool = False) -> Tensor:
+    """``other``, or a copy of it if it overlaps the target's memory, which would be read while it is written.
+
+    ``moved``: elements go elsewhere than to those beside them, so that the target itself is copied, too.
+    """
     storage, read = target._storage, other._storage
     if storage is not read and (storage._owner is read._owner is None or storage.root is not read.root):
         return other
     same = other._address == target._address and other._spec is target._spec
-    return other if same else ops.elementwise.clone(other)
+    return other if same and not moved else ops.elementwise.clone(other)
 
 
 def check_writable(name: str, target: Tensor) -> None:

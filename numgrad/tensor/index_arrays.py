@@ -218,7 +218,7 @@ def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Ten
         in_place.copy_(view, _masked(view, mask, in_place.apart(tensor, value)))
         return
     selected = _rows_of(view, arrays)
-    value = in_place.apart(tensor, value)
+    value = in_place.apart(tensor, value, moved=True)
     merged = _merged(selected)
     if merged is not None and merged._storage is view._storage and not view._spec.dtype.is_half:
         rest = tuple(merged._spec.shape)

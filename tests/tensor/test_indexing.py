@@ -114,6 +114,20 @@ def test_writing_what_overlaps() -> None:
     assert x.tolist() == [0, 0, 1, 2, 3, 4]
 
 
+def test_writing_a_tensor_to_its_own_elements_in_another_order() -> None:
+    array, order = np.arange(12.0).reshape(3, 4), np.array([2, 0, 1])
+    for accumulate in (False, True):
+        x = ng.tensor(array)
+        x.index_put_((ng.tensor(order),), x, accumulate=accumulate)
+        expected = array.copy()
+        expected[order] = array[order] + array if accumulate else array
+        np.testing.assert_array_equal(x.numpy(), expected)
+    x = ng.tensor(array)
+    row = x[1]
+    row[ng.tensor([1, 2, 3, 0])] = row
+    np.testing.assert_array_equal(x.numpy(), [array[0], np.roll(array[1], 1), array[2]])
+
+
 def test_changing_what_overlaps() -> None:
     array = np.arange(9.0).reshape(3, 3)
     x = ng.tensor(array)
