@@ -315,7 +315,8 @@ NOT_TIMED: dict[str, str] = {
         "is_tensor manual_seed ndimension seed set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal "
         "set_printoptions set_rng_state type typename use_deterministic_algorithms "
         "dense_dim is_set_to is_shared is_storage sparse_dim",
-        "it hands memory to another library": "__array_namespace__ __buffer__ __dlpack__ __dlpack_device__ from_dlpack to_device to_dlpack",
+        "it hands memory to another library": "__array_namespace__ __buffer__ __dlpack__ __dlpack_device__ from_dlpack "
+        "to_device to_dlpack",
         "it is refused here": "__complex__ complex cuda eig eigvals imag polar view_as_complex view_as_real",
         "timed by benchmarks.recurrent": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
         "another name for what is timed, or the same way to it": "adjoint alias_copy asarray backward "
