@@ -10,7 +10,7 @@ from numgrad.dtypes import int64
 from numgrad.errors import ShapeError
 from numgrad.kernels.fill import plan_fill
 from numgrad.kernels.reduce import plan_reduce
-from numgrad.layout import Spec, product, repeats_elements, spec_of
+from numgrad.layout import Spec, contiguous_strides, product, repeats_elements, spec_of
 from numgrad.ops.layouts import plan_copy
 from numgrad.ops.proofs import prove_int, prove_ints, prove_shapes
 from numgrad.ops.view import reshape
@@ -89,6 +89,14 @@ def _windowed(flat: np.ndarray, size: Any, strides: Any, offset: int) -> np.ndar
 as_strided.linear_in("input")
 
 
+@as_strided.batch
+def _(batch, x, size, strides, offset):
+    if not x._spec.kind.is_exact:
+        return NotImplemented
+    step = product(x._spec.shape[1:])  # from one example's memory to the next
+    return as_strided(x, size=(batch.size, *size), strides=(step, *strides), offset=offset)
+
+
 @as_strided.oracle
 def _(x, size, strides, offset):
     return _windowed(x.ravel(), size, strides, offset).copy()
@@ -131,6 +139,15 @@ def _(ctx, grad):
 
 
 as_strided_backward.linear_in("grad")
+
+
+@as_strided_backward.batch
+def _(batch, grad, base_size, base_strides, size, strides, offset):
+    if base_strides != contiguous_strides(base_size):
+        return NotImplemented
+    step = product(base_size)
+    base = {"base_size": (batch.size, *base_size), "base_strides": (step, *base_strides)}
+    return as_strided_backward(grad, **base, size=(batch.size, *size), strides=(step, *strides), offset=offset)
 
 
 @as_strided_backward.oracle

@@ -105,6 +105,7 @@ def test_arguments_are_not_written_over() -> None:
 
     x = X.copy()
     numpy.testing.assert_array_equal(ng.grad(f)(x), [0, 2 + 4, 2 - 2])
+    numpy.testing.assert_array_equal(ng.hessian(f)(x), [[0, 0, 0], [0, 0, 2], [0, 2, 0]])  # of all rows at once
     numpy.testing.assert_array_equal(x, X)
 
 
