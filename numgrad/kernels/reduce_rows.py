@@ -17,7 +17,8 @@ from numgrad.runtime.kernel import Intrinsic, intrinsic
 from numgrad.runtime.simd_emit import Tile
 
 # Sums that are carried side by side. An addition takes three cycles or four, and two begin in each.
-_SIDE_BY_SIDE = {"sum": 8, "nansum": 8, "squares": 4, "product": 4, "max": 4, "min": 4}
+# Pairs, since a kernel that refers to a dict cannot be stored.
+_SIDE_BY_SIDE = (("sum", 8), ("nansum", 8), ("squares", 4), ("product", 4), ("max", 4), ("min", 4))
 _WIDE = ("squares", "product")  # computed in float64
 
 
@@ -115,7 +116,7 @@ class _Fold:
 
     def row(self, tile: Tile, pointer: Any, count: Any, start: Any, step: Any = None) -> Any:
         """``count`` elements from a pointer on, at least as many as a vector has lanes."""
-        builder, lanes, many = self.builder, self.lanes, _SIDE_BY_SIDE[self.kind]
+        builder, lanes, many = self.builder, self.lanes, dict(_SIDE_BY_SIDE)[self.kind]
 
         def vector(first: Any) -> Any:
             return self.read_row(tile, pointer, first, step)
@@ -214,24 +215,24 @@ def _emitted(context: Any, builder: Any, kind: str, row: Any, args: Any) -> Any:
         count = builder.udiv(builder.add(count, builder.sub(step, tile.word(1))), step)
     model = context.data_model_manager[row.dtype]
     start = model.as_data(builder, start) if kind in ("max", "min") else None
-    place = cgutils.alloca_once(builder, each.result)
+    slot = cgutils.alloca_once(builder, each.result)
     long, short = each.row, each.one_by_one
     if each.lanes == 1:
-        builder.store(short(tile, pointer, count, start, *steps), place)
+        builder.store(short(tile, pointer, count, start, *steps), slot)
     else:
         with builder.if_else(builder.icmp_signed(">=", count, tile.word(each.lanes))) as (is_long, is_short):
             with is_long:
                 if steps:
                     with builder.if_else(builder.icmp_signed("==", steps[0], tile.word(2))) as (is_pairs, is_other):
                         with is_pairs:
-                            builder.store(long(tile, pointer, count, start, 2), place)
+                            builder.store(long(tile, pointer, count, start, 2), slot)
                         with is_other:
-                            builder.store(long(tile, pointer, count, start, steps[0]), place)
+                            builder.store(long(tile, pointer, count, start, steps[0]), slot)
                 else:
-                    builder.store(long(tile, pointer, count, start), place)
+                    builder.store(long(tile, pointer, count, start), slot)
             with is_short:
-                builder.store(short(tile, pointer, count, start, *steps), place)
-    value = builder.load(place)
+                builder.store(short(tile, pointer, count, start, *steps), slot)
+    value = builder.load(slot)
     return value if kind in _WIDE else model.from_data(builder, value)
 
 

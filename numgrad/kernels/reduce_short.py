@@ -106,10 +106,10 @@ def plan_short_rows(
         return False
     divides = divisor != 1.0 or reduction.finishes
     if count <= ACROSS or count > LONGEST * lanes or reduction.is_wide:
-        made = across_kernel(count, reduction, divides) if count <= ACROSS else rows_kernel(reduction, divides)
+        rows_fold = across_kernel(count, reduction, divides) if count <= ACROSS else rows_kernel(reduction, divides)
         numbers = (divisor,) if count <= ACROSS else (count, divisor)
         b.launch(
-            made, x.array(rows * count), out.array(rows), *numbers,
+            rows_fold, x.array(rows * count), out.array(rows), *numbers,
             work=rows, grain=max(1, GRAIN_COST // (count + 16)), cost=rows * (count + 16),
         )  # fmt: skip
         return True
