@@ -11,6 +11,7 @@ from numgrad.kernels.angles import Angles
 from numgrad.kernels.vector_math import intrinsic_of
 from numgrad.runtime.kernel import device
 
+_NOTHING = 110.0  # Ai is below the smallest number
 _LARGEST = 1e5  # its waves have 2e7 in the argument of sine and cosine
 _RATE = 1.25
 _THIRDS = 2 / 3, 3.700743415417188e-17  # 2/3, and what its float64 lacks
@@ -125,7 +126,8 @@ class Airy(Angles):
         if lost is not None:
             wave = call("fma", lost, builder.fsub(builder.fmul(q, ahead), builder.fmul(p, behind)), wave)
         wave = builder.fmul(builder.fmul(wave, number(math.sqrt(0.5))), size_of)
-        decay = builder.select(builder.fcmp_ordered("==", wide, number(math.inf)), number(0.0), decay)
+        # Where nothing is left, the arithmetic of zeta may have overflowed.
+        decay = builder.select(builder.fcmp_ordered(">", wide, number(_NOTHING)), number(0.0), decay)
         result = builder.select(decays, decay, builder.select(waves, wave, middle))
         return self._out(builder.select(builder.fcmp_unordered("uno", wide, wide), wide, result))
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from numgrad.kernels import airy_vectors, angles, bessel_vectors, scalar
 from numgrad.runtime.kernel import device
 
@@ -158,14 +160,14 @@ def k1e(x):
 @device
 def airy_ai(x):
     """Airy's Ai; far below by its waves."""
-    return airy_vectors.airy_ai(x) if airy_vectors.is_small_for_airy(x) else _airy_waves(-float(x))
+    return airy_vectors.airy_ai(x) if airy_vectors.is_small_for_airy(x) else _airy_waves(-np.float64(x))
 
 
 @device
 def _airy_waves(z):
-    if math.isinf(z):
-        return 0.0
     zeta = 2.0 / 3.0 * z * scalar.sqrt(z)
+    if math.isinf(zeta):
+        return 0.0
     even, odd, term, k = 1.0, 0.0, 1.0, 1.0
     while k < 40.0 and abs(term) > 1e-18:
         term *= (6.0 * k - 5.0) * (6.0 * k - 3.0) * (6.0 * k - 1.0) / (216.0 * k * (2.0 * k - 1.0) * zeta)

@@ -27,7 +27,7 @@ class Search(NamedTuple):
 def search_lines(lines, values, out, search, start, stop):
     """How many elements of a sorted line come before each value: those below it, with ``right`` those not above it.
 
-    A NaN comes behind all elements. All values of a block take the same steps, one after the other: no branch depends on
+    A NaN comes behind all elements, and one in a line behind all values. All values of a block take the same steps, one after the other: no branch depends on
     them, and their reads overlap.
     """
     unit = start
@@ -46,10 +46,10 @@ def search_lines(lines, values, out, search, start, stop):
             half = (rest + 1) // 2
             if search.right:
                 for i in range(low.shape[0]):
-                    low[i] += choose(not (line[np.uint64(low[i] + half - 1)] > v[i]), half, 0)
+                    low[i] += choose((line[np.uint64(low[i] + half - 1)] <= v[i]) | (v[i] != v[i]), half, 0)
             else:
                 for i in range(low.shape[0]):
-                    low[i] += choose(not (line[np.uint64(low[i] + half - 1)] >= v[i]), half, 0)
+                    low[i] += choose((line[np.uint64(low[i] + half - 1)] < v[i]) | (v[i] != v[i]), half, 0)
             rest -= half
 
 

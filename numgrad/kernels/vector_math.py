@@ -292,11 +292,11 @@ class Floats:
         if not self.single:
             return self.erf(x)
         builder, number, call = self.builder, self.number, self.call
-        end = number(_ERF_END[0])
-        inside = call("maxnum", call("minnum", x, end), builder.fneg(end))
-        t = call("fma", builder.fmul(inside, inside), number(2 / _ERF_END[0] ** 2), number(-1.0))
-        result = builder.fmul(inside, self.polynomial(t, list(_ERF_ROUGH)))
-        return builder.select(builder.fcmp_unordered("uno", x, x), x, result)
+        t = call("fma", builder.fmul(x, x), number(2 / _ERF_END[0] ** 2), number(-1.0))
+        result = builder.fmul(x, self.polynomial(t, list(_ERF_ROUGH)))
+        # Beyond the end exactly 1: GELU multiplies what is missing by its argument.
+        beyond = builder.fcmp_ordered(">=", call("fabs", x), number(_ERF_END[0]))
+        return builder.select(beyond, call("copysign", number(1.0), x), result)
 
     def erfc(self, x: Any) -> Any:
         """``exp(-x**2) * p((x - a) / (x + a)) / (x + a)`` for x >= 0, and 2 minus that of -x; float32 is computed in float64."""

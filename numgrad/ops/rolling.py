@@ -47,7 +47,7 @@ def _(b: PlanBuilder, input: Operand, shift: int, dim: int) -> None:
     extent = shape[dim]
     at = prove_int("roll", "shift", shift) % max(extent, 1)  # where the first slice comes to
     for first, goal, count in ((0, at, extent - at), (extent - at, 0, at)):
-        if count:
+        if count and input.spec.numel:
             part = (*shape[:dim], count, *shape[dim + 1 :])
             target = out.view(part, tuple(out.spec.strides), goal * out.spec.strides[dim])
             plan_copy(b, input.view(part, strides, first * strides[dim]), target)

@@ -217,6 +217,10 @@ def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Ten
     if mask is not None:
         in_place.copy_(view, _masked(view, mask, in_place.apart(tensor, value)))
         return
+    if not arrays:  # ints alone
+        value = _spread(value, tuple(view._spec.shape))
+        in_place.copy_(view, ops.elementwise.add(view, value) if accumulate else value)
+        return
     selected = _rows_of(view, arrays)
     value = in_place.apart(tensor, value, moved=True)
     merged = _merged(selected)

@@ -278,6 +278,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
         raise RuntimeError("roll: `shifts` required")
     if len(steps) != len(axes):
         raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(steps)}, dims:{len(axes)}")
+    if not input._spec.ndim:
+        raise IndexError(f"Dimension specified as {axes[0]} but tensor has no dimensions")
     result = input
     for step, dim in zip(steps, axes, strict=True):
         result = _rolled(result, step, wrap_dim("roll", dim, input._spec.ndim))

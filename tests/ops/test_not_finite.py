@@ -175,3 +175,28 @@ def test_batch_norm_of_constant_statistics() -> None:
         grad.view(4, -1)[1, 0] = np.nan
         (found,) = ng.autograd.grad(layer(x), x, grad)
         assert found.isnan().sum().item() == 1
+
+
+@pytest.mark.parametrize("name", ["elu", "selu", "celu", "hardswish", "relu6"])
+def test_slopes_at_nan_are_those_of_torch(name: str, torch: Any) -> None:
+    slopes = []
+    for lib in (ng, torch):
+        x = lib.tensor([np.nan, -1.0, 0.0, 2.0], requires_grad=True)
+        getattr(lib.nn.functional, name)(x).sum().backward()
+        slopes.append(x.grad.numpy())
+    np.testing.assert_allclose(slopes[0], slopes[1], rtol=1e-6)
+
+
+def test_gelu_of_large_negative_numbers_is_nothing() -> None:
+    x = ng.tensor([-1e30, -1e5, -104.0, -8.0, 8.0, 1e5], requires_grad=True)
+    y = F.gelu(x)
+    y.sum().backward()
+    assert y.tolist() == [0, 0, 0, 0, 8, 1e5]
+    np.testing.assert_allclose(x.grad.numpy(), [0, 0, 0, 0, 1, 1], atol=1e-12)
+
+
+def test_airy_far_from_zero() -> None:
+    far = ng.tensor([1e15, 1e300, np.inf, -np.inf]).double()
+    assert ng.special.airy_ai(far).tolist() == [0, 0, 0, 0]
+    waves = ng.tensor([-1.2e5, -1e6, -87492128.0])  # as exact in float32 as in float64
+    np.testing.assert_allclose(ng.special.airy_ai(waves).numpy(), ng.special.airy_ai(waves.double()).numpy(), rtol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from numgrad.registry import OPS, Op
 from numgrad.runtime import kernel, templates
 from numgrad.runtime.plan import Plan, PrivateOperandError
 from numgrad.runtime.program import laid_out
+from numgrad.symbols import Trace
 from tests.ops.samples import SAMPLES
 
 _TRIES = 12  # other numbers for each row
@@ -133,3 +135,11 @@ def test_a_template_gives_the_plan_of_the_planning_function_or_none(part: int) -
         counts = _check(OPS[name])
         served, asked = served + counts[0], asked + counts[1]
     assert served > 0.5 * asked > 100
+
+
+def test_symbols_are_rounded_as_their_numbers() -> None:
+    with Trace([5]) as trace:
+        half = trace.arguments[0] / 2
+        assert [function(half) for function in (math.ceil, math.floor, math.trunc, round)] == [3, 2, 2, 2]
+        function = trace.function("rounded", ["return 1"], ())
+    assert [function(number) for number in (4, 5, 6)] == [None, 1, None]

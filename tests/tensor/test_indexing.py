@@ -128,6 +128,31 @@ def test_writing_a_tensor_to_its_own_elements_in_another_order() -> None:
     np.testing.assert_array_equal(x.numpy(), [array[0], np.roll(array[1], 1), array[2]])
 
 
+def test_index_put_with_ints_alone() -> None:
+    x, row = ng.arange(6.0).reshape(2, 3), ng.ones(3)
+    assert x.index_put((ng.tensor(-1),), row).tolist() == [[0, 1, 2], [1, 1, 1]]
+    assert x.index_put((ng.tensor(-1),), row, accumulate=True).tolist() == [[0, 1, 2], [4, 5, 6]]
+    with pytest.raises(IndexError):
+        x.index_put((ng.tensor(2),), row)
+
+
+@pytest.mark.parametrize("shape", [(3, 0, 5), (0, 4)])
+def test_rolling_nothing(shape: tuple[int, ...]) -> None:
+    for dim in range(len(shape)):
+        assert tuple(ng.roll(ng.zeros(shape), -2, dim).shape) == shape
+    with pytest.raises(IndexError):
+        ng.roll(ng.tensor(1.0), 1, 0)
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_searching_a_line_that_ends_with_nan(right: bool) -> None:
+    line = np.array([1.0, 2.0, 2.0, 3.0, np.nan, np.nan])
+    values = np.array([0.0, 1.0, 2.0, 2.5, 3.0, 9.0, np.inf, -np.inf])
+    expected = np.searchsorted(line, values, "right" if right else "left")
+    assert ng.searchsorted(ng.tensor(line), ng.tensor(values), right=right).tolist() == expected.tolist()
+    assert ng.searchsorted(ng.tensor(line[:4]), ng.tensor([np.nan]).double(), right=right).tolist() == [4]
+
+
 def test_changing_what_overlaps() -> None:
     array = np.arange(9.0).reshape(3, 3)
     x = ng.tensor(array)
