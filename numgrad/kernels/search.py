@@ -27,8 +27,8 @@ class Search(NamedTuple):
 def search_lines(lines, values, out, search, start, stop):
     """How many elements of a sorted line come before each value: those below it, with ``right`` those not above it.
 
-    A NaN comes behind all elements, and one in a line behind all values. All values of a block take the same steps, one after
-    the other: no branch depends on them, and their reads overlap.
+    A NaN comes behind all elements, and one in a line behind all values. All values of a block take the same steps, one
+    after the other: no branch depends on them, and their reads overlap.
     """
     unit = start
     while unit < stop:

@@ -82,9 +82,9 @@ def _(x, alpha):
 
 @elu.backward
 def _(g, x, alpha):
-    below = scalar.where(x > 0, 0, x)  # else 0 times the exponential of the other side would be NaN
+    below = scalar.where(x < 0, x, 0)  # else 0 times the exponential of the other side would be NaN
     return (
-        scalar.where(x > 0, g, g * alpha * scalar.exp(below)),
+        scalar.where(x <= 0, g * alpha * scalar.exp(below), g),
         g * scalar.expm1(below),
     )
 

@@ -26,8 +26,8 @@ def _(x):
 
 @selu.backward
 def _(g, x):
-    below = scalar.where(x > 0, 0, x)  # or the exponential of the side that is not taken would spoil what is 0 times it
-    return g * scalar.where(x > 0, 1.0507009873554805, 1.7580993408473766 * scalar.exp(below))  # NaN for NaN
+    below = scalar.where(x < 0, x, 0)  # or the exponential of the side that is not taken would spoil what is 0 times it
+    return g * scalar.where(x <= 0, 1.7580993408473766 * scalar.exp(below), 1.0507009873554805)
 
 
 celu = elementwise(
@@ -47,8 +47,8 @@ def _(x, alpha):
 
 @celu.backward
 def _(g, x, alpha):
-    below = scalar.where(x > 0, 0, x / alpha)
-    return scalar.where(x > 0, g, g * scalar.exp(below)), None
+    below = scalar.where(x < 0, x / alpha, 0)
+    return scalar.where(x <= 0, g * scalar.exp(below), g), None
 
 
 hardtanh = elementwise(
@@ -68,7 +68,7 @@ def _(x, low, high):
 
 @hardtanh.backward
 def _(g, x, low, high):
-    return scalar.where((x > low) & (x < high), g, 0), None, None
+    return scalar.where((x <= low) | (x >= high), 0, g), None, None
 
 
 hardtanh.tie(("input",), ("input",))
@@ -106,7 +106,7 @@ def _(x):
 
 @hardswish.backward
 def _(g, x):
-    return scalar.where(x <= -3, 0, scalar.where(x >= 3, g, g * (x / 3 + 0.5)))
+    return scalar.where(x <= -3, 0, scalar.where(x < 3, g * (x / 3 + 0.5), g))
 
 
 mish = elementwise(
