@@ -152,7 +152,23 @@ def plain_text(app: Any, what: str, name: str, obj: Any, options: Any, lines: li
         lines[first:first] = ["Examples", "--------"]
 
 
+_LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]*)(?:#[^)]*)?\)")
+
+
+def without_links_out(app: Any, page: str, source: list[str]) -> None:
+    """Of a link to a folder or a page outside of this one, which the site does not have, the words stay."""
+    here = (Path(__file__).parent / page).parent
+
+    def shown(link: re.Match[str]) -> str:
+        goal = (here / link[2]).resolve()
+        inside = goal.is_relative_to(Path(__file__).resolve().parent)
+        return link[0] if inside or (goal.is_file() and goal.suffix != ".md") else link[1]
+
+    source[0] = _LINK.sub(shown, source[0])
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("source-read", without_links_out)
     app.connect("builder-inited", write_reference)
     app.connect("autodoc-process-docstring", plain_text, priority=400)  # before napoleon

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numgrad.profiler import Event, profile
+from numgrad import profiler
 from numgrad.viz import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def timeline(of: profile, ax: Axes | None = None) -> Axes:
+def timeline(of: profiler.profile, ax: Axes | None = None) -> Axes:
     """The ops of a profile in time, as bars, over the stretches (`record_function`) that they are in.
 
     Names are written into bars that are wide enough; the legend has those of the ops that take the most time. For long profiles
@@ -56,7 +56,7 @@ def timeline(of: profile, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def memory(of: profile, ax: Axes | None = None) -> Axes:
+def memory(of: profiler.profile, ax: Axes | None = None) -> Axes:
     """The memory of tensors after each op of a profile that was made with ``profile_memory=True``, in MB over milliseconds.
 
     Raises
@@ -96,15 +96,15 @@ def memory(of: profile, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _events(caller: str, of: Any) -> list[Event]:
-    if not isinstance(of, profile):
+def _events(caller: str, of: Any) -> list[profiler.Event]:
+    if not isinstance(of, profiler.profile):
         raise TypeError(f"viz.{caller}: expected a numgrad.profiler.profile, got {type(of).__name__}")
     if not of.events:
         raise ValueError(f"viz.{caller}: the profile has seen nothing")
     return sorted(of.events, key=lambda event: (event.start, -event.duration))
 
 
-def _rows(events: list[Event]) -> list[int]:
+def _rows(events: list[profiler.Event]) -> list[int]:
     """For each event, in the order of their starts, how many others it lies in, and one."""
     rows: list[int] = []
     open_ends: list[int] = []
