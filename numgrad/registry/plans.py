@@ -89,6 +89,7 @@ def _plan_and_template(op: Op, structure: Any, specs: tuple[Any, ...], params: A
             RuntimeError,
             ArithmeticError,
             LookupError,
+            AttributeError,
         ) as error:  # symbols have no rule
             _log.debug("%s: each new shape is planned from the start: %s: %s", op.name, type(error).__name__, error)
             op.untraced.add(structure)
