@@ -166,6 +166,10 @@ def wrapped(result: Any, arrays: Sequence[ndarray] = (), derive: Callable[[Tenso
     return result
 
 
+def _again(function: Callable[..., Any], rest: Sequence[Any], options: dict[str, Any], x: Tensor) -> Tensor:
+    return function(x, *rest, **options)  # type: ignore[no-any-return]
+
+
 def _as_strided(x: Tensor, like: Tensor) -> Tensor:
     """The view of a copied array's memory that ``like`` was of the array's own."""
     return ng.as_strided(x, tuple(like.shape), like.stride(), like.storage_offset())  # type: ignore[no-any-return]
@@ -200,7 +204,10 @@ def public_form(
             return result
         if isinstance(result, TensorBase) and result._base is not None and len(kinds.arrays) == 1:
             owner_of(kinds.arrays[0])._is_read = kinds.was_read  # a view needs no elements
-            return wrapped(result, kinds.arrays, lambda x: function(x, *given[1:], **options))
+            derive = (
+                functools.partial(_again, function, given[1:], options) if args and args[0] is kinds.arrays[0] else None
+            )
+            return wrapped(result, kinds.arrays, derive)
         return wrapped(result, kinds.arrays)
 
     call.__name__ = call.__qualname__ = name.rpartition(".")[2]

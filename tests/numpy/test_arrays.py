@@ -172,6 +172,7 @@ z=np.sin(y);np.add.at(y,[0,0],x[:2]);y=y*z | z=np.sin(y);np.copyto(y,x);y=y*z | 
 np.exp(y,y);np.add(y,1,out=y) | np.add(y,x,out=y,where=x>0) | z=y[::2];z*=x[0];w=np.sin(z);z+=w;y=y*w[0]
 a,y[0]=y[0],y[1];y[1]=a | a=y[0];a+=1;y=y*a | y[0]=sum(v*v for v in y) | for v in y:v+=1 | for i,v in enumerate(y):y[(i+1)%5]+=v
 y=np.asarray(y);y[0]=2 | y=np.ascontiguousarray(y[::2]);y*=x[1];y=np.append(y,x[3:]) | z=y[1:];y[:]=2*x;y=y*z[0]
+z=np.transpose(a=y);y[0]=x[1];y=y*z | w,z=np.broadcast_arrays(y,x);y[0]=x[1];y=y*w*z | z=y.reshape(1,5).T;y[0]=x[1];y=y*z[:,0]
 """.replace("\n", "|")
     .strip("|")
     .split("|")
