@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,13 @@ from numgrad.numpy import places
 from numgrad.numpy.arrays import BY_NAME, cast, dtype_of, ng, stored, tensor, values_of
 from numgrad.tensor.tensor import Tensor
 
+if TYPE_CHECKING:
+    from numgrad.numpy.array_methods import Declared
+else:
+    Declared = object
 
-class ndarray:  # noqa: N801 (NumPy's name)
+
+class ndarray(Declared):  # noqa: N801 (NumPy's name)
     """An array of NumPy's kind over a tensor, `ndarray.tensor`, which holds the elements and the history.
 
     Functions of `numgrad.numpy` make it; ``ndarray(tensor)`` is an array over a tensor's memory and history. Methods,
