@@ -12,6 +12,7 @@ in any order.
 
 from __future__ import annotations
 
+import html
 import itertools
 import threading
 import warnings
@@ -121,6 +122,9 @@ class BatchedTensor(Tensor):
 
     def __repr__(self) -> str:
         return f"BatchedTensor(level={self.level.number}, size={self.level.size}, payload=\n{self.payload!r})"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self._array()  # type: ignore[no-any-return]

@@ -226,8 +226,9 @@ class Function:
         """Keep what the backward needs, if ``forward`` takes no ctx."""
         raise NotImplementedError("setup_context is not implemented.")
 
+    # With **more, which nobody passes, type checkers let an override name its arguments.
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+    def backward(ctx: Any, *grad_outputs: Any, **more: Any) -> Any:
         """Gradients of the arguments from those of the outputs."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward "
@@ -237,14 +238,14 @@ class Function:
     vjp = backward
 
     @staticmethod
-    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+    def jvp(ctx: Any, *grad_inputs: Any, **more: Any) -> Any:
         """Tangents of the outputs from those of the arguments, each of which may be None."""
         raise NotImplementedError(
             "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
         )
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+    def vmap(info: Any, in_dims: Any, *args: Any, **more: Any) -> Any:
         """A batching rule for `func.vmap`: (outputs, out_dims) for all examples; ``in_dims`` are the arguments' batch dims."""
         raise NotImplementedError(
             "You must implement the vmap staticmethod for all examples at once; without it they are computed one by one"

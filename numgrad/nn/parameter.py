@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -177,6 +178,9 @@ class UninitializedTensorMixin(Tensor):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         copied: Tensor = type(self)(self._requires_grad, dtype=self.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,13 @@ from numgrad.numpy.arrays import BY_NAME, cast, dtype_of, ng, stored, tensor, va
 from numgrad.numpy.flat import flatiter
 from numgrad.tensor.tensor import Tensor
 
+if TYPE_CHECKING:
+    from numgrad.numpy.array_methods import Declared
+else:
+    Declared = object
 
-class ndarray:  # noqa: N801 (NumPy's name)
+
+class ndarray(Declared):  # noqa: N801 (NumPy's name)
     """An array of NumPy's kind over a tensor, `ndarray.tensor`, which holds the elements and the history.
 
     Functions of `numgrad.numpy` make it; ``ndarray(tensor)`` is an array over a tensor's memory and history. Methods,

@@ -34,6 +34,7 @@ _PROFILES = {
     "full": PrintOptions(threshold=math.inf),
 }
 _current = [PrintOptions()]
+_RANGED = 10_000_000  # elements whose range a notebook shows
 
 
 @public("function")
@@ -122,15 +123,20 @@ def tensor_text(tensor: Any) -> str:
 
 
 def tensor_html(tensor: Any) -> str:
-    """What a notebook shows of a tensor: dtype, shape, history and range in one line, the text on demand where it is long."""
+    """What a notebook shows of a tensor: dtype, shape, history and range in one line, the text on demand where it is long.
+
+    The range is left out where it would take long: of more than ten million elements.
+    """
     facts = [str(tensor.dtype), " × ".join(map(str, tensor.shape)) or "a number", *_suffixes(tensor)[-1:]]
     array = tensor._values()
-    if array.size and array.dtype.kind == "f":
-        finite = array[np.isfinite(array)]
+    # Elements that a dimension of an expanded tensor repeats are looked at once.
+    distinct = array[tuple(slice(1 if stride == 0 else None) for stride in array.strides)]
+    if 0 < distinct.size <= _RANGED and array.dtype.kind == "f":
+        finite = distinct[np.isfinite(distinct)]
         if finite.size:
             facts.append(f"{finite.min():.4g} to {finite.max():.4g}")
-        if finite.size < array.size:
-            facts.append(f"{array.size - finite.size} not finite")
+        if finite.size < distinct.size:
+            facts.append(f"{(distinct.size - finite.size) * (array.size // distinct.size)} not finite")
     text = html.escape(tensor_text(tensor))
     shown = (
         f"<pre>{text}</pre>"
@@ -171,8 +177,9 @@ def _edges(array: np.ndarray) -> np.ndarray:
     edge = _current[0].edgeitems
     for axis in range(array.ndim):
         if array.shape[axis] > 2 * edge:
-            ends = [*range(edge), *range(array.shape[axis] - edge, array.shape[axis])]
-            array = array.take(ends, axis)
+            # Slices: `take` would first copy an array that is not contiguous as a whole.
+            before, end = (slice(None),) * axis, array.shape[axis]
+            array = np.concatenate([array[*before, :edge], array[*before, end - edge :]], axis)
     return array
 
 

@@ -82,7 +82,7 @@ def graph(
     Parameters
     ----------
     outputs
-        The tensors whose graph is drawn.
+        The tensor whose graph is drawn, or a tuple or list of them.
     params
         Names of leaves: a dict from names to tensors, pairs of them, or a module.
     show_saved
@@ -97,6 +97,8 @@ def graph(
     ------
     ValueError
         No output requires a gradient, so there is no graph.
+    TypeError
+        One is no tensor.
 
     >>> import numgrad as ng
     >>> w = ng.ones(2, requires_grad=True)
@@ -113,7 +115,10 @@ def graph(
       n0 -> root0;
     }
     """
-    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    roots: list[Any] = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+    for root in roots:
+        if not isinstance(root, Tensor):
+            raise TypeError(f"viz.graph: expected a tensor or a sequence of them, got {type(root).__name__}")
     names = {id(tensor): name for name, tensor in _named(params)}
     order = _in_order([root for root in roots if root.grad_fn is not None])
     if not order:

@@ -7,6 +7,7 @@ import doctest
 import inspect
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -201,3 +202,13 @@ def test_the_example_of_a_spec_runs(name):
     [example] = doctest.DocTestFinder().find(pointwise.of_specs[name], name, module=False)
     assert example.examples
     doctest.DebugRunner(optionflags=flags).run(example)
+
+
+def test_the_stub_of_the_arrays_methods_has_those_of_the_tables() -> None:
+    from numgrad.numpy import array_type
+
+    text = Path(array_type.__file__).with_name("array_methods.pyi").read_text("utf-8")
+    stub = {each.name for each in ast.walk(ast.parse(text)) if isinstance(each, ast.FunctionDef)}
+    operators = {f"__{side}{name}__" for name in array_type.OPERATORS for side in ("", "r")}
+    comparisons = {f"__{name}__" for name in array_type.COMPARISONS}
+    assert stub == {*array_type.METHODS, *operators, *comparisons}

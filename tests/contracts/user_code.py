@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import numgrad as ng
+import numgrad.numpy as gnp
 from numgrad import Tensor, nn, optim
 from numgrad.nn import functional as F
+from numgrad.utils.data import DataLoader, Dataset, TensorDataset
 
 
 def arithmetic(x: Tensor) -> Tensor:
@@ -53,3 +55,42 @@ def step(x: Tensor, target: Tensor) -> float:
     optimizer.step()
     with ng.no_grad():
         return float(loss)
+
+
+class Numbered(Dataset[tuple[Tensor, int]]):
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return ng.ones(2), index
+
+
+def batches(x: Tensor) -> None:
+    loader = DataLoader(TensorDataset(x, x), batch_size=2)
+    assert_type(loader, DataLoader[tuple[Tensor, ...]])
+    assert_type(DataLoader(Numbered()), DataLoader[tuple[Tensor, int]])
+    assert_type(DataLoader([1, 2]), DataLoader[int])
+
+
+class Scaled(ng.autograd.Function):
+    """Arguments have the names that a user gives them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
+        ctx.scale = scale
+        return x * scale
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad * ctx.scale, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        return tangent * ctx.scale
+
+
+def arrays(x: gnp.ndarray) -> None:
+    assert_type(2 * x + x.T @ x, gnp.ndarray)
+    assert_type(x > 0, gnp.ndarray)
+    assert_type(x[0], gnp.ndarray)
+    assert_type(x.shape, tuple[int, ...])
+    x.max(axis=0)
+    x += 1
+    x.maxx()  # type: ignore[attr-defined]

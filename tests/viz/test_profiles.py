@@ -70,3 +70,33 @@ def test_what_a_notebook_shows() -> None:
     assert "not known yet" in shown
     assert shown.count("<details") == shown.count("</details>") == 3
     assert "<pre>op" in seen()._repr_html_()
+
+
+def test_a_notebook_shows_every_kind_of_tensor_at_once() -> None:
+    inf = float("inf")
+    shown = ng.tensor([float("nan"), -inf, 1.0]).expand(10**8, 3)._repr_html_()  # in no time: it is not copied
+    assert "1 to 1, 200000000 not finite" in shown
+    for each in (
+        ng.nn.LazyLinear(2).weight, ng.zeros(3, 0), ng.tensor(True), ng.ones(3, dtype=ng.bfloat16), ng.full((2,), inf),
+    ):  # fmt: skip
+        assert "<pre>" in each._repr_html_()
+    texts = []
+    ng.vmap(lambda x: texts.append(x._repr_html_()) or x)(ng.ones(2, 3))
+    assert "BatchedTensor" in texts[0]
+
+
+def test_a_timeline_of_thousands_of_ops_has_few_artists() -> None:
+    pytest.importorskip("matplotlib")
+    with ng.profiler.profile() as seen:
+        x = ng.ones(2)
+        for _ in range(1000):
+            x = x * 2
+    assert len(seen.events) >= 1000
+    assert len(ng.viz.timeline(seen).collections) <= 4
+
+
+def test_a_graph_of_no_tensor() -> None:
+    w = ng.ones(2, requires_grad=True)
+    for wrong in ([w * 2, 3], {"a": w * 2}, 3):
+        with pytest.raises(TypeError, match="expected a tensor or a sequence of them, got"):
+            ng.viz.graph(wrong)

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from numgrad.errors import warn
 from numgrad.tensor.random import Generator
@@ -21,6 +21,12 @@ __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"
 
 _T_co = TypeVar("_T_co", covariant=True)
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
+
+
+class _Indexed(Protocol[_T_co]):
+    """What is a dataset to type checkers, unless it is an Iterable."""
+
+    def __getitem__(self, index: Any, /) -> _T_co: ...
 
 
 class _Endless(Sampler[Any]):
@@ -94,7 +100,7 @@ class DataLoader(Generic[_T_co]):
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: _Indexed[_T_co] | Iterable[_T_co],
         batch_size: int | None = 1,
         shuffle: bool | None = None,
         sampler: Iterable[Any] | None = None,
@@ -139,7 +145,8 @@ class DataLoader(Generic[_T_co]):
         if sampler is None and self._streams:
             sampler = _Endless()
         elif sampler is None:
-            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+            sized: Any = dataset
+            sampler = RandomSampler(sized, generator=generator) if shuffle else SequentialSampler(sized)
         if batch_size is not None and batch_sampler is None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.batch_size = batch_size
