@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Modules that are the machine's inside, or are described where their names are taken up (numgrad.dtypes in numgrad, and so on).
 INSIDE = {
     "accelerator", "backends", "command", "cli", "compile", "config", "cpu", "cuda", "devices", "dtypes", "engine", "kernels",
-    "layout", "loops", "mps", "node_types", "random", "registry", "runtime", "serialization", "tensor", "utils", "__main__",
+    "layout", "loops", "mps", "node_types", "random", "registry", "runtime", "serialization", "symbols", "tensor", "utils", "__main__",
 }  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def undescribed(folder: Path) -> list[str]:
     sys.path.insert(0, str(ROOT / "docs"))
     modules = importlib.import_module("conf").MODULES
     inventory = InventoryFile.load((folder / "objects.inv").open("rb"), "", lambda base, path: path)
-    described = {name for kind, names in inventory.data.items() if kind.startswith("py:") for name in names}
+    described = {name for kind, names in inventory.items() if kind.startswith("py:") for name in names}
     numgrad = importlib.import_module("numgrad")
     problems = [
         f"numgrad.{each.name} is in no page of the reference, nor among what is inside (docs/conf.py, docs/build.py)"
@@ -86,6 +86,8 @@ def undescribed(folder: Path) -> list[str]:
         module = importlib.import_module(name)
         for each in module.__all__:
             value = getattr(module, each)
+            if each.startswith("__"):
+                continue
             if not isinstance(value, type) and not inspect.isroutine(value):
                 continue  # numbers, dtypes, modules
             if not (value.__module__ or "").startswith("numgrad"):

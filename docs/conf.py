@@ -111,7 +111,10 @@ def _title(name: str, words: str = "") -> str:
 def _page(name: str, documented: dict[int, str]) -> str:
     """A module's text and what is public in it; what an earlier page has is only linked to."""
     module = importlib.import_module(name)
-    elsewhere, bare = [], _WITHOUT_MEMBERS.get(name, [])
+    elsewhere = []
+    # One by one: those without their members, and those that the module imports when they are asked for.
+    lazy = [each for each in module.__all__ if each not in vars(module) and callable(getattr(module, each))]
+    bare = _WITHOUT_MEMBERS.get(name, []) + lazy
     foreign = []  # NumPy's own names and ufuncs: docs/numpy-functions.md has them
     for each in module.__all__:
         value = getattr(module, each)
@@ -122,11 +125,14 @@ def _page(name: str, documented: dict[int, str]) -> str:
             before = documented.setdefault(id(value), f"{name}.{each}")
             if before != f"{name}.{each}":
                 elsewhere.append((each, before))
+    bare = [each for each in bare if each not in dict(elsewhere) and each not in foreign]
     left_out = [each for each, _ in elsewhere] + bare + foreign
     text = f".. automodule:: {name}\n   :members:\n"
     if left_out:
         text += f"   :exclude-members: {', '.join(left_out)}\n"
-    text += "".join(f"\n.. autoclass:: {name}.{each}\n" for each in bare)
+    for each in bare:
+        kind = "autoclass" if isinstance(getattr(module, each), type) else "autofunction"
+        text += f"\n.. {kind}:: {name}.{each}\n"
     if elsewhere:
         text += "\nAlso here, and described elsewhere: "
         text += ", ".join(f":py:obj:`{each} <{before.split()[0]}>`" for each, before in elsewhere) + ".\n"

@@ -120,7 +120,7 @@ class _Unknown(Spec):
             "dummy batch to initialize the parameters before calling functions of tensors"
         )
 
-    shape = strides = ndim = numel = extent = is_contiguous = is_dense = property(_refuse)  # type: ignore[assignment]
+    shape = strides = ndim = numel = extent = kind = is_contiguous = is_dense = property(_refuse)  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"Spec({self.dtype.name}, unknown)"
