@@ -439,6 +439,11 @@ def _regular(lib: Any, x: Any) -> Any:
     return x + 5 * lib.eye(3, dtype=x.dtype)
 
 
+def _positive(r: Any) -> Any:
+    """A triangle with its rows' signs chosen, which LAPACK's implementations choose one way or the other."""
+    return r * r.diagonal().detach().sign()[:, None]
+
+
 _MATRICES: dict[str, Matrices] = {
     "det": lambda lib, x: lib.det(_regular(lib, x)),
     "slogdet": lambda lib, x: lib.slogdet(_regular(lib, x))[1],
@@ -449,7 +454,7 @@ _MATRICES: dict[str, Matrices] = {
     "cholesky_inverse": lambda lib, x: lib.cholesky_inverse(lib.tril(_regular(lib, x))),
     "cholesky_solve": lambda lib, x: lib.cholesky_solve(x, lib.tril(_regular(lib, x))),
     "pinverse": lambda lib, x: lib.pinverse(_regular(lib, x)),
-    "qr": lambda lib, x: lib.qr(_regular(lib, x))[1],
+    "qr": lambda lib, x: _positive(lib.qr(_regular(lib, x))[1]),
     "svd": lambda lib, x: lib.svd(_regular(lib, x))[1],
     "linalg.eigh": lambda lib, x: lib.linalg.eigh(x + x.t() + lib.diag(lib.arange(3.0, dtype=x.dtype)) * 5)[0],
     "linalg.eigvalsh": lambda lib, x: lib.linalg.eigvalsh(x + x.t() + lib.diag(lib.arange(3.0, dtype=x.dtype)) * 5),

@@ -219,7 +219,7 @@ def test_the_second_derivative_of_a_step_is_zero() -> None:
 # Drawn at random; without a second derivative in torch; what models fuse, whose parts are here; and what `not_walked` has.
 UNREACHED = {
     "dropout", "standard_gamma", "log_gamma_slope", "attention", "igamma", "igammac", "batch_norm_relu_training",
-    "batch_norm_relu_eval", "ctc_loss", "gru_layer", "lstm_layer", "rnn_layer",
+    "batch_norm_relu_eval", "ctc_loss", "gru_layer", "lstm_layer", "rnn_layer", "max_pool2d_values", "row_products", "continued",
 }  # fmt: skip
 
 
@@ -245,7 +245,8 @@ def test_every_op_is_reached() -> None:
 NO_DERIVATIVE = set(
     "all allclose any arange argmax argmin as_tensor bernoulli bitwise_and bitwise_left_shift bitwise_not "
     "bitwise_or bitwise_right_shift bitwise_xor custom_op elementwise empty "
-    "empty_like eq equal eye floor_divide from_numpy full full_like func ge get_default_dtype get_num_threads get_rng_state gt "
+    "empty_like eq equal eye floor_divide from_dlpack from_numpy to_dlpack "
+    "full full_like func ge get_default_dtype get_num_threads get_rng_state gt "
     "initial_seed is_grad_enabled is_inference_mode_enabled isfinite isnan le linspace load logical_not lt manual_seed ne ones "
     "ones_like promote_types rand rand_like randint randn randn_like randperm result_type save seed set_default_dtype "
     "set_num_threads set_rng_state tensor zeros zeros_like".split()
