@@ -26,10 +26,9 @@ else:
 class ndarray(Declared):  # noqa: N801 (NumPy's name)
     """An array of NumPy's kind over a tensor, `ndarray.tensor`, which holds the elements and the history.
 
-    Functions of `numgrad.numpy` make it; ``ndarray(tensor)`` is an array over a tensor's memory and history. Methods,
-    attributes and operators are NumPy's, where those of a `Tensor` are torch's: ``x.size`` is a number, ``x.std()`` divides by
-    n, ``x.max(0)`` is one array, and 1.0 * x has the dtype of NumPy's promotion. Beyond NumPy's there are ``requires_grad``,
-    ``grad``, ``backward()`` and ``detach()``, which are the tensor's.
+    ``ndarray(tensor)`` is an array over a tensor's memory and history. Methods, attributes and operators are NumPy's, where those
+    of a `Tensor` are torch's: ``x.size`` is a number, ``x.std()`` divides by n, ``x.max(0)`` is one array. Beyond NumPy's there
+    are ``requires_grad``, ``grad``, ``backward()`` and ``detach()``, which are the tensor's.
 
     Writing is differentiable, and harmless to what was computed before: an array whose elements a function may need for its
     gradient moves to other memory when it or a view of it is written to, with all of its views; and elementwise functions copy
@@ -488,9 +487,7 @@ OPERATORS = {
     "pow": "power", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
     "lshift": "left_shift", "rshift": "right_shift", "divmod": "divmod",
 }  # fmt: skip
-COMPARISONS = {
-    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
-}  # fmt: skip
+COMPARISONS = dict(eq="equal", ne="not_equal", lt="less", le="less_equal", gt="greater", ge="greater_equal")  # noqa: C408
 
 for _name in METHODS:
     setattr(ndarray, _name, _method(_name))

@@ -100,7 +100,7 @@ def memory(of: profiler.profile, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _events(caller: str, of: Any) -> list[profiler.Event]:
+def _events(caller: str, of: Any) -> list[Any]:
     if not isinstance(of, profiler.profile):
         raise TypeError(f"viz.{caller}: expected a numgrad.profiler.profile, got {type(of).__name__}")
     if not of.events:
@@ -108,7 +108,7 @@ def _events(caller: str, of: Any) -> list[profiler.Event]:
     return sorted(of.events, key=lambda event: (event.start, -event.duration))
 
 
-def _rows(events: list[profiler.Event]) -> list[int]:
+def _rows(events: list[Any]) -> list[int]:
     """For each event, in the order of their starts, how many others it lies in, and one."""
     rows: list[int] = []
     open_ends: list[int] = []
