@@ -182,10 +182,9 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
             f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
             f"{values.dtype} for the source."
         )
+    check_in_place("index_put_", input, (values,))
     where = tuple(slice(None) if each is None else each for each in indices)
     view, arrays = _split(input, where)
-    if view is not input:  # else `put` checks it
-        check_in_place("index_put_", input, (values,))
     index_arrays.put("index_put_", input, view, arrays, values, accumulate)
     return input
 

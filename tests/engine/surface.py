@@ -36,7 +36,7 @@ LEFT_OUT = {
     "keep a node in torch whose derivative it has not": "detach_copy",
     "find what they find by random products; see the tests of decompositions": "pca_lowrank svd_lowrank",
     "are other programs' (`templates`)": "backward numpy",
-    "need another device, or pin memory": "cuda cpu get_device pin_memory is_pinned",
+    "need another device, or pin memory": "cuda cpu get_device pin_memory is_pinned to_device",
 }
 
 
