@@ -77,7 +77,7 @@ def batches(count: int = 4) -> list[tuple[Any, ...]]:
 def test_a_step_that_drops_its_gradients_needs_less_memory(kind: str) -> None:
     stats = check(lambda: residual(kind=kind), batches())
     assert stats.replays >= 2
-    assert stats.planned <= 0.7 * stats.eager_peak
+    assert stats.planned <= 0.8 * stats.eager_peak  # the rest is what products pack
     assert stats.passes["recompute"]["ops"] >= 3  # the stem's activation, the pool after it, the block's
     assert stats.passes["split"]["launches"] >= 1
     assert stats.passes["order"]["bytes"] > 0
