@@ -166,7 +166,9 @@ bad(
     match="index 5 is out of bounds for dimension 0 with size 5",
     call=lambda x: x[5],
 )
-bad("slice", "step", normal(5, 2), error=ValueError, match="step must be greater than zero", call=lambda x: x[::-1, [0]])
+bad(
+    "slice", "step", normal(5, 2), error=ValueError, match="step must be greater than zero", call=lambda x: x[::-1, [0]]
+)
 bad(
     "slice",
     "indices",
