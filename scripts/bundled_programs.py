@@ -5,6 +5,7 @@ Each is run as a rehearsal: Python makes plans, nothing is computed, and what nu
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib
 import io
@@ -250,3 +251,14 @@ def rehearse(names: Sequence[str]) -> None:
         if program.__name__ in names:
             with contextlib.redirect_stdout(io.StringIO()):
                 program()
+
+
+def main() -> None:
+    """List the programs."""
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
+    for program in PROGRAMS:
+        print(f"{program.__name__:12} {(program.__doc__ or '').partition(chr(10))[0]}")
+
+
+if __name__ == "__main__":
+    main()
