@@ -41,7 +41,7 @@ def torch_side(threads: int) -> Callable[..., Any]:
 
     if threads:
         torch.set_num_threads(threads)
-    return _job(torch, torch.nn, torch.optim, _function(torch), _function(torch))
+    return _job(torch, torch.nn, torch.optim, square(torch), square(torch))
 
 
 def _pair_of_kernels(ng: Any, checked: bool) -> Callable[..., Any]:
@@ -64,8 +64,8 @@ def _pair_of_kernels(ng: Any, checked: bool) -> Callable[..., Any]:
     return made
 
 
-def _function(lib: Any) -> Callable[..., Any]:
-    """The same as an `autograd.Function`, which is all that torch has without a compiler."""
+def square(lib: Any) -> Callable[..., Any]:
+    """The square as an `autograd.Function`, which is all that torch has without a compiler."""
 
     class Square(lib.autograd.Function):  # type: ignore[misc]
         @staticmethod
@@ -93,7 +93,7 @@ def _job(lib: Any, nn: Any, optim: Any, own: Callable[..., Any], unchecked: Call
     optimizer = optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
     loss_function = nn.MSELoss()
 
-    function = _function(lib)
+    function = square(lib)
 
     def chain(step: Callable[..., Any]) -> None:
         y = x

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import common
+from benchmarks.overhead import square
 
 # texts that both libraries run; `lib`, and what `_names` gives
 CALLS = """
@@ -134,23 +135,12 @@ def _programs(lib: Any) -> dict[str, Callable[[], Any]]:
     data = import_module(f"{lib.__name__}.utils.data")
     nn, optim, loss = lib.nn, lib.optim, lib.nn.functional.mse_loss
 
-    class Square(lib.autograd.Function):  # type: ignore[misc]
-        @staticmethod
-        def forward(ctx: Any, x: Any) -> Any:
-            ctx.save_for_backward(x)
-            return x * x
-
-        @staticmethod
-        def backward(ctx: Any, grad: Any) -> Any:
-            (x,) = ctx.saved_tensors
-            return 2 * x * grad
-
-    leaf = lib.rand(8, 8, requires_grad=True)
+    apply, leaf = square(lib), lib.rand(8, 8, requires_grad=True)
     ones = lib.ones(8, 8)
 
     def function() -> None:
         leaf.grad = None
-        Square.apply(leaf).backward(ones)
+        apply(leaf).backward(ones)
 
     programs: dict[str, Callable[[], Any]] = {"autograd.Function, forward + backward": function}
     for name, options in (("SGD", {"lr": 1e-3, "momentum": 0.9}), ("Adam", {"lr": 1e-3}), ("AdamW", {"lr": 1e-3})):

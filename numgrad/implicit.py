@@ -83,7 +83,6 @@ def root(
     >>> ng.autograd.grad(x.sum(), a)  # 1 / (2 sqrt(a))
     (tensor([0.5000, 0.2500], dtype=numgrad.float64),)
     """
-
     form = Form("root", x0)
 
     def solved() -> Any:
@@ -93,7 +92,7 @@ def root(
         function = Function("root: fun", fun, form, args, trees=True)
         return _checked("root", result, form, lambda x: np.linalg.solve(function.jacobian(x), function.values(x)))
 
-    return _solve("root", fun, x0, args, solved)
+    return _solve(form, fun, args, solved)
 
 
 def fixed_point(
@@ -131,18 +130,19 @@ def fixed_point(
     >>> x, w.grad
     (tensor(0.9004, grad_fn=<ToCopyBackward0>), tensor(-0.3218))
     """
+    form = Form("fixed_point", x0)
 
     def solved() -> Any:
         if solver is not None:
             return solver(fun, x0, *args)
-        return _iterate(fun, Form("fixed_point", x0), args, tol, max_iter)
+        return _iterate(fun, form, args, tol, max_iter)
 
     def residual(x: Any, *args: Any) -> Any:
         before, _ = flatten(x)
         after, build = flatten(fun(x, *args))
         return build([b - a for a, b in zip(before, after, strict=True)])
 
-    return _solve("fixed_point", residual, x0, args, solved)
+    return _solve(form, residual, args, solved)
 
 
 def minimum(
@@ -197,7 +197,7 @@ def minimum(
             value = fun(build(leaves), *args)
             return build(list(grad(value, leaves, create_graph=True, materialize_grads=True)))
 
-    return _solve("minimum", residual, x0, args, solved)
+    return _solve(form, residual, args, solved)
 
 
 def _eps(form: Form) -> float:
@@ -273,11 +273,10 @@ class _Problem:
     ``tensors`` are those of the arguments, one after the other, and of their modules, that require a gradient.
     """
 
-    def __init__(self, name: str, residual: Callable[..., Any], form: Form, args: tuple[Any, ...]) -> None:
-        self.name, self.form = name, form
+    def __init__(self, residual: Callable[..., Any], form: Form, args: tuple[Any, ...]) -> None:
+        self.name, self.form = form.name, form
         self.leaves, self.build = flatten(args)
-        self.modules = [leaf for leaf in self.leaves if isinstance(leaf, Module)]
-        self.call = Call(residual, self.modules)
+        self.call = Call(residual, [leaf for leaf in self.leaves if isinstance(leaf, Module)])
         self.places = [n for n, leaf in enumerate(self.leaves) if isinstance(leaf, Tensor) and leaf.requires_grad]
         parameters = [(key, each) for key, each in self.call.named_parameters() if each.requires_grad]
         self.keys = [key for key, _ in parameters]
@@ -311,13 +310,13 @@ class _Problem:
         return vector
 
 
-def _solve(name: str, residual: Callable[..., Any], x0: Any, args: tuple[Any, ...], solved: Callable[[], Any]) -> Any:
-    form = Form(name, x0)
+def _solve(form: Form, residual: Callable[..., Any], args: tuple[Any, ...], solved: Callable[[], Any]) -> Any:
+    name = form.name
     if form.module is not None:
         raise TypeError(f"{name}: expected x0 to be a tensor or a tree of tensors, got a module")
     with no_grad():
         flat = tensor_of(form.vector("the solver's result", solved()))
-    problem = _Problem(name, residual, form, args)
+    problem = _Problem(residual, form, args)
     if is_grad_enabled():
         with enable_grad():
             point, *fresh = flat.detach().requires_grad_(), *(each.view(each.shape) for each in problem.tensors)

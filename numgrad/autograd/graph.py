@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from numgrad.autograd.mutation import allow_mutation_on_saved_tensors
 from numgrad.engine import dispatch, private
+from numgrad.engine.backward import nodes_below
 from numgrad.engine.constants import is_constant
 from numgrad.engine.hooks import RemovableHandle, tensor_hooks
 from numgrad.engine.tape import AccumulateGrad, Node, TensorBase, gradient_edge, modes
@@ -31,6 +32,11 @@ __all__ = [
     "save_on_cpu",
     "saved_tensors_hooks",
 ]
+
+
+def nodes_behind(tensors: Iterable[Tensor], ends: Container[Node] = ()) -> dict[Node, None]:
+    """The nodes of the tensors' graphs, with the ``ends`` that are among them, but not what is below these."""
+    return nodes_below([(tensor.grad_fn, 0) for tensor in tensors if tensor.grad_fn is not None], ends)
 
 
 class GradientEdge(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -163,15 +163,15 @@ def _nodes_above(roots: Sequence[Edge], captured: dict[tuple[Node, int], Any]) -
     return useful
 
 
-def nodes_below(roots: Sequence[Edge]) -> dict[Node, None]:
-    """All nodes that the roots lead to."""
+def nodes_below(roots: Sequence[Edge], ends: Container[Node] = ()) -> dict[Node, None]:
+    """All nodes that the roots lead to, with the ``ends`` that are among them, but not what is below these."""
     seen: dict[Node, None] = {}
     stack = [edge[0] for edge in roots if edge is not None]
     while stack:
         node = stack.pop()
         if node not in seen:
             seen[node] = None
-            stack.extend(edge[0] for edge in node.edges if edge is not None)
+            stack.extend(edge[0] for edge in (() if node in ends else node.edges) if edge is not None)
     return seen
 
 

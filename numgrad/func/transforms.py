@@ -9,8 +9,9 @@ from typing import Any
 
 from numgrad.autograd import batched, forward_ad, functional, gradients
 from numgrad.autograd.duals import detached
+from numgrad.autograd.graph import nodes_behind
 from numgrad.autograd.modes import enable_grad, is_grad_enabled
-from numgrad.engine.tape import AccumulateGrad, Node
+from numgrad.engine.tape import AccumulateGrad
 from numgrad.func.trees import Build, flatten
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
@@ -56,19 +57,8 @@ class _Level:
         if not self.recording:
             return False
         fresh = {id(batched.bottom(leaf)) for leaf in self.leaves}
-        stack: list[Node | None] = [output.grad_fn for output in outputs]
-        seen = set()
-        while stack:
-            node = stack.pop()
-            if node is None or node in seen:
-                continue
-            seen.add(node)
-            if isinstance(node, AccumulateGrad) and id(node.variable) not in fresh:
-                if getattr(node.variable, "_level", -1) <= self.number:
-                    return True
-                continue
-            stack.extend(edge[0] for edge in node.edges if edge is not None)
-        return False
+        others = (node.variable for node in nodes_behind(outputs) if isinstance(node, AccumulateGrad))
+        return any(id(leaf) not in fresh and getattr(leaf, "_level", -1) <= self.number for leaf in others)
 
 
 def _tensors(name: str, tree: Any) -> tuple[list[Tensor], Build]:

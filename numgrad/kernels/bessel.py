@@ -171,15 +171,7 @@ def _airy_waves(z):
     even, odd, term, k = 1.0, 0.0, 1.0, 1.0
     while k < 40.0 and abs(term) > 1e-18:
         term *= (6.0 * k - 5.0) * (6.0 * k - 3.0) * (6.0 * k - 1.0) / (216.0 * k * (2.0 * k - 1.0) * zeta)
-        rest = k % 4.0
-        if rest == 1.0:
-            odd += term
-        elif rest == 2.0:
-            even -= term
-        elif rest == 3.0:
-            odd -= term
-        else:
-            even += term
+        even, odd = bessel_vectors.turned(even, odd, term, k)
         k += 1.0
     sine, cosine = math.sin(zeta), math.cos(zeta)
     wave = (sine + cosine) * even - (cosine - sine) * odd

@@ -254,21 +254,28 @@ class Bessel(Angles):
 
 
 @device
+def turned(even, odd, term, k):
+    """The two sums of a series of waves with its term k, each of which is a quarter of a turn behind the one before it."""
+    rest = k % 4.0
+    if rest == 1.0:
+        odd += term
+    elif rest == 2.0:
+        even -= term
+    elif rest == 3.0:
+        odd -= term
+    else:
+        even += term
+    return even, odd
+
+
+@device
 def far_out(x, order, second):
     """J, or with ``second`` Y, of order 0 or 1 by Hankel's series."""
     mu = 4.0 * order
     even, odd, term, k = 1.0, 0.0, 1.0, 1.0
     while k < 40.0 and abs(term) > 1e-18:
         term *= (mu - (2.0 * k - 1.0) * (2.0 * k - 1.0)) / (8.0 * k * x)
-        rest = k % 4.0
-        if rest == 1.0:
-            odd += term
-        elif rest == 2.0:
-            even -= term
-        elif rest == 3.0:
-            odd -= term
-        else:
-            even += term
+        even, odd = turned(even, odd, term, k)
         k += 1.0
     sine, cosine = math.sin(x), math.cos(x)
     # The cosine and sine of x - pi / 4, and for order 1 of x - 3 pi / 4; the root of 2 is in the factor.

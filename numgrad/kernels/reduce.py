@@ -243,17 +243,19 @@ def _plan(
         result, loops, parts = _plan_outer(
             b, reduction, x, None, kept, [Loop(lines, wide.extent)], wide, 1, left * columns.extent, 1.0
         )
-        outputs = product([k.extent for k in kept])
-        loops = [Loop(k.extent, r.out_stride, k.out_stride) for k, r in zip(kept, loops, strict=True)]
-        loops.append(Loop(columns.extent, 1, columns.out_stride))
-        folded = [Loop(parts, outputs * wide.extent), Loop(together, columns.extent)]
-        _plan(b, reduction.join or reduction, result, out, loops, folded, divisor)
+        folded = [Loop(parts, product([k.extent for k in kept]) * wide.extent), Loop(together, columns.extent)]
+        _plan(b, reduction.join or reduction, result, out, _of_partial(kept, loops, columns), folded, divisor)
         return
     result, loops, parts = _plan_outer(b, reduction, x, out, kept, reduced, columns, every, 0, divisor)
     if parts > 1:
-        loops = [Loop(k.extent, r.out_stride, k.out_stride) for k, r in zip(kept, loops, strict=True)]
-        loops.append(Loop(columns.extent, 1, columns.out_stride))
+        loops = _of_partial(kept, loops, columns)
         _plan(b, reduction.join or reduction, result, out, loops, [Loop(parts, outputs)], divisor)
+
+
+def _of_partial(kept: list[Loop], loops: list[Loop], columns: Loop) -> list[Loop]:
+    """The loops from partial results, whose places in ``loops`` are those of their outputs, and from columns side by side."""
+    placed = [Loop(k.extent, r.out_stride, k.out_stride) for k, r in zip(kept, loops, strict=True)]
+    return [*placed, Loop(columns.extent, 1, columns.out_stride)]
 
 
 def _plan_inner(

@@ -112,11 +112,6 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Tensor:  # noqa: N803 (NumPy's name)
     return linalg.eigvalsh(_matrices("eigvalsh", a), UPLO.upper())  # type: ignore[no-any-return]
 
 
-def _cutoff(x: Tensor, relative: Any) -> Any:
-    values = np.linalg.svd(values_of(x), compute_uv=False)
-    return np.asarray(values_of(relative))[..., None] * values.max(-1, keepdims=True) if values.size else 0
-
-
 @implements("linalg.pinv")
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Tensor:
     """The pseudoinverse."""

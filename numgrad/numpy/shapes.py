@@ -247,11 +247,18 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Tensor:
     return concatenate([tensor(arr), tensor(values)], axis)
 
 
+def _along(a: Any, axis: int | None) -> tuple[Tensor, int]:
+    """An array and its axis; without an axis all elements in one line, and theirs."""
+    if axis is None:
+        return ravel(a), 0
+    x = tensor(a)
+    return x, axis_of(axis, x.ndim)
+
+
 @implements("insert")
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Tensor:
     """The array with values before the places ``obj``."""
-    x = ravel(arr) if axis is None else tensor(arr)
-    axis = 0 if axis is None else axis_of(axis, x.ndim)
+    x, axis = _along(arr, axis)
     where = values_of(obj)
     added = tensor(values, dtype_of(x))
     single = not isinstance(where, slice) and np.ndim(where) == 0
@@ -276,8 +283,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Tensor:
 @implements("delete")
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Tensor:
     """The array without the elements at the places ``obj``."""
-    x = ravel(arr) if axis is None else tensor(arr)
-    axis = 0 if axis is None else axis_of(axis, x.ndim)
+    x, axis = _along(arr, axis)
     return ng.index_select(x, axis, tensor(np.delete(np.arange(x.shape[axis]), values_of(obj))))  # type: ignore[no-any-return]
 
 
@@ -350,8 +356,7 @@ def tile(A: Any, reps: Any) -> Tensor:  # noqa: N803 (NumPy's name)
 @implements("repeat")
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Tensor:
     """Each element several times."""
-    x = ravel(a) if axis is None else tensor(a)
-    axis = 0 if axis is None else axis_of(axis, x.ndim)
+    x, axis = _along(a, axis)
     return ng.index_select(x, axis, tensor(np.repeat(np.arange(x.shape[axis]), values_of(repeats))))  # type: ignore[no-any-return]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from numgrad.autograd.duals import detached, is_dual
 from numgrad.autograd.gradients import grad
+from numgrad.autograd.graph import nodes_behind
 from numgrad.autograd.modes import enable_grad, no_grad
 from numgrad.autograd.stateless import functional_call
 from numgrad.compile import jit
@@ -42,36 +43,24 @@ def scipy(module: str) -> Any:
 
 def depends_on_others(outputs: list[Tensor], known: list[Tensor]) -> bool:
     """Whether a graph leads to a leaf other than by the known tensors."""
-    own = {id(each) for each in known}
-    ends = {id(each.grad_fn) for each in known if each.grad_fn is not None}
-    stack: list[Node | None] = [output.grad_fn for output in outputs]
-    seen = set()
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen or id(node) in ends:
-            continue
-        seen.add(node)
-        if isinstance(node, AccumulateGrad) and id(node.variable) not in own:
-            return True
-        stack.extend(edge[0] for edge in node.edges if edge is not None)
-    return False
+    own, ends = _as_places(known)
+    nodes = nodes_behind(outputs, ends)
+    return any(isinstance(node, AccumulateGrad) and id(node.variable) not in own for node in nodes)
 
 
 def leads_to(output: Tensor, others: list[Tensor]) -> bool:
     """Whether the graph of a tensor leads to one of the others."""
-    own = {id(each) for each in others if each.grad_fn is None}
-    ends = {id(each.grad_fn) for each in others if each.grad_fn is not None}
-    stack: list[Node | None] = [output.grad_fn]
-    seen = set()
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen:
-            continue
-        if id(node) in ends or (isinstance(node, AccumulateGrad) and id(node.variable) in own):
-            return True
-        seen.add(node)
-        stack.extend(edge[0] for edge in node.edges if edge is not None)
-    return False
+    own, ends = _as_places(others)
+    return any(
+        node in ends or (isinstance(node, AccumulateGrad) and id(node.variable) in own)
+        for node in nodes_behind([output], ends)
+    )
+
+
+def _as_places(tensors: list[Tensor]) -> tuple[set[int], set[Node]]:
+    """Where tensors stand in a graph: the identities of the leaves among them, and the nodes of the others."""
+    nodes = [tensor.grad_fn for tensor in tensors]
+    return {id(tensor) for tensor, node in zip(tensors, nodes, strict=True) if node is None}, set(filter(None, nodes))
 
 
 def has_tangent(values: list[Any]) -> bool:

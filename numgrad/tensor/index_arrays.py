@@ -8,7 +8,7 @@ import numpy as np
 
 from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
-from numgrad.engine.views import change_in_place, check_in_place
+from numgrad.engine.views import change_in_place
 from numgrad.errors import OutOfRangeError, warn
 from numgrad.layout import product
 from numgrad.tensor import in_place, shaping
@@ -210,9 +210,8 @@ def _merged(selected: _Rows) -> Tensor | None:
     return ops.view.reshape(selected.view, size)  # type: ignore[no-any-return]
 
 
-def put(name: str, tensor: Tensor, view: Tensor, arrays: list[Array], value: Tensor, accumulate: bool = False) -> None:
-    """Write the value to, or add it to, the elements of a view of a tensor that the arrays name."""
-    check_in_place(name, view, (value,))
+def put(tensor: Tensor, view: Tensor, arrays: list[Array], value: Tensor, accumulate: bool = False) -> None:
+    """Write the value to, or add it to, the elements of a view of a tensor that the arrays name; the view may be changed."""
     mask = None if accumulate else _only_mask(arrays)
     if mask is not None:
         in_place.copy_(view, _masked(view, mask, in_place.apart(tensor, value)))

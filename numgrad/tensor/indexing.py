@@ -66,7 +66,9 @@ def set_item(tensor: Tensor, index: Any, value: Any) -> None:
     value = arguments.as_element("__setitem__", value, tensor.dtype)
     index = _as_torch_reads(index)
     if _is_advanced(index):
-        index_arrays.put("__setitem__", tensor, *_split(tensor, index), value)
+        view, arrays = _split(tensor, index)
+        check_in_place("__setitem__", view, (value,))
+        index_arrays.put(tensor, view, arrays, value)
     else:
         window = get_item(tensor, index)
         in_place.copy_(window, index_arrays.without_leading_ones(value, window.ndim))
@@ -185,7 +187,9 @@ def index_put_(input: Tensor, indices: Sequence[Any], values: Any, accumulate: b
     check_in_place("index_put_", input, (values,))
     where = tuple(slice(None) if each is None else each for each in indices)
     view, arrays = _split(input, where)
-    index_arrays.put("index_put_", input, view, arrays, values, accumulate)
+    if view is not input:
+        check_in_place("index_put_", view, (values,))
+    index_arrays.put(input, view, arrays, values, accumulate)
     return input
 
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from numgrad.autograd.graph import nodes_behind
 from numgrad.engine.tape import AccumulateGrad, Node
 from numgrad.node_types import stem_of
 from numgrad.tensor.tensor import Tensor
@@ -157,14 +158,7 @@ def _named(params: Any) -> list[tuple[str, Tensor]]:
 
 def _in_order(roots: list[Tensor]) -> list[Node]:
     """All nodes, the latest first."""
-    seen: set[Node] = set()
-    stack: list[Any] = [root.grad_fn for root in roots]
-    while stack:
-        node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            stack.extend(edge[0] for edge in node.edges if edge is not None)
-    return sorted(seen, key=lambda node: (isinstance(node, AccumulateGrad), -node.sequence))
+    return sorted(nodes_behind(roots), key=lambda node: (isinstance(node, AccumulateGrad), -node.sequence))
 
 
 def _described(node: Node, show_saved: bool) -> list[str]:
