@@ -13,7 +13,7 @@ from numgrad.compile.passes import order, recompute, share, split
 from numgrad.nn import functional as F
 from numgrad.nn.fusion import norm_relu
 from numgrad.registry import find
-from numgrad.runtime import memory, program
+from numgrad.runtime import memory, program, target
 from tests.compile import random_steps
 from tests.compile.steps import check
 
@@ -77,7 +77,9 @@ def batches(count: int = 4) -> list[tuple[Any, ...]]:
 def test_a_step_that_drops_its_gradients_needs_less_memory(kind: str) -> None:
     stats = check(lambda: residual(kind=kind), batches())
     assert stats.replays >= 2
-    assert stats.planned <= 0.8 * stats.eager_peak  # the rest is what products pack
+    # The kinds of convolution, and so their memory, differ with the CPU's vectors: 0.776 with 256 bits.
+    most = 0.7 if target.host_target().name == "avx512" else 0.8
+    assert stats.planned <= most * stats.eager_peak
     assert stats.passes["recompute"]["ops"] >= 3  # the stem's activation, the pool after it, the block's
     assert stats.passes["split"]["launches"] >= 1
     assert stats.passes["order"]["bytes"] > 0
