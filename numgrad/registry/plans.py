@@ -21,10 +21,10 @@ ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also unregistered ones, the part
 
 _MOST_PLANS = 1 << 12  # of all ops together, some 2 KB each
 _HEAVIEST_PLAN = 1 << 9  # in the same unit; a heavier plan, of some 30,000 operands, is made anew each time
-_MOST_STRUCTURES, _MOST_TEMPLATES = (
-    1 << 8,
-    16,
-)  # of an op; of a structure, for which a planning function takes several ways
+_MOST_STRUCTURES = 1 << 8  # of an op
+_MOST_TEMPLATES = 16  # of a structure, for which a planning function takes several ways
+# What a planning function meets where symbols have no rule.
+_NO_RULE = (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError)
 _plans_made = 0  # weight of the plans at the last count, and of those made since
 _log = logging.getLogger("numgrad.plans")
 
@@ -43,13 +43,18 @@ def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
     global _plans_made
     plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
     if plan is None:
-        plan = op.planned(specs, params).finish()
-        plan.prepare(op.public, op.differentiable)
+        plan = _planned(op, specs, params)
     if plan.weight <= _HEAVIEST_PLAN:
         op.plans[(params[1:] if op.moving else params, *specs)] = plan
         _plans_made += plan.weight
         if _plans_made >= _MOST_PLANS:
             _forget_half()
+    return plan
+
+
+def _planned(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
+    plan = op.planned(specs, params).finish()
+    plan.prepare(op.public, op.differentiable)
     return plan
 
 
@@ -78,19 +83,11 @@ def _from_template(op: Op, specs: tuple[Any, ...], params: Any) -> Plan | None:
 
 def _plan_and_template(op: Op, structure: Any, specs: tuple[Any, ...], params: Any, numbers: list[int]) -> Plan:
     """The plan by the planning function, whose errors are those of the call; it also leaves a template, if there can be one."""
-    plan = op.planned(specs, params).finish()
-    plan.prepare(op.public, op.differentiable)
+    plan = _planned(op, specs, params)
     if kernel.rehearsal is None:
         try:
             template = Template(op.planned, specs, params, numbers, op.public, op.differentiable)
-        except (
-            TypeError,
-            ValueError,
-            RuntimeError,
-            ArithmeticError,
-            LookupError,
-            AttributeError,
-        ) as error:  # symbols have no rule
+        except _NO_RULE as error:
             _log.debug("%s: each new shape is planned from the start: %s: %s", op.name, type(error).__name__, error)
             op.untraced.add(structure)
         else:

@@ -32,7 +32,7 @@ LEFT_OUT = {
     "take functions, which have tests of their own": """
         apply_ jit map_ map2_ register_hook register_post_accumulate_grad_hook triplet_margin_with_distance_loss vmap
     """,
-    "show addresses, or what is no tensor's value": "data_ptr storage typename untyped_storage",
+    "show addresses, or what is no tensor's value": "data_ptr storage to_dlpack typename untyped_storage",
     "keep a node in torch whose derivative it has not": "detach_copy",
     "find what they find by random products; see the tests of decompositions": "pca_lowrank svd_lowrank",
     "are other programs' (`templates`)": "backward numpy",
