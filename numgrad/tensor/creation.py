@@ -239,7 +239,7 @@ def _filled(op: str, shape: tuple[int, ...], value: Any, dtype: Dtype) -> Tensor
     return ops.elementwise.clone(repeated)  # type: ignore[no-any-return]
 
 
-@public("function")
+@public("function", known=True)
 def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor filled with one value, a number or a tensor without dimensions.
 
@@ -263,7 +263,7 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_gra
     return finished(_filled("full", shape, number, chosen_dtype("full", dtype, dtype_of_number(number))), requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros of this size, ints or one tuple of them; of the default dtype unless another is given.
 
@@ -283,7 +283,7 @@ def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -
     return finished(ops.creation.full.apply((), *filling), requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones of this size, ints or one tuple of them; of the default dtype unless another is given.
 
@@ -306,7 +306,7 @@ def ones_of(spec: Spec) -> Tensor:
     return finished(tensor, False) if modes.inference else tensor  # type: ignore[no-any-return]
 
 
-@public("function")
+@public("function", known=True)
 def zeros_like(
     input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
 ) -> Tensor:
@@ -329,7 +329,7 @@ def zeros_like(
     return finished(laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad, memory_format)
 
 
-@public("function")
+@public("function", known=True)
 def ones_like(
     input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
 ) -> Tensor:
@@ -348,7 +348,7 @@ def ones_like(
     return finished(laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad, memory_format)
 
 
-@public("function")
+@public("function", known=True)
 def full_like(
     input: Tensor,
     fill_value: Any,
@@ -408,7 +408,7 @@ def _like(op: str, input: Tensor, dtype: Any) -> Dtype:
     return chosen_dtype(op, dtype, check_tensor(op, "input", input).dtype)
 
 
-@public("function")
+@public("function", known=True)
 def arange(
     start: float, end: float | None = None, step: float = 1, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -455,7 +455,7 @@ def bound(op: str, name: str, value: Any) -> float:
     return number
 
 
-@public("function")
+@public("function", known=True)
 def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere: a matrix [n, m], or [n, n] without m.
 

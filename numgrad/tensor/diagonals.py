@@ -130,7 +130,7 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Dtype | None = N
 # ---- diagonals --------------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A view of the diagonals of the matrices of two dimensions, as the last dimension; ``offset`` columns to the right.
 
@@ -301,7 +301,7 @@ def trace(input: Tensor) -> Tensor:
 # ---- windows ----------------------------------------------------------------------------------------------------
 
 
-@public("method", name="unfold")
+@public("method", name="unfold", known=True)
 def sliding_windows(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """A view of windows of ``size`` elements along a dimension, ``step`` apart; a window is the new last dimension.
 

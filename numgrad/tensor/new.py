@@ -42,7 +42,7 @@ def new_empty(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gr
     return empty(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@public("method")
+@public("method", known=True)
 def new_zeros(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """`zeros` with this tensor\'s dtype, unless another is given.
 
@@ -58,7 +58,7 @@ def new_zeros(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gr
     return zeros(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@public("method")
+@public("method", known=True)
 def new_ones(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """`ones` with this tensor\'s dtype, unless another is given.
 
@@ -74,7 +74,7 @@ def new_ones(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gra
     return ones(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@public("method")
+@public("method", known=True)
 def new_full(
     input: Tensor, size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:

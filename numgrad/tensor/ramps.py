@@ -28,7 +28,7 @@ def _real(op: str, name: str, value: Any) -> float:
     return float(number)
 
 
-@public("function")
+@public("function", known=True)
 def linspace(
     start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -119,7 +119,7 @@ def range(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def scalar_tensor(s: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
     """A number as a tensor without dimensions, of the default dtype unless another is given.
 

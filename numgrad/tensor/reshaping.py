@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def ravel(input: Tensor) -> Tensor:
     """All elements as a vector in row-major order; a view if they lie so.
 
@@ -32,7 +32,7 @@ def ravel(input: Tensor) -> Tensor:
     return shaping.reshape(shaping.contiguous(input), (spec.numel,))
 
 
-@public("method")
+@public("method", known=True)
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """`reshape` to the shape of another tensor.
 
@@ -124,7 +124,7 @@ def numel(input: Tensor) -> int:
     return input._spec.numel
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """`transpose` by another name.
 
@@ -140,7 +140,7 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     return shaping.transpose(input, axis0, axis1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """`transpose` by another name.
 
@@ -156,7 +156,7 @@ def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return shaping.transpose(input, dim0, dim1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """A view with dimensions moved to other places, ints or tuples of them; the others keep their order.
 
@@ -192,7 +192,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return shaping.permute(input, *[goals[axis] if axis in goals else next(others) for axis in range(ndim)])
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
     """`movedim` by another name.
 
@@ -208,7 +208,7 @@ def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
     return movedim(input, source, destination)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """A view with one dimension cut into several, of which one may be -1, to be inferred.
 
@@ -241,7 +241,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
 # ---- any strides ------------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=3)
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the input's storage by any shape and strides, from element ``storage_offset`` on (default: the input's own).
 

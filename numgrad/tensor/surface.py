@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import arguments, in_place, keywords
+from numgrad.tensor import known as known_calls
 from numgrad.tensor.methods import Methods
 
 # function: in ``numgrad``; method: of Tensor, with the function's first argument as self; in_place: the method with a
@@ -40,7 +41,7 @@ _public: dict[str, dict[str, Callable[..., Any]]] = {home: {} for home in ("meth
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
+def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> Callable[[F], F]:
     """Declare a function public.
 
     Parameters
@@ -51,6 +52,9 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
         Its public name; by default the function's own.
     asks
         The function checks itself that its arguments are tensors, so its method needs no guard.
+    known
+        What it does depends on the specs of its tensors, its other arguments and the default dtype alone; see `known`. A number
+        says so of calls with at most so many arguments.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
     def declare(function: F) -> F:
         public_name = name or function.__name__
         module = next((_MODULES[home] for home in homes if home in _MODULES), "numgrad.Tensor")
-        shown = guarded(function, public_name, module)
+        shown = guarded(function, public_name, module, known)
         for home in homes:
             if home in _public:
                 _add(home, public_name, function if asks and home != "function" else shown)
@@ -115,7 +119,7 @@ def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
             namespace[name] = guarded(value, name, package)
 
 
-def guarded(function: Any, name: str, module: str) -> Any:
+def guarded(function: Any, name: str, module: str, most_known: int = 0) -> Any:
     """The public form of a function: it explains errors, and pickles find it under its name in ``module``.
 
     It also takes the keywords of `keywords`, which it looks for only when Python could not bind one.
@@ -138,11 +142,15 @@ def guarded(function: Any, name: str, module: str) -> Any:
                 raise
         return keywords.run(call, name, translated)
 
-    call.__module__, call.__name__ = module, name
+    shown = call
+    if most_known:
+        most = known_calls.MOST_ARGUMENTS if most_known is True else most_known
+        shown = functools.wraps(function)(known_calls.knowing(call, most))
+    shown.__module__, shown.__name__ = module, name
     extended = keywords.signature(function, name, module)
     if extended is not None:
-        call.__signature__ = extended  # type: ignore[attr-defined]
-    return call
+        shown.__signature__ = extended  # type: ignore[attr-defined]
+    return shown
 
 
 def _is_ours(error: Exception) -> bool:
