@@ -12,6 +12,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
 from numgrad.tensor import in_place, reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, wrap_dim
+from numgrad.tensor.known import CONSTANT
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _triangle_indices(name: str, row: int, col: int, offset: int, dtype: Any, lo
     return result
 
 
-@public("function")
+@public("function", known=CONSTANT)
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Dtype | None = None) -> Tensor:
     """Rows and columns of the elements of a matrix that `tril` keeps, [2, count] of int64 or int32, row by row.
 
@@ -110,7 +111,7 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Dtype | None = N
     return _triangle_indices("tril_indices", row, col, offset, dtype, True)
 
 
-@public("function")
+@public("function", known=CONSTANT)
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Dtype | None = None) -> Tensor:
     """Rows and columns of the elements of a matrix that `triu` keeps, [2, count] of int64 or int32, row by row.
 

@@ -83,11 +83,13 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     (numgrad.Size([2, 3]), numgrad.Size([2, 3]))
     """
     each = _list_of("broadcast_tensors", tensors)
+    if each and len({tensor._spec.shape for tensor in each}) == 1:
+        return tuple(each)
     shape = broadcast_shapes(*[tuple(tensor._spec.shape) for tensor in each])
-    return tuple(tensor if tensor._spec.shape == shape else shaping.expand(tensor, shape) for tensor in each)
+    return tuple(tensor if tensor._spec.shape == shape else tensor.expand(shape) for tensor in each)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """The view in this shape, as `Tensor.expand` has it.
 
@@ -363,7 +365,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     grids = []
     for axis, tensor in enumerate(each):
         line = tuple(extent if position == axis else 1 for position, extent in enumerate(shape))
-        grids.append(shaping.expand(shaping.view(tensor, line), shape))
+        grids.append(tensor.view(line).expand(shape))
     if swap:
         grids[:2] = grids[1::-1]
     return tuple(grids)

@@ -55,6 +55,11 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     return shaping.permute(result, *range(result.ndim)) if result is tensor else result
 
 
+def is_basic(index: Any) -> bool:
+    """Whether the index gives a view, whatever the numbers of any tensor are."""
+    return index.__class__ in _SINGLE or (index.__class__ is tuple and _SINGLE.issuperset(map(type, index)))
+
+
 @functools.lru_cache(1 << 12)
 def _of_rows(spec: Spec) -> tuple[int, tuple[int, ...], tuple[tuple[int, ...], ...]]:
     """How many rows a tensor has, and what they have in common as slices: the further starts; steps, sizes and dropped."""

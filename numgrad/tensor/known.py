@@ -16,14 +16,15 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numgrad import config, dtypes
+from numgrad import config, dtypes, ops
 from numgrad.engine import dispatch
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import TensorBase, modes
-from numgrad.layout import Size
+from numgrad.layout import Size, Spec
 from numgrad.registry import chain, plans
 from numgrad.runtime import kernel, locks
 from numgrad.runtime.fast import start as fast
+from numgrad.runtime.plan import PlanBuilder
 
 # By key, a step or several (see `runtime/fast/known.py`); False for a call that is left to the function.
 Table = dict[tuple[Any, ...], Any]
@@ -32,7 +33,11 @@ _MOST_CALLS = 1 << 9  # of a table; then nothing is learned until so many calls 
 _PATIENCE = 1 << 13
 _MISSES: tuple[Any, ...] = (object(),)  # a key that no call has, for the number of these calls
 _NO_NAMES: dict[str, Any] = {}
-MOST_ARGUMENTS = 1 << 5
+# What is known of a function: that it applies an op, for calls with at most so many arguments (True: all); that it returns a
+# tensor of numbers which depend on its arguments alone, and on no tensor; that it returns a tensor whose numbers are undefined.
+CONSTANT, UNDEFINED = -1, -2
+_LARGEST_CONSTANT = 1 << 12  # bytes
+lasting: list[TensorBase] = []  # tensors that functions give to ops, and that stay for ever: states of random numbers
 _MOST_NAMES = 1 << 4  # kinds of calls with keywords
 
 
@@ -54,8 +59,8 @@ def by_table(calls: Table, function: Callable[..., Any], *args: Any) -> Any:
     return function(*args) if result is NotImplemented else result
 
 
-def knowing(function: Callable[..., Any], most: int) -> Callable[..., Any]:
-    """A function that does what ``function`` does, by tables where these know the call; of at most so many arguments."""
+def knowing(function: Callable[..., Any], kind: int = True) -> Callable[..., Any]:
+    """A function that does what ``function`` does, by tables where these know the call; ``kind`` says what can be known."""
     positional, by_names = table(), dict[tuple[str, ...], Table]()
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -71,7 +76,7 @@ def knowing(function: Callable[..., Any], most: int) -> Callable[..., Any]:
             calls = positional
             result = fast.run_known(calls, *args)
         if result is None:
-            return watched(calls, function, args, kwargs, most)
+            return watched(calls, function, args, kwargs, kind)
         return function(*args, **kwargs) if result is NotImplemented else result
 
     return call
@@ -122,12 +127,15 @@ def watched(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any] = _NO_NAMES,
-    most: int = MOST_ARGUMENTS,
+    kind: int = True,
 ) -> Any:
     """The result of a call that a table does not know; if it can, it will know it from now on."""
     values = (*args, *kwargs.values())
-    key = _key(values) if len(values) <= most and _has_room(calls) and _is_free() else None
+    key = _key(values) if _has_room(calls) and _is_free() else None
     if key is None:
+        return function(*args, **kwargs)
+    if kind is not True and 0 <= kind < len(values):
+        calls[key] = False
         return function(*args, **kwargs)
     call = _Call()
     watcher = _Watcher(call)
@@ -137,8 +145,36 @@ def watched(
     finally:
         _remove(watcher)
     if _key(values) == key:  # else a layout was private, and is no more
-        calls[key] = _entry(watcher.steps, result, values)
+        if kind < 0:
+            calls[key] = _is_new(result) and (_constant(result) if kind == CONSTANT else _undefined(result._spec))
+        else:
+            calls[key] = _entry(watcher.steps, result, values)
     return result
+
+
+def _is_new(result: Any) -> bool:
+    """Whether this is a tensor over memory of its own, as a plan allocates it."""
+    is_plain = isinstance(result, TensorBase) and not result._requires_grad and result._base is None
+    return is_plain and not result._spec.is_private and result._spec.extent == result._spec.numel  # type: ignore[no-any-return]
+
+
+def _undefined(spec: Spec) -> Any:
+    """The step that makes memory."""
+    builder = PlanBuilder(())
+    builder.output(spec.dtype, tuple(spec.shape), spec.strides)
+    plan = builder.finish()
+    plan.prepare(1, False)
+    return plan.fast is not None and (plan, (), 0, None)
+
+
+def _constant(result: TensorBase) -> Any:
+    """The step that copies a tensor of the same numbers, which nobody else has."""
+    if result._spec.numel * result._spec.dtype.itemsize > _LARGEST_CONSTANT:
+        return False
+    clone = ops.elementwise.clone
+    kept = clone(result)
+    plan = clone.plans.get((clone.defaults, kept._spec)) or clone.make_plan((kept._spec,), clone.defaults)
+    return plan.fast is not None and (plan, clone.defaults, 0, None, kept)
 
 
 def _has_room(calls: Table) -> bool:
@@ -218,11 +254,12 @@ def _step(applied: tuple[Any, ...], results: Any, places: dict[int, int]) -> Any
     """The step for an op that gave these results; False if there is none, since something else was done besides."""
     op, inputs, outputs, plan, params = applied
     same = len(results) == min(op.public, len(outputs)) and all(map(_is_same, results, outputs))
-    if not same or plan.fast is None or plan.changed or op.random or op.aliases:
+    lasts = [tensor is not None and any(tensor is each for each in lasting) for tensor in inputs]
+    if not same or plan.fast is None or op.aliases or any(not lasts[number] for number in plan.changed):
         return False
     sources: list[Any] = []
-    for tensor in inputs:
-        if tensor is not None and id(tensor) not in places and not is_constant(tensor):
+    for tensor, last in zip(inputs, lasts, strict=True):
+        if not (last or tensor is None or id(tensor) in places or is_constant(tensor)):
             return False
         sources.append(tensor if tensor is None else places.get(id(tensor), tensor))
     distance = plan.begin(params[0]) * inputs[0]._spec.dtype.itemsize if op.moving else 0

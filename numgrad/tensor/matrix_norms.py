@@ -355,7 +355,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return ops.joining.stack(*columns[:count], dim=x._spec.ndim)  # type: ignore[no-any-return]
 
 
-@public("linalg", name="diagonal")
+@public("linalg", name="diagonal", known=True)
 def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices in two dimensions, as the last dimension of a view.
 

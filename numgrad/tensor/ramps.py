@@ -17,6 +17,7 @@ from numgrad.errors import DtypeError, warn
 from numgrad.layout import contiguous_strides
 from numgrad.tensor import creation, in_place
 from numgrad.tensor.arguments import as_int, as_number, check_tensor, number_within, size_of
+from numgrad.tensor.known import CONSTANT, UNDEFINED
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -119,7 +120,7 @@ def range(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function", known=True)
+@public("function", known=CONSTANT)
 def scalar_tensor(s: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
     """A number as a tensor without dimensions, of the default dtype unless another is given.
 
@@ -138,7 +139,7 @@ def scalar_tensor(s: Any, *, dtype: Dtype | None = None, requires_grad: builtins
     return creation.tensor(number, dtype=creation.chosen_dtype("scalar_tensor", dtype), requires_grad=requires_grad)
 
 
-@public("function")
+@public("function", known=UNDEFINED)
 def empty_strided(
     size: Any, stride: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
 ) -> Tensor:
@@ -164,7 +165,7 @@ def empty_strided(
     return creation.finished(creation.uninitialized(chosen, shape, strides), requires_grad)
 
 
-@public("function")
+@public("function", known=UNDEFINED)
 def empty_permuted(
     size: Any, physical_layout: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
 ) -> Tensor:
@@ -204,7 +205,7 @@ def empty_permuted(
     )
 
 
-@public("method")
+@public("method", known=UNDEFINED)
 def new_empty_strided(
     input: Tensor, size: Any, stride: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
 ) -> Tensor:

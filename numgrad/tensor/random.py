@@ -14,7 +14,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import DtypeError, warn
 from numgrad.layout import preserve_format
-from numgrad.tensor import arguments, creation, in_place
+from numgrad.tensor import arguments, creation, in_place, known
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
@@ -122,6 +122,7 @@ class Generator:
 
 default_generator = Generator()
 default_generator.seed()
+known.lasting.append(default_generator._state)
 
 
 @public("function")
@@ -167,6 +168,9 @@ def seed() -> int:
     True
     """
     return default_generator.seed()
+
+
+known.lasting.append(default_generator._state)
 
 
 @public("function")
@@ -224,7 +228,7 @@ def _floating(name: str, dtype: Dtype | None) -> Dtype:
     return chosen
 
 
-@public("function")
+@public("function", known=True)
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -246,7 +250,7 @@ def rand(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -269,7 +273,7 @@ def randn(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def randint(
     low: Any = None,
     high: Any = None,
@@ -420,7 +424,7 @@ def _takes_draws(target: Tensor) -> bool:
     )
 
 
-@public("function")
+@public("function", known=True)
 def rand_like(
     input: Tensor,
     *,
@@ -447,7 +451,7 @@ def rand_like(
     return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
 
 
-@public("function")
+@public("function", known=True)
 def randn_like(
     input: Tensor,
     *,

@@ -19,6 +19,7 @@ from numgrad.layout import (
     product,
 )
 from numgrad.ops import view as view_ops
+from numgrad.tensor import known
 from numgrad.tensor.arguments import as_int, cast, reduced_dims, shape_of, size_of, wrap_dim
 from numgrad.tensor.surface import public
 
@@ -383,6 +384,8 @@ def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
     >>> ng.ones(2, 3, 4, 5).contiguous(memory_format=ng.channels_last).stride()
     (60, 1, 15, 3)
     """
+    if memory_format is contiguous_format and input._spec.is_contiguous:
+        return input
     format = as_memory_format("contiguous", memory_format, input._spec.ndim)
     if format is preserve_format:
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
@@ -439,8 +442,11 @@ def to_format(input: Tensor, memory_format: Any) -> Tensor:
 
 def converted(input: Tensor, dtype: Dtype, memory_format: Any) -> Tensor:
     """The tensor in another dtype and in a memory format, for ``float()`` and the like."""
-    result = cast(input, dtype)
+    result = input if input._spec.dtype is dtype else known.by_table(_casts, cast, input, dtype)
     return result if memory_format is preserve_format else to_format(result, memory_format)
+
+
+_casts = known.table()
 
 
 def _in_format(input: Tensor, format: memory_format) -> Tensor:

@@ -53,8 +53,8 @@ def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> C
     asks
         The function checks itself that its arguments are tensors, so its method needs no guard.
     known
-        What it does depends on the specs of its tensors, its other arguments and the default dtype alone; see `known`. A number
-        says so of calls with at most so many arguments.
+        True: what it does depends on the specs of its tensors, its other arguments and the default dtype alone. A number says
+        so of calls with at most so many arguments. See `known`, also for `CONSTANT` and `UNDEFINED`.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
             namespace[name] = guarded(value, name, package)
 
 
-def guarded(function: Any, name: str, module: str, most_known: int = 0) -> Any:
+def guarded(function: Any, name: str, module: str, known: int = 0) -> Any:
     """The public form of a function: it explains errors, and pickles find it under its name in ``module``.
 
     It also takes the keywords of `keywords`, which it looks for only when Python could not bind one.
@@ -143,9 +143,8 @@ def guarded(function: Any, name: str, module: str, most_known: int = 0) -> Any:
         return keywords.run(call, name, translated)
 
     shown = call
-    if most_known:
-        most = known_calls.MOST_ARGUMENTS if most_known is True else most_known
-        shown = functools.wraps(function)(known_calls.knowing(call, most))
+    if known:
+        shown = functools.wraps(function)(known_calls.knowing(call, known))
     shown.__module__, shown.__name__ = module, name
     extended = keywords.signature(function, name, module)
     if extended is not None:
