@@ -223,37 +223,24 @@ def grid_sample(
             f"'{padding_mode}'"
         )
     aligned = _corners("grid_sample", align_corners)
-    arguments.check_tensor("grid_sample", "input", input)
-    arguments.check_tensor("grid_sample", "grid", grid)
-    dims = input.ndim - 2
-    if dims not in (2, 3) or grid.ndim != input.ndim or grid.shape[-1] != dims or grid.shape[0] != input.shape[0]:
+    image = arguments.check_tensor("grid_sample", "input", input)._spec
+    points = arguments.check_tensor("grid_sample", "grid", grid)._spec
+    dims = image.ndim - 2
+    shape, extents = image.shape, points.shape
+    if dims not in (2, 3) or points.ndim != image.ndim or extents[-1] != dims or extents[0] != shape[0]:
         raise ShapeError(
             "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions and batch size, and the grid to have "
-            f"size {dims} in last dimension, but got input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
+            f"size {dims} in last dimension, but got input with sizes {list(shape)} and grid with sizes {list(extents)}"
         )
     if mode == "bicubic" and dims == 3:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
-    if input.dtype is not grid.dtype or not input.is_floating_point():
+    if image.dtype is not points.dtype or not image.dtype.is_floating_point:
         raise DtypeError(
-            f"grid_sampler(): expected input and grid to have same dtype, of floating point, but input has {input.dtype} and grid "
-            f"{grid.dtype}"
+            f"grid_sampler(): expected input and grid to have same dtype, of floating point, but input has {image.dtype} and grid "
+            f"{points.dtype}"
         )
-    if 0 in input.shape[1:]:
+    if 0 in shape[1:]:
         raise ShapeError(
-            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)}"
+            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(shape)}"
         )
-    return _sampled(input, grid, mode, padding_mode, aligned)
-
-
-def _sampled(input: Tensor, grid: Tensor, mode: str, padding_mode: str, aligned: bool) -> Tensor:
-    """Each point is a weighted sum of the pixels under it, which are rows of channels."""
-    n, c, *image = input.shape
-    dims, out_image = len(image), tuple(grid.shape[1:-1])
-    points = grid.numel() // dims
-    form = {"size": tuple(image), "mode": mode, "padding": padding_mode, "aligned": aligned}
-    coordinates = shaping.reshape(grid, (points, dims))
-    weights = ops.grid_points.grid_weights(coordinates, orders=(0,) * dims, **form)
-    index = ops.grid_points.grid_index(coordinates.detach(), points=points // max(n, 1), **form)
-    rows = shaping.reshape(shaping.permute(input, 0, *range(2, dims + 2), 1), (-1, c))
-    out = shaping.reshape(ops.rows.sum_rows(rows, weights, index), (n, *out_image, c))
-    return shaping.contiguous(shaping.permute(out, 0, dims + 1, *range(1, dims + 1)))
+    return ops.grid_sample.grid_sample(input, grid, mode=mode, padding=padding_mode, aligned=aligned)  # type: ignore[no-any-return]

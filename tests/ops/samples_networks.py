@@ -486,6 +486,26 @@ for _mode in ("bilinear", "bicubic", "nearest"):
         _grid = constant([[-1.3, 0.21], [0.11, -0.63], [0.87, 1.27], [-0.39, 0.43]], "float64")
         good("grid_weights", f"{_mode} {_padding}", _grid, params={**_form, "orders": (0, 0)}, tolerance=ROUGH)
         good("grid_index", f"{_mode} {_padding}", _grid, params={**_form, "points": 2})
+        _form = {key: value for key, value in _form.items() if key != "size"}
+        _points = constant([[[[-1.3, 0.21], [0.11, -0.63]]], [[[0.87, 1.27], [-0.39, 0.43]]]], "float64")
+        _name = f"{_mode} {_padding}"
+        good("grid_sample", _name, normal(2, 3, 4, 5), _points, params=_form, tolerance=ROUGH)
+        _sized = {**_form, "size": (4, 5)}
+        good("grid_sample_backward", _name, normal(2, 3, 1, 2), _points, params=_sized, tolerance=ROUGH)
+        good(
+            "grid_sample_backward_grid",
+            _name,
+            normal(2, 3, 1, 2),
+            normal(2, 3, 4, 5),
+            _points,
+            params=_form,
+            tolerance=ROUGH,
+        )
+good("grid_sample", "volume", normal(1, 2, 2, 3, 4), normal(1, 1, 2, 2, 3), tolerance=ROUGH)
+good("grid_sample", "nothing", normal(1, 2, 3, 4), normal(1, 0, 2, 2))
+bad("grid_sample", "axes", normal(1, 2, 3, 4), normal(1, 2, 2, 3), error=RuntimeError, match="expected")
+bad("grid_sample", "dtypes", normal(1, 2, 3, 4), integers(0, 2, 1, 2, 2, 2), error=RuntimeError, match="dtype")
+bad("grid_sample_backward", "grid", normal(1, 2, 3, 4), normal(1, 2, 2, 2), error=RuntimeError, match="grid has shape")
 good("grid_weights", "volume", normal(6, 3), params={"size": (2, 3, 4), "orders": (0, 0, 0)}, tolerance=ROUGH)
 good("grid_index", "volume", normal(6, 3), params={"size": (2, 3, 4), "points": 3})
 bad("grid_weights", "axes", normal(4, 3), params={"size": (2, 3)}, error=RuntimeError, match=r"expected \[P, 2\]")
