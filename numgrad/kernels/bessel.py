@@ -1,6 +1,6 @@
 """Bessel's and Airy's functions as words of elementwise ops; computed in float64, and a float32 result is rounded once.
 
-What vectorises is in `bessel_vectors` and `airy_vectors`. The others: near 0 by power series, else by integrals.
+What vectorises is in `bessel_vectors` and `airy_vectors`, and far out there are series.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import numpy as np
 
 from numgrad.kernels import airy_vectors, angles, bessel_vectors, scalar
 from numgrad.runtime.kernel import device
-
-_EULER = 0.5772156649015329
 
 
 @device
