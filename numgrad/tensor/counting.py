@@ -18,9 +18,11 @@ from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
 from numgrad.tensor.arguments import as_int, as_number, as_operand, cast, check_tensor, result_type, wrap_dim
+from numgrad.tensor.clamping import clamp_max
+from numgrad.tensor.comparison import ge, le
 from numgrad.tensor.creation import from_numpy, zeros
 from numgrad.tensor.index_arrays import count_true
-from numgrad.tensor.pointwise import add, mul, sub
+from numgrad.tensor.pointwise import add, div, mul, sub, where
 from numgrad.tensor.reshaping import movedim
 from numgrad.tensor.results import HistogramddResult, HistogramResult
 from numgrad.tensor.shaping import expand, narrow, reshape
@@ -31,6 +33,7 @@ from numgrad.tensor.surface import public
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
+_MOST_PLACES = 1 << 20  # bins whose numbers float32 has
 _MOST_EVEN = 1 << 12  # bins, of which float32 computes the number to within one
 
 
@@ -279,9 +282,15 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     low, high = _range_of("histc", min, max, 1.0)
     wide = high - low > np.finfo(array.dtype).max  # the width has no number of this dtype
     edges = np.array([low, high], np.float64 if wide else array.dtype)
-    inside = array[(array >= edges[0]) & (array <= edges[1])]
-    places = ((inside - edges[0]) * edges.dtype.type(bins) / (edges[1] - edges[0])).astype(np.int64)
-    return _tensor(np.bincount(np.minimum(places, bins - 1), minlength=bins).astype(array.dtype))
+    if wide or bins > _MOST_PLACES:
+        inside = array[(array >= edges[0]) & (array <= edges[1])]
+        places = ((inside - edges[0]) * edges.dtype.type(bins) / (edges[1] - edges[0])).astype(np.int64)
+        return _tensor(np.bincount(np.minimum(places, bins - 1), minlength=bins).astype(array.dtype))
+    still = reshape(input.detach(), (array.size,))
+    parts = div(mul(sub(still, float(edges[0])), bins), float(edges[1] - edges[0]))
+    is_inside = ge(still, float(edges[0])) & le(still, float(edges[1]))
+    counts = _counted(cast(where(is_inside, clamp_max(parts, bins - 1), bins), int64), bins + 1)
+    return cast(narrow(counts, 0, 0, bins), still._spec.dtype)  # type: ignore[no-any-return]
 
 
 @public("function", "method")

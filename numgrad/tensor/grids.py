@@ -13,7 +13,7 @@ from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import ShapeError, warn
 from numgrad.layout import Size
-from numgrad.tensor import joining, shaping
+from numgrad.tensor import joining, repeating, shaping
 from numgrad.tensor.arguments import as_int, cast, check_tensor, result_type, size_of
 from numgrad.tensor.surface import public
 
@@ -456,9 +456,10 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     if count < 0:
         raise RuntimeError(f"vander: N must be non-negative, got {count}")
     column = shaping.unsqueeze(x if x._spec.dtype.is_floating_point else cast(x, dtypes.int64), 1)
-    columns = [creation.ones(x._spec.numel, 1, dtype=column._spec.dtype)]
-    while len(columns) < count:
-        columns.append(ops.elementwise.mul(columns[-1], column))
     if not count:
         return creation.empty(x._spec.numel, 0, dtype=column._spec.dtype)
+    columns = [creation.ones(x._spec.numel, 1, dtype=column._spec.dtype)]
+    if count > 1:
+        powers = ops.scan.cumprod(shaping.expand(column, (x._spec.numel, count - 1)), dim=1)
+        columns.append(powers if increasing else repeating.flip(powers, (1,)))
     return joining.cat(columns if increasing else columns[::-1], 1)

@@ -12,9 +12,10 @@ import numpy as np
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import DtypeError, warn
 from numgrad.layout import contiguous_strides
+from numgrad.registry import chain
 from numgrad.tensor import creation, in_place
 from numgrad.tensor.arguments import as_int, as_number, check_tensor, number_within, size_of
 from numgrad.tensor.known import CONSTANT, UNDEFINED
@@ -451,7 +452,11 @@ def fill(input: Tensor, value: Any) -> Tensor:
     >>> ng.fill(ng.zeros(2), 7)
     tensor([7., 7.])
     """
-    return in_place.fill_(ops.elementwise.clone(check_tensor("fill", "input", input)), value)
+    check_tensor("fill", "input", input)
+    followed = chain.wrappers or modes.forward is not None or (modes.grad_enabled and input.requires_grad)
+    # Nothing is read of an input whose graph nobody follows.
+    copied = ops.elementwise.clone(input) if followed else creation.empty_like(input)
+    return in_place.fill_(copied, value)
 
 
 @public("function")
