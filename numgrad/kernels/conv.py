@@ -55,7 +55,8 @@ def plan_conv2d_forward(
     if g.folds:
         conv_folded.plan_forward(b, x, weight, bias, out, g)
         return
-    if conv_planes.fits(g, x.code):
+    one = conv_planes.fills_a_vector(g.groups, g.group_k, g.group_c, x.code)
+    if not one and conv_planes.fits(g, x.code):
         steps = TapSteps(g.group_k * g.filter_size, g.group_c, 1, g.filter_size)
         source, goal = Matrices(x, 0, g.c), Matrices(out, 0, g.k)
         conv_planes.plan_planes(
@@ -70,7 +71,10 @@ def plan_conv2d_forward(
         plan_rows, b, batch=g.groups, channels=channels, columns=g.group_k,
         bias=Matrices(bias, g.group_k, 0) if bias else None,
     )  # fmt: skip
-    if channels % lanes(x.code) == 0 and (g.pixels <= FEW_PIXELS or 2 * g.group_k <= width):
+    if one:
+        packed = plan_pack(b, right, batch=g.groups, taps=taps, channels=channels, columns=g.group_k, width=g.group_k)
+        multiply("narrow", grid, source, packed, goal)
+    elif channels % lanes(x.code) == 0 and (g.pixels <= FEW_PIXELS or 2 * g.group_k <= width):
         multiply("dot", grid, source, right, goal)
     else:
         packed = plan_pack(b, right, batch=g.groups, taps=taps, channels=channels, columns=g.group_k, width=width)
@@ -105,8 +109,12 @@ def plan_conv2d_backward_input(
     multiply = functools.partial(plan_rows, b, batch=g.groups, channels=g.group_k, columns=g.group_c)
     right = Right(weight, g.group_k * size, g.group_c, size, 1)
     few_rows, few_columns = tile_shape(grad_out.code, "few")
+    if conv_planes.fills_a_vector(g.groups, g.group_c, g.group_k, grad_out.code):
+        packed = plan_pack(b, right, batch=g.groups, taps=taps, channels=g.group_k, columns=g.group_c, width=g.group_c)
+        multiply("narrow", grid, source, packed, goal)
+        return
     narrow = conv_planes.fits(g, grad_out.code)
-    if narrow or 2 * g.group_c <= width and g.group_k % lanes(grad_out.code) == 0:
+    if narrow or (2 * g.group_c <= width and g.group_k % lanes(grad_out.code) == 0):
         view = Right(weight, g.group_k * size, g.group_c, 1, size)  # packed as [tap, c, k]
         turned = plan_pack(b, view, batch=g.groups, taps=taps, channels=g.group_c, columns=g.group_k, width=g.group_k)
         right = Right(turned, g.group_k * size, g.group_c * g.group_k, 1, g.group_k)

@@ -39,7 +39,7 @@ def plan_conv2d_backward_weight(
     if g.folds:
         conv_folded.plan_weight(b, grad_out, x, grad_weight, g)
         return
-    if conv_planes.fits(g, x.code):
+    if conv_planes.fits(g, x.code, most=4):
         plan_planes_weight(b, grad_out, x, grad_weight, g)
         return
     plan_outer(

@@ -57,10 +57,17 @@ class Sets(NamedTuple):
     goal: int  # from one plane of the result to the next
 
 
-def fits(geometry: Conv2dGeometry, code: str) -> bool:
-    """Whether to use this module's kernels: in several groups, each narrower than a register tile of channels."""
+def fits(geometry: Conv2dGeometry, code: str, most: int = 1) -> bool:
+    """Whether to use planes: in several groups, each narrower than a register tile of channels, or ``most`` tiles for outputs."""
     g, width = geometry, tile_shape(code, "many")[1]
-    return g.groups > 1 and not g.is_depthwise and 0 < g.group_c < width and 0 < g.group_k < width and g.pixels > 0
+    return (
+        g.groups > 1 and not g.is_depthwise and 0 < g.group_c < width and 0 < g.group_k < most * width and g.pixels > 0
+    )
+
+
+def fills_a_vector(groups: int, columns: int, channels: int, code: str) -> bool:
+    """Whether a group's columns are one vector, for sums so long that products of rows are faster than planes."""
+    return groups > 1 and columns == lanes(code) and 2 * channels >= columns
 
 
 def together(geometry: Conv2dGeometry, code: str) -> int:
@@ -94,7 +101,7 @@ def planes_of(grid: Grid, band: int, ends: int) -> Planes:
     # The zeros before a row are those behind the row before.
     lead = max(0, -least_x // grid.scale_w)
     pitch = max(full - lead, min(full, (grid.source_w - 1 - least_x) // grid.scale_w + 1), wide)
-    phase = lines * pitch + full
+    phase = lines * pitch + full + ends  # a vector may reach beyond the last row
     channel = (phase * grid.scale_h * grid.scale_w + ends) // 32 * 32 + 48  # an odd number of lines of a cache
     return Planes(lines, pitch, phase, channel, least_y, least_x, grid.scale_h, grid.scale_w)
 
@@ -103,7 +110,7 @@ def planes_of(grid: Grid, band: int, ends: int) -> Planes:
 def plane_filler(code: str) -> Device:
     """The function that copies channels of a band into planes, for one dtype."""
     width, itemsize = lanes(code), 4 if code == "f4" else 8
-    transpose = simd.transpose_tile(code)
+    transpose, copy = simd.transpose_tile(code), simd.copy_tile(code, 1)
 
     @device
     def fill_planes(source, begin, row, high, wide, top, channels, planes, goal, square):
@@ -130,26 +137,20 @@ def plane_filler(code: str) -> Device:
                         start = x if x + width <= count else max(0, count - width)
                         some = min(width, count - start)
                         base, to = first + start * step + c, goal_first + c * planes.channel + start
-                        if base + (width - 1) * step + width > source.shape[0]:
+                        if base + (some - 1) * step + width > source.shape[0]:
                             for i in range(min(width, channels - c)):
                                 for j in range(some):
                                     goal[to + i * planes.channel + j] = source[base + j * step + i]
-                        elif some == width:
-                            transpose(
-                                address_of(source, base),
-                                step * itemsize,
-                                address_of(goal, to),
-                                planes.channel * itemsize,
-                            )
-                        else:
-                            transpose(
-                                address_of(source, base), step * itemsize, address_of(square, 0), width * itemsize
-                            )
-                            for i in range(width):
-                                line_of = goal[to + i * planes.channel :][:some]
-                                values = square[i * width :][:some]
-                                for j in range(line_of.shape[0]):
-                                    line_of[j] = values[j]
+                            continue
+                        if some == width:
+                            square_from, square_step = address_of(source, base), step * itemsize
+                        else:  # zeros behind the row, where zeros are or the next row will be
+                            square_from, square_step = address_of(square, 0), width * itemsize
+                            for j in range(some):
+                                copy(address_of(source, base + j * step), address_of(square, j * width))
+                            for i in range(some * width, width * width):
+                                square[i] = 0
+                        transpose(square_from, square_step, address_of(goal, to), planes.channel * itemsize)
 
     return fill_planes
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from numgrad import dtypes
 from numgrad.kernels.conv_geometry import Conv2dGeometry
 from numgrad.kernels.conv_outer import plan_add_parts
-from numgrad.kernels.conv_planes import Planes, bands_of, plane_filler, planes_of, together, whole
+from numgrad.kernels.conv_planes import ROOM_BYTES, Planes, bands_of, plane_filler, planes_of, together, whole
 from numgrad.kernels.gemm_rows import ITEM_COST, TARGET_ITEMS, lanes
 from numgrad.kernels.grid import Grid
 from numgrad.runtime import simd, target
@@ -22,6 +22,8 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.simd import ADD, STORE, address_of
 
 TILE_ROWS = 4  # output channels of a register tile
+TAP_WORDS = 1 + TILE_ROWS
+LONG = 1 << 10  # elements of a plane that make the sum over a tile's lanes, at its end, a small part of it
 
 
 class Sums(NamedTuple):
@@ -35,6 +37,7 @@ class Sums(NamedTuple):
     split_bands: int  # of all images, in a part that has a result of its own
     left: int  # elements of the gradient's planes
     right: int  # of the input's
+    together: int  # bands whose planes are held at a time: a tile's sums stay in registers over all of them
     out_split: int  # elements from one part's result to the next
 
 
@@ -51,52 +54,58 @@ def sums_kernel(code: str) -> Kernel:
         channels, columns = sums.groups * sums.channels, sums.groups * sums.columns
         taps = grid.taps_h * grid.taps_w
         filter_size = taps * sums.channels
-        size = sums.left + sums.right + width * width + filter_size + tile_columns
+        lefts, rights = sums.together * sums.left, sums.together * sums.right
+        size = lefts + rights + width * width + filter_size + tile_columns
         room = room[worker * size : (worker + 1) * size]
-        left, right = room[: sums.left], room[sums.left : sums.left + sums.right]
-        square, spare = room[sums.left + sums.right :][: width * width], room[sums.left + sums.right + width * width :]
-        words = words[worker * (1 + 2 * TILE_ROWS) : (worker + 1) * (1 + 2 * TILE_ROWS)]
-        table, goals = address_of(words, 0), address_of(words, 1 + TILE_ROWS)
-        for i in range(TILE_ROWS):
-            words[1 + i] = address_of(left, i * of_grad.channel)
+        left, right = room[:lefts], room[lefts : lefts + rights]
+        square, spare = room[lefts + rights :][: width * width], room[lefts + rights + width * width :]
+        count = TILE_ROWS + sums.together * TAP_WORDS
+        words = words[worker * count : (worker + 1) * count]
+        goals, table = address_of(words, 0), address_of(words, TILE_ROWS)
+        for held in range(sums.together):
+            for i in range(TILE_ROWS):
+                words[TILE_ROWS + held * TAP_WORDS + 1 + i] = address_of(left, held * sums.left + i * of_grad.channel)
         vectors = (of_grad.lines * of_grad.pitch + width - 1) // width
         for item in range(start, stop):
             set_index, split = item % sums.sets, item // sums.sets
             first, last = split * sums.split_bands, min(grid.images * sums.bands, (split + 1) * sums.split_bands)
-            for number in range(first, last):
-                mode = STORE if number == first else ADD
-                image, top = number // sums.bands, number % sums.bands * of_grad.lines
-                row = sums.sets * columns
-                fill_planes(
-                    grad, image * grid.out_h * grid.out_w * row + set_index * columns, row, grid.out_h, grid.out_w, top, columns,
-                    of_grad, left, square,
-                )  # fmt: skip
-                row = sums.sets * channels
-                fill_planes(
-                    source, image * grid.source_h * grid.source_w * row + set_index * channels, row, grid.source_h,
-                    grid.source_w, top * grid.scale_h, channels, of_source, right, square,
-                )  # fmt: skip
+            for number in range(first, last, sums.together):
+                mode, bands = STORE if number == first else ADD, min(sums.together, last - number)
+                for held in range(bands):
+                    image, top = (number + held) // sums.bands, (number + held) % sums.bands * of_grad.lines
+                    row = sums.sets * columns
+                    fill_planes(
+                        grad, image * grid.out_h * grid.out_w * row + set_index * columns, row, grid.out_h, grid.out_w, top,
+                        columns, of_grad, left[held * sums.left :][: sums.left], square,
+                    )  # fmt: skip
+                    row = sums.sets * channels
+                    fill_planes(
+                        source, image * grid.source_h * grid.source_w * row + set_index * channels, row, grid.source_h,
+                        grid.source_w, top * grid.scale_h, channels, of_source, right[held * sums.right :][: sums.right],
+                        square,
+                    )  # fmt: skip
                 for group in range(sums.groups):
                     for k in range(0, sums.columns, TILE_ROWS):
                         filter_index = (set_index * sums.groups + group) * sums.columns + k
                         for i in range(TILE_ROWS):
                             if k + i < sums.columns:
-                                words[1 + TILE_ROWS + i] = address_of(
-                                    parts, split * sums.out_split + (filter_index + i) * filter_size
-                                )
+                                words[i] = address_of(parts, split * sums.out_split + (filter_index + i) * filter_size)
                             else:
-                                words[1 + TILE_ROWS + i] = address_of(spare, 0)
+                                words[i] = address_of(spare, 0)
                         shift = (group * sums.columns + k) * of_grad.channel * itemsize
                         for tap in range(taps):
                             y = tap // grid.taps_w * grid.step_h + grid.shift_h - of_source.first_y
                             x = tap % grid.taps_w * grid.step_w + grid.shift_w - of_source.first_x
                             remainder = y % grid.scale_h * grid.scale_w + x % grid.scale_w
                             offset = y // grid.scale_h * of_source.pitch + x // grid.scale_w
-                            words[0] = (remainder * of_source.phase + offset) * itemsize
+                            for held in range(bands):
+                                words[TILE_ROWS + held * TAP_WORDS] = (
+                                    held * sums.right + remainder * of_source.phase + offset
+                                ) * itemsize
                             for c in range(0, sums.channels, tile_columns):
                                 begin = address_of(right, (group * sums.channels + c) * of_source.channel)
                                 tile(
-                                    table, 1, vectors, shift, begin, of_source.channel * itemsize, begin, goals,
+                                    table, bands, vectors, shift, begin, of_source.channel * itemsize, begin, goals,
                                     (tap * sums.channels + c) * itemsize, min(tile_columns, sums.channels - c), mode,
                                 )  # fmt: skip
 
@@ -166,7 +175,7 @@ def plan_planes_weight(
     )
     of_source = planes_of(grid, band, vector)
     length = band * of_source.pitch
-    of_grad = Planes(band, of_source.pitch, length, (length + vector) // 32 * 32 + 48, 0, 0, 1, 1)
+    of_grad = Planes(band, of_source.pitch, length, (length + 2 * vector) // 32 * 32 + 48, 0, 0, 1, 1)
     bands = -(-g.out_h // band)
     splits = min(g.n * bands, -(-TARGET_ITEMS // sets))
     split_bands = -(-g.n * bands // splits)
@@ -174,13 +183,16 @@ def plan_planes_weight(
     left, right = wide_out * of_grad.channel, wide_in * of_source.channel + 2 * vector
     multiplications = g.pixels * taps * g.group_c * g.k + 1
     goal = b.scratch(dtype, splits * size) if splits > 1 else grad_weight
-    room = left + right + vector * vector + g.filter_size + 4
     tile_columns = 4 if target.host_target().registers >= 32 else 2
-    held = b.scratch(dtype, room - 4 + tile_columns, per_worker=True)
-    words = b.scratch(dtypes.int64, 1 + 2 * TILE_ROWS, per_worker=True)
+    held = max(1, min(split_bands, LONG // length, 2 * ROOM_BYTES // ((left + right) * dtype.itemsize)))
+    held = -(-split_bands // -(-split_bands // held))  # equal shares
+    room = held * (left + right) + vector * vector + g.filter_size + tile_columns
+    memory = b.scratch(dtype, room, per_worker=True)
+    words = b.scratch(dtypes.int64, TILE_ROWS + held * TAP_WORDS, per_worker=True)
     b.launch(
-        sums_kernel(code), grad_out.array(g.pixels * g.k), x.array(g.n * g.h * g.w * g.c), goal.flat, held.flat, words.flat, grid,
-        of_grad, of_source, Sums(groups, sets, g.group_c, g.group_k, bands, split_bands, left, right, size),
+        sums_kernel(code), grad_out.array(g.pixels * g.k), x.array(g.n * g.h * g.w * g.c), goal.flat, memory.flat,
+        words.flat, grid,
+        of_grad, of_source, Sums(groups, sets, g.group_c, g.group_k, bands, split_bands, left, right, held, size),
         work=sets * splits, grain=ITEM_COST * sets * splits // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip
     if splits > 1:
