@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -125,6 +126,7 @@ _BY_NUMPY: Final = {d.numpy: d for d in (*ALL, float16)}
 _BY_CODE: Final = {d.code: d for d in ALL}
 _BY_TYPE: Final = {bool: bool_, int: int64, float: float64}
 _default = float32
+default_listeners: list[Callable[[], None]] = []  # called after a change of the default dtype
 
 
 def from_numpy_dtype(numpy_dtype: np.dtype) -> dtype:

@@ -11,8 +11,8 @@ from numgrad.layout import product
 from numgrad.tensor import arguments, creation, layers, margins, pointwise, pooling, random, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, real
-from numgrad.tensor.layers import normed_shape
 from numgrad.tensor.composed import composed
+from numgrad.tensor.layers import normed_shape
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -319,6 +319,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
 
 @public("function", "functional")
+@composed()
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """[..., C * r², H, W] as [..., C, H * r, W * r], for the factor r: each pixel's channels become r x r pixels.
 
@@ -333,12 +334,12 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
              [2, 3]]])
     """
     r = as_int("pixel_shuffle", "upscale_factor", upscale_factor)
-    shape = arguments.check_tensor("pixel_shuffle", "input", input)._spec.shape
+    shape = arguments.check_tensor("pixel_shuffle", "input", input).shape
     if len(shape) < 3:
         raise RuntimeError(
             f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {len(shape)} dimension(s)"
         )
-    channels = shape[-3]
+    *batch, channels, h, w = shape
     if r <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
     if channels % (r * r):
@@ -346,12 +347,6 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
             f"input.size(-3)={channels} is not divisible by {r * r}"
         )
-    return _pixels_shuffled(input, r)
-
-
-@composed()
-def _pixels_shuffled(input: Tensor, r: int) -> Tensor:
-    *batch, channels, h, w = input._spec.shape
     c, b = channels // (r * r), len(batch)
     parts = shaping.reshape(input, (*batch, c, r, r, h, w))
     moved = shaping.permute(parts, *range(b), b, b + 3, b + 1, b + 4, b + 2)
@@ -359,6 +354,7 @@ def _pixels_shuffled(input: Tensor, r: int) -> Tensor:
 
 
 @public("function", "functional")
+@composed()
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """[..., C, H * r, W * r] as [..., C * r², H, W], for the factor r: `pixel_shuffle` undone.
 
@@ -372,12 +368,12 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     numgrad.Size([4, 1, 1])
     """
     r = as_int("pixel_unshuffle", "downscale_factor", downscale_factor)
-    shape = arguments.check_tensor("pixel_unshuffle", "input", input)._spec.shape
+    shape = arguments.check_tensor("pixel_unshuffle", "input", input).shape
     if len(shape) < 3:
         raise RuntimeError(
             f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {len(shape)} dimension(s)"
         )
-    height, width = shape[-2:]
+    *batch, c, height, width = shape
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
     if height % r or width % r:
@@ -385,12 +381,6 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but {height} x {width} is not "
             f"divisible by {r}"
         )
-    return _pixels_unshuffled(input, r)
-
-
-@composed()
-def _pixels_unshuffled(input: Tensor, r: int) -> Tensor:
-    *batch, c, height, width = input._spec.shape
     h, w, b = height // r, width // r, len(batch)
     parts = shaping.reshape(input, (*batch, c, h, r, w, r))
     moved = shaping.permute(parts, *range(b), b, b + 2, b + 4, b + 1, b + 3)
@@ -398,6 +388,7 @@ def _pixels_unshuffled(input: Tensor, r: int) -> Tensor:
 
 
 @public("function", "functional")
+@composed()
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """The channels of [N, C, ...] in another order: the first of each of ``groups`` groups, then the second of each, ...
 
@@ -411,7 +402,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     tensor([0, 2, 1, 3])
     """
     groups = as_int("channel_shuffle", "groups", groups)
-    shape = arguments.check_tensor("channel_shuffle", "input", input)._spec.shape
+    shape = arguments.check_tensor("channel_shuffle", "input", input).shape
     if len(shape) < 3:
         raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(shape)}")
     if groups <= 0 or shape[1] % groups:
@@ -419,11 +410,5 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"Number of groups to divide channels in must be positive, and channels divisible by it: got {groups} groups for "
             f"{shape[1]} channels"
         )
-    return _channels_shuffled(input, groups)
-
-
-@composed()
-def _channels_shuffled(input: Tensor, groups: int) -> Tensor:
-    shape = tuple(input._spec.shape)
     parts = shaping.reshape(input, (shape[0], groups, shape[1] // groups, product(shape[2:])))
-    return shaping.reshape(shaping.transpose(parts, 1, 2), shape)
+    return shaping.reshape(shaping.transpose(parts, 1, 2), tuple(shape))

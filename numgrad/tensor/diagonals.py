@@ -12,6 +12,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
 from numgrad.tensor import in_place, reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, wrap_dim
+from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def _triangle(name: str, input: Tensor, diagonal: int, lower: builtins.bool) -> 
 
 
 @public("function", "method", "in_place")
+@composed()
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros above a diagonal, ``diagonal`` columns to the right of the main one.
 
@@ -55,6 +57,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @public("function", "method", "in_place")
+@composed()
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros below a diagonal, ``diagonal`` columns to the right of the main one.
 
@@ -153,6 +156,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 
 @public("function", "method")
+@composed()
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the last dimension of the input on a diagonal of theirs, and zeros elsewhere.
 
@@ -183,6 +187,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 
 @public("function", "method")
+@composed()
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """Of a vector the matrix with it on a diagonal, of a matrix its diagonal as a vector of its own memory.
 
@@ -206,6 +211,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The matrix with all elements of the input, in order, on a diagonal.
 
@@ -218,6 +224,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of input with ``src`` in the place of its `diagonal`.
 
@@ -281,6 +288,7 @@ def fill_diagonal_(input: Tensor, fill_value: Any, wrap: builtins.bool = False) 
 
 
 @public("function", "method")
+@composed()
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 

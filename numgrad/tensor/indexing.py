@@ -15,6 +15,7 @@ from numgrad.engine.views import check_in_place
 from numgrad.errors import NegativeStepError, warn
 from numgrad.layout import Spec
 from numgrad.tensor import arguments, in_place, index_arrays, shaping
+from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -216,6 +217,7 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
 
 
 @public("function", "method")
+@composed()
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along a dimension that ``index`` (int64 or int32, one dimension) selects, in its order; a copy.
 
@@ -247,6 +249,7 @@ def _at_least_1d(tensor: Tensor) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on. The result has index's shape.
 
@@ -270,6 +273,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 @public("function", "method", "in_place")
+@composed()
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of input with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.
 
