@@ -16,6 +16,7 @@ same. Errors that numbers cause come from its ops, which are applied once more f
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from numgrad.engine import dispatch
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import modes
 from numgrad.errors import KernelError
+from numgrad.layout import product
 from numgrad.ops.elementwise import clone
 from numgrad.registry import EVERY, Op, chain, plans
 from numgrad.runtime import kernel, program
@@ -42,9 +44,12 @@ _MOST_SEEN = 1 << 10  # signatures that an op remembers without a plan
 _PLAIN = frozenset(
     {type(None), bool, int, float, str, dtypes.dtype}
 )  # classes of arguments that are part of a signature
+_INT_OR_NONE = frozenset({int, type(None)})
 _ONCE, _UNFIT, _ONE, _SEVERAL = range(
     4
 )  # of a signature: seen once, by its ops for ever, a plan of a result or of a tuple
+_MOST_CONSTANT = 1 << 14  # bytes of numbers that a function makes itself
+_MOST_SCRATCH = 1 << 20  # bytes
 _LINE = 64  # bytes: where a value begins in scratch memory
 
 _all: list[tuple[dict[Any, Any], dict[Any, int]]] = []  # plans and signatures of all functions
@@ -123,7 +128,7 @@ def composed(tensors: int = 0, kind: Any = None, fills: bool = False) -> Callabl
 
 
 def _add_items(items: Any, words: list[Any], inputs: list[Any]) -> bool:
-    """Add the ints and tensors of a sequence to a signature; whether there is nothing else in it, nor too many of them."""
+    """Add the ints, tensors and parts of an index to a signature; whether there is nothing else, nor too many of them."""
     words.append(len(items))
     if len(items) > _MOST_ITEMS:
         return False
@@ -134,6 +139,10 @@ def _add_items(items: Any, words: list[Any], inputs: list[Any]) -> bool:
         elif its is dispatch.tensor_class and not _needs_grad(each):
             words.append(its)
             inputs.append(each)
+        elif its is type(None) or its is type(Ellipsis):
+            words.append(its)
+        elif its is slice and _INT_OR_NONE.issuperset([each.start.__class__, each.stop.__class__, each.step.__class__]):
+            words += (its, each.start, each.stop, each.step)
         else:
             return False
     return True
@@ -175,7 +184,7 @@ def _by_its_ops(
         if len(seen) >= _MOST_SEEN:
             seen.clear()
         seen[key] = _ONCE
-    if before is None or before == _UNFIT or not inputs or max([each._spec.numel for each in inputs]) > LARGEST:
+    if before is None or before == _UNFIT or max([each._spec.numel for each in inputs], default=0) > LARGEST:
         return function(*args, **kwargs)
     if len({each._storage for each in inputs}) < len(inputs):  # which of them an op reads is told by their memory
         copies = [each if number == 0 else clone(each) for number, each in enumerate(inputs)]
@@ -187,12 +196,15 @@ def _by_its_ops(
     seen[key] = _UNFIT
     watch, warned = _Watch(), errors.warned
     dispatch.recorders.append(watch)
+    modes.capture = watch
     try:
         result = function(*args, **kwargs)
     finally:
+        modes.capture = None
         dispatch.recorders.remove(watch)
     is_one = not isinstance(result, tuple)
-    plan = _joined(watch.steps, inputs, (result,) if is_one else result) if warned == errors.warned else None
+    fits = watch.fits and warned == errors.warned
+    plan = _joined(watch, inputs, (result,) if is_one else result) if fits else None
     if plan is not None and [each._spec for each in inputs] == [*key[1:]]:
         plan.prepare(1 if is_one else EVERY, False)
         if plan.fast is not None:
@@ -217,16 +229,31 @@ class _Step(NamedTuple):
 
 
 class _Watch:
-    """Notes the ops that this thread applies."""
+    """Notes the ops that this thread applies, the memory that it fills with numbers of its own, and whether it reads any.
+
+    To the functions it is what a capture of a step is.
+    """
 
     def __init__(self) -> None:
         self.steps: list[_Step] = []
+        self.filled: set[Any] = set()  # storages
+        self.fits = True
         self.thread = threading.get_ident()
 
     def applied(self, op: Op, inputs: tuple[Any, ...], outputs: list[Any], plan: Plan, params: Any) -> None:
         """Called by `dispatch` after each op of any thread."""
         if threading.get_ident() == self.thread:
             self.steps.append(_Step(inputs, list(outputs), plan))
+
+    def fills(self, tensor: Any, data: Any = None) -> None:
+        """A new tensor has numbers of Python's or NumPy's, which are the same at each call."""
+        self.filled.add(tensor._storage)
+
+    def _refused(self, *_: Any) -> None:
+        self.fits = False
+
+    def __getattr__(self, name: str) -> Any:
+        return self._refused  # values are read, or something happens that no op does
 
 
 class _StatusError(Exception):
@@ -244,8 +271,8 @@ class _UnfitError(Exception):
 class _Joiner:
     """Lays the launches of ops one after the other."""
 
-    def __init__(self, inputs: Sequence[Any], results: tuple[Any, ...]) -> None:
-        self.inputs = inputs
+    def __init__(self, inputs: Sequence[Any], results: tuple[Any, ...], filled: set[Any]) -> None:
+        self.inputs, self.filled = inputs, filled
         self.starts = {each._storage: number for number, each in enumerate(inputs)}
         self.memory: dict[Any, Address] = {}  # by storage
         self.launches: list[Launch | Pair] = []
@@ -288,8 +315,8 @@ class _Joiner:
         begin = self.memory.get(storage)
         if begin is not None:
             return Address(begin.index, begin.offset + tensor._address - storage.address)
-        if is_constant(tensor):
-            return Constant(np.asarray(storage).view(spec.dtype.numpy)[:1])
+        if is_constant(tensor) or (storage in self.filled and spec.nbytes <= _MOST_CONSTANT):
+            return Constant(_numbers_of(tensor))
         raise _UnfitError
 
     def add(self, step: _Step) -> None:
@@ -328,7 +355,7 @@ class _Joiner:
 
     def plan(self) -> Plan:
         """The plan of all."""
-        if not self.launches or not self.result_of.keys() <= self.memory.keys():
+        if self.scratch > _MOST_SCRATCH or not self.launches or not self.result_of.keys() <= self.memory.keys():
             raise _UnfitError
         news = len(self.result_of)
         allocations = (*(None,) * news, *((self.scratch,) if self.scratch else ()))
@@ -345,9 +372,9 @@ def _moved(launch: Launch | Pair, places: list[Any]) -> Launch | Pair:
         if isinstance(argument, Array) and argument.address.index >= 0:
             begin = places[argument.address.index]
             if isinstance(begin, Constant):
-                if argument.address.offset:
-                    raise _UnfitError
-                argument = Constant(begin.words.reshape(argument.shape))
+                first = argument.address.offset // begin.words.itemsize
+                count = product(argument.shape)
+                argument = Constant(begin.words[first : first + count].reshape(argument.shape))
             else:
                 argument = Array(Address(begin.index, begin.offset + argument.address.offset), argument.shape)
         elif isinstance(argument, Array) and argument.address.index == program.TABLE_ADDRESS:
@@ -358,19 +385,26 @@ def _moved(launch: Launch | Pair, places: list[Any]) -> Launch | Pair:
     )
 
 
+def _numbers_of(tensor: Any) -> np.ndarray:
+    """A copy of a tensor's memory."""
+    spec = tensor._spec
+    memory: Any = (ctypes.c_char * spec.nbytes).from_address(tensor._address)
+    return np.frombuffer(memory, spec.dtype.numpy).copy()
+
+
 def _check_table(places: list[Any], count: int) -> None:
     """Refuse an op that reads the table of its inputs' addresses, unless it is that of all."""
     if places[:count] != [Address(number) for number in range(count)]:
         raise _UnfitError
 
 
-def _joined(steps: list[_Step], inputs: Sequence[Any], results: tuple[Any, ...]) -> Plan | None:
+def _joined(watch: _Watch, inputs: Sequence[Any], results: tuple[Any, ...]) -> Plan | None:
     """One plan of the plans of ops; None if they cannot be one."""
     if any(each._spec.is_private for each in inputs):
         return None
     try:
-        joiner = _Joiner(inputs, results)
-        for step in steps:
+        joiner = _Joiner(inputs, results, watch.filled)
+        for step in watch.steps:
             joiner.add(step)
         return joiner.plan()
     except (_UnfitError, KernelError):  # an operand from elsewhere, or too many words

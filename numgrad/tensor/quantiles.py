@@ -262,6 +262,7 @@ def quantile(
 
 
 @public("function", "method")
+@composed()
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
