@@ -169,4 +169,7 @@ def allclose(
         raise ShapeError(
             f"allclose: shapes {list(input.shape)} and {list(other.shape)} do not broadcast to one"
         ) from None
-    return builtins.bool(np.allclose(input.detach().numpy(), other.detach().numpy(), rtol, atol, equal_nan))
+    from numgrad.tensor import predicates, reductions
+
+    close = predicates.isclose(input.detach(), other.detach(), rtol, atol, equal_nan)
+    return builtins.bool(reductions.all(close))

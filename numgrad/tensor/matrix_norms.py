@@ -274,6 +274,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
 
 
 @public("linalg", name="cross")
+@composed()
 def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The cross products of vectors of three elements along ``dim``, of tensors that broadcast.
 

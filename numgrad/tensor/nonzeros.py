@@ -45,7 +45,7 @@ def _rows(input: Tensor) -> Tensor:
     count = index_arrays.count_true(mask)
     if not still._spec.ndim:
         return creation.empty(count, 0, dtype=dtypes.int64)
-    return ops.masks.nonzero(mask, count=count)  # type: ignore[no-any-return]
+    return ops.masks.nonzero.apply((mask,), count, -1)  # type: ignore[no-any-return]
 
 
 @public("function", "method")
