@@ -41,16 +41,21 @@ def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
     ShapeError, DtypeError, TypeError, ValueError, IndexError
         The op's shape rule refuses the signature.
     """
-    global _plans_made
     plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
     if plan is None:
         plan = _planned(op, specs, params)
+    keep(op, (params[1:] if op.moving else params, *specs), plan)
+    return plan
+
+
+def keep(op: Op, key: tuple[Any, ...], plan: Plan) -> None:
+    """Cache a plan under its signature."""
+    global _plans_made
     if plan.weight <= _HEAVIEST_PLAN:
-        op.plans[(params[1:] if op.moving else params, *specs)] = plan
+        op.plans[key] = plan
         _plans_made += plan.weight
         if _plans_made >= _MOST_PLANS:
             _forget_half()
-    return plan
 
 
 def _planned(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:

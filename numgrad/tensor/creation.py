@@ -494,7 +494,7 @@ def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_gr
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
     chosen = chosen_dtype("eye", dtype)
     if chosen.is_floating_point:
-        ones = ops.creation.full(size=tuple(extents), value=1, dtype=chosen)
-        return finished(ops.matrices.band(ones, low=0, high=0), requires_grad)
+        ones = ops.creation.full.apply((), tuple(extents), 1, chosen)
+        return finished(ops.matrices.band.apply((ones,), 0, 0, 1.0), requires_grad)
     rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
     return finished((rows == columns).to(chosen), requires_grad)

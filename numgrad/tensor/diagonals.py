@@ -10,8 +10,9 @@ import numpy as np
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
-from numgrad.tensor import in_place, reductions, shaping
-from numgrad.tensor.arguments import as_int, check_tensor, wrap_dim
+from numgrad.tensor import comparison, in_place, reductions, shaping
+from numgrad.tensor.arguments import as_int, cast, check_tensor, wrap_dim
+from numgrad.tensor.composed import LARGEST, composed
 from numgrad.tensor.known import CONSTANT
 from numgrad.tensor.surface import public
 
@@ -39,6 +40,7 @@ def _triangle(name: str, input: Tensor, diagonal: int, lower: builtins.bool) -> 
 
 
 @public("function", "method", "in_place")
+@composed()
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros above a diagonal, ``diagonal`` columns to the right of the main one.
 
@@ -56,6 +58,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @public("function", "method", "in_place")
+@composed()
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros below a diagonal, ``diagonal`` columns to the right of the main one.
 
@@ -83,6 +86,8 @@ def _triangle_indices(name: str, row: int, col: int, offset: int, dtype: Any, lo
     if chosen not in (dtypes.int64, dtypes.int32):
         raise NotImplementedError(f"\"{name}\" not implemented for '{chosen.torch_name}'; expected int64 or int32")
     shift = builtins.max(-rows - 1, builtins.min(columns + 1, shift))
+    if 0 < rows * columns <= LARGEST:
+        return _few_indices(rows, columns, shift, chosen, lower)
     edge = np.clip(np.arange(rows) + (shift + 1 if lower else shift), 0, columns)  # of each row
     counts = edge if lower else columns - edge
     ends = np.cumsum(counts)
@@ -92,6 +97,19 @@ def _triangle_indices(name: str, row: int, col: int, offset: int, dtype: Any, lo
         both[0] = np.repeat(np.arange(rows), counts)
         both[1] = np.arange(both.shape[1]) - np.repeat(ends - counts - (0 if lower else edge), counts)
     return result
+
+
+@composed()
+def _few_indices(rows: int, columns: int, shift: int, dtype: Dtype, lower: builtins.bool) -> Tensor:
+    """The indices for a small matrix: where a mask of it is True."""
+    lines = [ops.creation.arange.apply((), 0, 1, extent, dtypes.int64) for extent in (rows, columns)]
+    row, column = shaping.unsqueeze(lines[0], 1), shaping.unsqueeze(lines[1], 0)
+    distance = ops.elementwise.sub(column, row)
+    mask = comparison.le(distance, shift) if lower else comparison.ge(distance, shift)
+    edges = [builtins.min(builtins.max(k + shift + lower, 0), columns) for k in range(rows)]
+    count = builtins.sum(edges) if lower else rows * columns - builtins.sum(edges)
+    pairs = ops.masks.nonzero.apply((mask,), count, -1)
+    return cast(shaping.contiguous(shaping.transpose(pairs, 0, 1)), dtype)
 
 
 @public("function", known=CONSTANT)
@@ -154,6 +172,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 
 @public("function", "method")
+@composed()
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the last dimension of the input on a diagonal of theirs, and zeros elsewhere.
 
@@ -184,6 +203,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 
 @public("function", "method")
+@composed()
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """Of a vector the matrix with it on a diagonal, of a matrix its diagonal as a vector of its own memory.
 
@@ -207,6 +227,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The matrix with all elements of the input, in order, on a diagonal.
 
@@ -219,6 +240,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of input with ``src`` in the place of its `diagonal`.
 
@@ -282,6 +304,7 @@ def fill_diagonal_(input: Tensor, fill_value: Any, wrap: builtins.bool = False) 
 
 
 @public("function", "method")
+@composed()
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 

@@ -23,6 +23,7 @@ from numgrad.tensor.arguments import (
     compared_dtype,
 )
 from numgrad.tensor.checked import older_form
+from numgrad.tensor.composed import composed
 from numgrad.tensor.in_place import assign, check_result, joint_dtype, named_result_type, overwrite
 from numgrad.tensor.surface import public
 
@@ -328,6 +329,7 @@ def minimum(input: Any, other: Any) -> Tensor:
 
 
 @public("function", asks=True)
+@composed()
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition, a tensor of bools, is True, otherwise other; broadcast and promoted.
 

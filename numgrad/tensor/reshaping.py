@@ -11,6 +11,7 @@ from numgrad.errors import warn
 from numgrad.layout import product, spec_of
 from numgrad.tensor import reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, shape_of, size_of, wrap_dim
+from numgrad.tensor.composed import composed
 from numgrad.tensor.diagonals import replaced
 from numgrad.tensor.surface import public
 
@@ -300,6 +301,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 
 
 @public("function", "method")
+@composed()
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of input with ``src`` in the place of ``input.select(dim, index)``.
 
@@ -319,6 +321,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
@@ -348,6 +351,7 @@ def cut(name: str, input: Tensor, dim: int, start: int | None, end: int | None, 
 
 
 @public("function", "method")
+@composed()
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A copy of input with ``src`` in the place of `as_strided` of it.
 
@@ -365,6 +369,7 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
 
 
 @public("function", "method")
+@composed()
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`narrow`, copied.
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from numgrad.engine.tape import TensorBase
-from numgrad.tensor import arguments, in_place, keywords
+from numgrad.tensor import arguments, composed, in_place, keywords
 from numgrad.tensor import known as known_calls
 from numgrad.tensor.methods import Methods
 
@@ -135,8 +135,7 @@ def guarded(function: Any, name: str, module: str, known: int = 0) -> Any:
             explanation = explained(function, args, kwargs, error)
             raise explanation from (None if explanation is error else error)
         except TypeError as error:
-            # An error of binding has no frame but this one.
-            bound = not kwargs or (error.__traceback__ is not None and error.__traceback__.tb_next is not None)
+            bound = not kwargs or not _is_of_binding(error)
             translated = None if bound else keywords.translated(function, name, module, args, kwargs)
             if translated is None:
                 raise
@@ -150,6 +149,14 @@ def guarded(function: Any, name: str, module: str, known: int = 0) -> Any:
     if extended is not None:
         shown.__signature__ = extended  # type: ignore[attr-defined]
     return shown
+
+
+def _is_of_binding(error: Exception) -> bool:
+    """Whether no line of the function was run: the error has no frames but those of its call."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is None or trace.tb_frame.f_globals.get("__name__") in (__name__, composed.__name__)
 
 
 def _is_ours(error: Exception) -> bool:
