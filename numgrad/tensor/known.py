@@ -10,6 +10,7 @@ So errors, wrappers such as `vmap`, recorders such as a capture, and all calls o
 
 from __future__ import annotations
 
+import operator
 import struct
 import threading
 import weakref
@@ -17,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from numgrad import config, dtypes, ops
-from numgrad.engine import dispatch
+from numgrad.engine import dispatch, private
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.layout import Size, Spec
@@ -137,6 +138,9 @@ def watched(
     if kind is not True and 0 <= kind < len(values):
         calls[key] = False
         return function(*args, **kwargs)
+    if len(set(map(id, values))) < len(values) and (others := _told_apart(values)) is not values:
+        watched(calls, function, others[: len(args)], dict(zip(kwargs, others[len(args) :], strict=True)), kind)
+        return function(*args, **kwargs)
     call = _Call()
     watcher = _Watcher(call)
     dispatch.recorders.append(watcher)
@@ -150,6 +154,20 @@ def watched(
         else:
             calls[key] = _entry(watcher.steps, result, values)
     return result
+
+
+def _told_apart(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with an alias for a tensor that comes again: f(x, x) does not say which of the two an op takes.
+
+    The same arguments, if no tensor comes again.
+    """
+    seen: set[int] = set()
+    apart: list[Any] = []
+    for value in values:
+        again = isinstance(value, TensorBase) and id(value) in seen
+        seen.add(id(value))
+        apart.append(private.alias(value, type(value)) if again else value)
+    return values if len(seen) == len(values) or all(map(operator.is_, apart, values)) else tuple(apart)
 
 
 def _is_new(result: Any) -> bool:
@@ -196,11 +214,9 @@ def _is_free() -> bool:
 
 def _key(values: Sequence[Any]) -> tuple[Any, ...] | None:
     """The key of a call, as machine code makes it; None where it would not say all."""
-    tensors = [value for value in values if isinstance(value, TensorBase)]
-    if len({id(tensor) for tensor in tensors}) < len(tensors):
-        return None  # f(x, x) does not say which of the two an op has taken
-    if any(tensor._view_node.__class__ is tuple for tensor in tensors):  # of one that cannot be followed
-        return None
+    for value in values:
+        if isinstance(value, TensorBase) and value._view_node.__class__ is tuple:  # of one that cannot be followed
+            return None
     key = tuple([_piece(value) for value in values])
     return None if _NO_PIECE in key else key
 

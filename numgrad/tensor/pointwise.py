@@ -390,7 +390,7 @@ def _function_of(op: Any) -> Callable[..., Tensor]:
     function: Any = (_unary if len(op.inputs) == 1 else _binary)(op)
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = op.doc
-    return public(*op.homes, asks=True)(function)  # type: ignore[no-any-return]
+    return public(*op.homes, asks=True, known=True)(function)  # type: ignore[no-any-return]
 
 
 of_specs = {op.name: _function_of(op) for op in OPS.values() if getattr(op, "homes", ())}

@@ -69,9 +69,12 @@ def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> C
         public_name = name or function.__name__
         module = next((_MODULES[home] for home in homes if home in _MODULES), "numgrad.Tensor")
         shown = guarded(function, public_name, module, known)
+        method = shown
+        if asks:
+            method = functools.wraps(function)(known_calls.knowing(function, known)) if known else function
         for home in homes:
             if home in _public:
-                _add(home, public_name, function if asks and home != "function" else shown)
+                _add(home, public_name, shown if home == "function" else method)
         if {"in_place", "in_place_function"} & set(homes):
             form = in_place.form_of(public_name, function)
             if "in_place" in homes:
