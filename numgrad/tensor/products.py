@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
 from numgrad.errors import DtypeError, ShapeError, warn
+from numgrad.tensor import combinations, layers, pointwise, reductions, shaping
 from numgrad.tensor import einsum as sums
-from numgrad.tensor import layers, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_number, cast, check_tensor, result_type
 from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
@@ -261,6 +261,11 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     tensor([[3., 4.],
             [6., 8.]])
     """
+    _check_ranks("outer", self=(vec1, 1), vec2=(vec2, 1))
+    spec, first, second = check_tensor("addr", "input", input)._spec, vec1._spec, vec2._spec
+    is_whole = tuple(spec.shape) == (first.numel, second.numel) and spec.dtype is first.dtype is second.dtype
+    if is_whole and spec.dtype.is_floating_point and beta == 1 and as_number(alpha) is not None:
+        return combinations.addcmul(input, shaping.unsqueeze(vec1, 1), vec2, value=alpha)  # one pass over memory
     multiplied = outer(vec1, vec2)
     dtype = result_type(input, multiplied)
     return _plus("addr", cast(input, dtype), cast(multiplied, dtype), beta, alpha)

@@ -535,6 +535,51 @@ bad(
     error=RuntimeError,
     match="grad has shape",
 )
+_patches = {"kernel_size": (2, 3), "dilation": (1, 2), "padding": (1, 2), "stride": (2, 1)}
+good("im2col", "window", normal(2, 3, 5, 6), params=_patches)
+good("im2col", "one image", normal(3, 4, 4), params={"kernel_size": (2, 2), "stride": (2, 2)})
+good("im2col", "no images", normal(0, 3, 4, 4), params={"kernel_size": (2, 2)})
+good("col2im", "window", normal(2, 18, 18), params={**_patches, "size": (5, 6)}, tolerance=ROUGH)
+good("col2im", "one image", normal(8, 9), params={"kernel_size": (2, 2), "size": (4, 4)}, tolerance=ROUGH)
+bad(
+    "im2col",
+    "too large",
+    normal(1, 1, 2, 2),
+    params={"kernel_size": (3, 3)},
+    error=RuntimeError,
+    match="sliding blocks",
+)
+bad(
+    "im2col",
+    "no window",
+    normal(1, 1, 2, 2),
+    params={"kernel_size": (0, 3)},
+    error=RuntimeError,
+    match="greater than zero",
+)
+bad(
+    "col2im",
+    "columns",
+    normal(1, 4, 3),
+    params={"kernel_size": (2, 2), "size": (3, 3)},
+    error=RuntimeError,
+    match="blocks 4",
+)
+good("max_unpool", "line", normal(2, 3, 2), constant([[[1, 4], [0, 2], [3, 1]]] * 2, "int64"), params={"size": (5,)})
+good("max_unpool", "image", normal(2, 1, 2), constant([[[5, 0]], [[1, 3]]], "int64"), params={"size": (2, 3)})
+bad(
+    "max_unpool", "index", normal(1, 2), constant([[0, 5]], "int64"), params={"size": (5,)}, error=RuntimeError,
+    match="invalid max index",
+)  # fmt: skip
+bad(
+    "max_unpool",
+    "shape",
+    normal(1, 2),
+    constant([[0]], "int64"),
+    params={"size": (5,)},
+    error=RuntimeError,
+    match="shape",
+)
 _PARTS = {"output_size": (1, 2, 3)}
 good("max_boxes", "parts", normal(2, 2, 3, 5), None, params=_PARTS)
 _FAR = {**_PARTS, "window": (1, 2, 2)}
