@@ -12,8 +12,8 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
 from numgrad.tensor import comparison, in_place, reductions, shaping
 from numgrad.tensor.arguments import as_int, cast, check_tensor, wrap_dim
-from numgrad.tensor.composed import LARGEST, composed
-from numgrad.tensor.known import CONSTANT
+from numgrad.tensor.joined import LARGEST
+from numgrad.tensor.known import CONSTANT, knowing
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ def _triangle(name: str, input: Tensor, diagonal: int, lower: builtins.bool) -> 
     return _e.where(kept, input, 0)  # type: ignore[no-any-return]
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros above a diagonal, ``diagonal`` columns to the right of the main one.
 
@@ -57,8 +56,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     return _triangle("tril", input, diagonal, True)
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros below a diagonal, ``diagonal`` columns to the right of the main one.
 
@@ -99,7 +97,7 @@ def _triangle_indices(name: str, row: int, col: int, offset: int, dtype: Any, lo
     return result
 
 
-@composed()
+@knowing
 def _few_indices(rows: int, columns: int, shift: int, dtype: Dtype, lower: builtins.bool) -> Tensor:
     """The indices for a small matrix: where a mask of it is True."""
     lines = [ops.creation.arange.apply((), 0, 1, extent, dtypes.int64) for extent in (rows, columns)]
@@ -171,8 +169,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     return ops.strides.diagonal(input, offset=as_int("diagonal", "offset", offset), dim1=first, dim2=second)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the last dimension of the input on a diagonal of theirs, and zeros elsewhere.
 
@@ -202,8 +199,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     return ops.strides.diagonal_backward(input, size=tuple(size), offset=shift, dim1=first, dim2=second)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """Of a vector the matrix with it on a diagonal, of a matrix its diagonal as a vector of its own memory.
 
@@ -226,8 +222,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     return shaping.clone(ops.strides.diagonal(input, offset=offset, dim1=0, dim2=1))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The matrix with all elements of the input, in order, on a diagonal.
 
@@ -239,8 +234,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return diag_embed(shaping.reshape(input, (input._spec.numel,)), offset)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of input with ``src`` in the place of its `diagonal`.
 
@@ -303,8 +297,7 @@ def fill_diagonal_(input: Tensor, fill_value: Any, wrap: builtins.bool = False) 
     return input
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 

@@ -20,7 +20,6 @@ from numgrad.registry import chain
 from numgrad.tensor import arguments, comparison, margins, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, pair, real
-from numgrad.tensor.composed import composed
 from numgrad.tensor.shaping import drop_base_of_copy
 from numgrad.tensor.surface import public
 
@@ -85,8 +84,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return ops.linalg.bmm(input, mat2)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def dot(input: Tensor, other: Tensor) -> Tensor:
     """The sum of the products of two vectors of one length and dtype, as a tensor without dimensions.
 
@@ -460,8 +458,7 @@ def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return op(input, dim=axis)  # type: ignore[no-any-return]
 
 
-@public("function", "method", "special")
-@composed()
+@public("function", "method", "special", known=True)
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first.
 
@@ -479,8 +476,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return _along(ops.loss.softmax, input, dim, dtype)
 
 
-@public("function", "method", "special")
-@composed()
+@public("function", "method", "special", known=True)
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`, exact where softmax underflows; with ``dtype`` the input is converted first.
 

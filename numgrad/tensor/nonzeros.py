@@ -9,7 +9,6 @@ from numgrad import dtypes, ops
 from numgrad.layout import product
 from numgrad.tensor import comparison, joining, pointwise, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, size_of
-from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -83,8 +82,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     return ops.masks.nonzero(still, count=count, fill=fill)  # type: ignore[no-any-return]
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """Positions in the row-major order of a shape as indices, a tensor for each dimension.
 

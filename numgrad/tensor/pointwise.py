@@ -23,7 +23,6 @@ from numgrad.tensor.arguments import (
     compared_dtype,
 )
 from numgrad.tensor.checked import older_form
-from numgrad.tensor.composed import composed
 from numgrad.tensor.in_place import assign, check_result, joint_dtype, named_result_type, overwrite
 from numgrad.tensor.surface import public
 
@@ -328,8 +327,7 @@ def minimum(input: Any, other: Any) -> Tensor:
     return binary(_e.minimum, input, other)
 
 
-@public("function", asks=True)
-@composed()
+@public("function", asks=True, known=True)
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition, a tensor of bools, is True, otherwise other; broadcast and promoted.
 

@@ -675,7 +675,7 @@ class Tensor(Operators, Attributes, Methods):
     def __getitem__(self, index: Any) -> Tensor:
         result = fast.run_known(_items, self, index)
         if result is None:
-            return known.watched(_items, _item, (self, index), kind=2 if indexing.is_basic(index) else 0)  # type: ignore[no-any-return]
+            return known.watched(_items, _item, (self, index), kind=2 if indexing.names_by_numbers(index) else 0)  # type: ignore[no-any-return]
         return _item(self, index) if result is NotImplemented else result
 
     def __setitem__(self, index: Any, value: Any) -> None:
