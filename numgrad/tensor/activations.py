@@ -12,6 +12,7 @@ from numgrad.engine.views import change_in_place
 from numgrad.errors import DtypeError, warn
 from numgrad.tensor import arguments, comparison, layers, pointwise
 from numgrad.tensor.in_place import overwrite
+from numgrad.tensor.known import OP
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -44,7 +45,7 @@ def _elu(input: Tensor, alpha: float) -> Tensor:
     return activation(_e.elu, input, alpha)
 
 
-@public("functional", asks=True)
+@public("functional", asks=True, known=OP)
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(0, input); with ``inplace`` written over input. NaN passes.
 
@@ -77,7 +78,7 @@ def relu_(input: Tensor) -> Tensor:
     return input.relu_()
 
 
-@public("functional", asks=True)
+@public("functional", asks=True, known=OP)
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input * sigmoid(input); with ``inplace`` written over input.
 
@@ -93,7 +94,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return applied("silu", _silu, inplace, input)
 
 
-@public("functional")
+@public("functional", known=OP)
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """input where it is positive, else negative_slope * input; with ``inplace`` written over input.
 
@@ -130,7 +131,7 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     return leaky_relu(input, negative_slope, True)
 
 
-@public("functional")
+@public("functional", known=OP)
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else alpha * (exp(input) - 1); with ``inplace`` written over input.
 
@@ -162,7 +163,7 @@ def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     return elu(input, alpha, True)
 
 
-@public("functional")
+@public("functional", known=OP)
 def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + exp(-input))), exact on both sides.
 
@@ -178,7 +179,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     return _e.log_sigmoid(input)
 
 
-@public("functional")
+@public("functional", known=OP)
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold.
 

@@ -35,7 +35,7 @@ from numgrad.tensor.arguments import (
     number_within,
     size_of,
 )
-from numgrad.tensor.known import CONSTANT, UNDEFINED
+from numgrad.tensor.known import CONSTANT, LIKE, OP, UNDEFINED, UNDEFINED_LIKE
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -256,7 +256,7 @@ def _filled(op: str, shape: tuple[int, ...], value: Any, dtype: Dtype) -> Tensor
     return ops.elementwise.clone(repeated)  # type: ignore[no-any-return]
 
 
-@public("function", known=True)
+@public("function", known=OP)
 def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor filled with one value, a number or a tensor without dimensions.
 
@@ -280,7 +280,7 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_gra
     return finished(_filled("full", shape, number, chosen_dtype("full", dtype, dtype_of_number(number))), requires_grad)
 
 
-@public("function", known=True)
+@public("function", known=OP)
 def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros of this size, ints or one tuple of them; of the default dtype unless another is given.
 
@@ -300,7 +300,7 @@ def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -
     return finished(ops.creation.full.apply((), *filling), requires_grad)
 
 
-@public("function", known=True)
+@public("function", known=OP)
 def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones of this size, ints or one tuple of them; of the default dtype unless another is given.
 
@@ -323,7 +323,7 @@ def ones_of(spec: Spec) -> Tensor:
     return finished(tensor, False) if modes.inference else tensor  # type: ignore[no-any-return]
 
 
-@public("function", known=True)
+@public("function", known=LIKE)
 def zeros_like(
     input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
 ) -> Tensor:
@@ -346,7 +346,7 @@ def zeros_like(
     return finished(laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad, memory_format)
 
 
-@public("function", known=True)
+@public("function", known=LIKE)
 def ones_like(
     input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
 ) -> Tensor:
@@ -365,7 +365,7 @@ def ones_like(
     return finished(laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad, memory_format)
 
 
-@public("function", known=True)
+@public("function", known=LIKE)
 def full_like(
     input: Tensor,
     fill_value: Any,
@@ -392,7 +392,7 @@ def full_like(
     return finished(laid_as(input, filled), requires_grad, memory_format)
 
 
-@public("function", known=UNDEFINED)
+@public("function", known=UNDEFINED_LIKE)
 def empty_like(
     input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
 ) -> Tensor:
@@ -425,7 +425,7 @@ def _like(op: str, input: Tensor, dtype: Any) -> Dtype:
     return chosen_dtype(op, dtype, check_tensor(op, "input", input).dtype)
 
 
-@public("function", known=True)
+@public("function", known=OP)
 def arange(
     start: float, end: float | None = None, step: float = 1, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:

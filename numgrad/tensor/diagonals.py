@@ -12,7 +12,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
 from numgrad.tensor import in_place, reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, wrap_dim
-from numgrad.tensor.known import CONSTANT
+from numgrad.tensor.known import CONSTANT, OP
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Dtype | None = N
 # ---- diagonals --------------------------------------------------------------------------------------------------
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A view of the diagonals of the matrices of two dimensions, as the last dimension; ``offset`` columns to the right.
 
@@ -302,7 +302,7 @@ def trace(input: Tensor) -> Tensor:
 # ---- windows ----------------------------------------------------------------------------------------------------
 
 
-@public("method", name="unfold", known=True)
+@public("method", name="unfold", known=OP)
 def sliding_windows(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """A view of windows of ``size`` elements along a dimension, ``step`` apart; a window is the new last dimension.
 

@@ -15,6 +15,7 @@ from numgrad.errors import ShapeError, warn
 from numgrad.layout import Size
 from numgrad.tensor import joining, shaping
 from numgrad.tensor.arguments import as_int, cast, check_tensor, result_type, size_of
+from numgrad.tensor.known import OP
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     return tuple(tensor if tensor._spec.shape == shape else tensor.expand(shape) for tensor in each)
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """The view in this shape, as `Tensor.expand` has it.
 

@@ -15,13 +15,13 @@ import struct
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from numgrad import config, dtypes, ops
 from numgrad.engine import dispatch, private
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import TensorBase, modes
-from numgrad.layout import Size, Spec
+from numgrad.layout import Size
 from numgrad.registry import chain, plans
 from numgrad.runtime import kernel, locks
 from numgrad.runtime.fast import start as fast
@@ -34,9 +34,24 @@ _MOST_CALLS = 1 << 9  # of a table; then nothing is learned until so many calls 
 _PATIENCE = 1 << 13
 _MISSES: tuple[Any, ...] = (object(),)  # a key that no call has, for the number of these calls
 _NO_NAMES: dict[str, Any] = {}
-# What is known of a function: that it applies an op, for calls with at most so many arguments (True: all); that it returns a
-# tensor of numbers which depend on its arguments alone, and on no tensor; that it returns a tensor whose numbers are undefined.
-CONSTANT, UNDEFINED = -1, -2
+
+
+class Kind(NamedTuple):
+    """What is known of a function: by default, that it applies an op to all tensors among its arguments.
+
+    ``most`` is for how many arguments at most; of the first ``shapes`` of these, tensors need not be taken by the op, since only
+    their specs count (all others must be, else their numbers have been read). ``result`` says of a function that applies no op
+    of its own that it returns a 'constant', of numbers which depend on its arguments alone, or an 'undefined' tensor.
+    """
+
+    most: int = 1 << 5
+    shapes: int = 0
+    result: str = ""
+
+
+OP, CONSTANT, UNDEFINED = Kind(), Kind(result="constant"), Kind(result="undefined")
+LIKE, UNDEFINED_LIKE, AS_OTHER = Kind(shapes=1), Kind(shapes=1, result="undefined"), Kind(most=2, shapes=2)
+
 _LARGEST_CONSTANT = 1 << 12  # bytes
 lasting: list[TensorBase] = []  # tensors that functions give to ops, and that stay for ever: states of random numbers
 _MOST_NAMES = 1 << 4  # kinds of calls with keywords
@@ -60,8 +75,8 @@ def by_table(calls: Table, function: Callable[..., Any], *args: Any) -> Any:
     return function(*args) if result is NotImplemented else result
 
 
-def knowing(function: Callable[..., Any], kind: int = True) -> Callable[..., Any]:
-    """A function that does what ``function`` does, by tables where these know the call; ``kind`` says what can be known."""
+def knowing(function: Callable[..., Any], kind: Kind = OP) -> Callable[..., Any]:
+    """A function that does what ``function`` does, by tables where these know the call; ``kind`` says what is known of it."""
     positional, by_names = table(), dict[tuple[str, ...], Table]()
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -128,14 +143,14 @@ def watched(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any] = _NO_NAMES,
-    kind: int = True,
+    kind: Kind = OP,
 ) -> Any:
     """The result of a call that a table does not know; if it can, it will know it from now on."""
     values = (*args, *kwargs.values())
     key = _key(values) if _has_room(calls) and _is_free() else None
     if key is None:
         return function(*args, **kwargs)
-    if kind is not True and 0 <= kind < len(values):
+    if len(values) > kind.most:
         calls[key] = False
         return function(*args, **kwargs)
     if len(set(map(id, values))) < len(values) and (others := _told_apart(values)) is not values:
@@ -149,10 +164,14 @@ def watched(
     finally:
         _remove(watcher)
     if _key(values) == key:  # else a layout was private, and is no more
-        if kind < 0:
-            calls[key] = _is_new(result) and (_constant(result) if kind == CONSTANT else _undefined(result._spec))
+        must_be_taken = {place for place, value in enumerate(values) if isinstance(value, TensorBase)}
+        must_be_taken -= set(range(kind.shapes))
+        if not kind.result:
+            entry = _entry(watcher.steps, result, values)
+            must_be_taken -= _taken_by(entry)
         else:
-            calls[key] = _entry(watcher.steps, result, values)
+            entry = _is_new(result) and (_constant if kind.result == "constant" else _undefined)(result)
+        calls[key] = not must_be_taken and entry
     return result
 
 
@@ -176,9 +195,9 @@ def _is_new(result: Any) -> bool:
     return is_plain and not result._spec.is_private and result._spec.extent == result._spec.numel  # type: ignore[no-any-return]
 
 
-def _undefined(spec: Spec) -> Any:
-    """The step that makes memory."""
-    builder = PlanBuilder(())
+def _undefined(result: TensorBase) -> Any:
+    """The step that makes memory as a result has it."""
+    builder, spec = PlanBuilder(()), result._spec
     builder.output(spec.dtype, tuple(spec.shape), spec.strides)
     plan = builder.finish()
     plan.prepare(1, False)
@@ -284,6 +303,12 @@ def _step(applied: tuple[Any, ...], results: Any, places: dict[int, int]) -> Any
     if len(marks) not in (0, len(nodes)) or (op.public != 1 and not modes.grad_enabled):
         return False
     return plan, params, distance, tuple(marks) or None, *sources
+
+
+def _taken_by(entry: Any) -> set[int]:
+    """The places of arguments that are inputs of ops."""
+    steps = entry[1:] if entry and entry[0] is None else [entry] if entry else []
+    return {source for step in steps for source in step[4:] if source.__class__ is int}
 
 
 def _is_same(result: Any, output: Any) -> bool:

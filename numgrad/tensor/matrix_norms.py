@@ -14,6 +14,7 @@ from numgrad.ops import matrices as _m
 from numgrad.tensor import creation, diagonals, reductions, shaping
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap_dim
 from numgrad.tensor.grids import broadcast_tensors
+from numgrad.tensor.known import OP
 from numgrad.tensor.matrices import check_flag, check_floating, check_square, check_two_dims, tolerances
 from numgrad.tensor.spectra import eigvalsh, svdvals
 from numgrad.tensor.surface import public
@@ -355,7 +356,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return ops.joining.stack(*columns[:count], dim=x._spec.ndim)  # type: ignore[no-any-return]
 
 
-@public("linalg", name="diagonal", known=True)
+@public("linalg", name="diagonal", known=OP)
 def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices in two dimensions, as the last dimension of a view.
 

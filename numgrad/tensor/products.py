@@ -12,6 +12,7 @@ from numgrad.errors import DtypeError, ShapeError, warn
 from numgrad.tensor import einsum as sums
 from numgrad.tensor import layers, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_number, cast, check_tensor, result_type
+from numgrad.tensor.known import OP
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _check_ranks(name: str, **tensors: tuple[Any, int]) -> None:
             )
 
 
-@public("function", "method")
+@public("function", "method", known=OP)
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """The products of all elements of two vectors, [n] and [m], as a matrix [n, m]; dtypes are promoted.
 
@@ -47,7 +48,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 public("function", "method", name="ger")(outer)
 
 
-@public("function", "method")
+@public("function", "method", known=OP)
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix [n, m] and a vector [m].
 
@@ -68,7 +69,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return ops.vectors.mv(input, vec)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=OP)
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """`dot`, of which it is the same for real numbers.
 
@@ -84,7 +85,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
     return layers.dot(input, other)
 
 
-@public("function", "method")
+@public("function", "method", known=OP)
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sums of products over the last dimension of both; of a scalar and a tensor the product.
 
@@ -205,7 +206,7 @@ def _plus(name: str, input: Tensor, multiplied: Tensor, beta: Any, alpha: Any) -
     return pointwise.add(spread if numbers[0] == 1 else pointwise.mul(spread, numbers[0]), scaled)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=OP)
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2), for matrices [n, k] and [k, m]; the input broadcasts to [n, m].
 
@@ -222,7 +223,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     return _plus("addmm", input, layers.mm(mat1, mat2), beta, alpha)
 
 
-@public("function", "method", "in_place", "in_place_function")
+@public("function", "method", "in_place", "in_place_function", known=OP)
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec), for a matrix [n, m] and a vector [m]; the input broadcasts to [n].
 
@@ -238,7 +239,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
     return _plus("addmv", input, mv(mat, vec), beta, alpha)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=OP)
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2); the input broadcasts to [n, m], and dtypes are promoted.
 
@@ -257,7 +258,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     return _plus("addr", cast(input, dtype), cast(multiplied, dtype), beta, alpha)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=OP)
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * bmm(batch1, batch2); the input broadcasts to [b, n, m].
 
@@ -274,7 +275,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
     return _plus("baddbmm", input, layers.bmm(batch1, batch2), beta, alpha)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=OP)
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * the sum of the products bmm(batch1, batch2) over the batch; the input broadcasts to [n, m].
 

@@ -17,7 +17,7 @@ from numgrad.errors import DtypeError, warn
 from numgrad.layout import contiguous_strides
 from numgrad.tensor import creation, in_place
 from numgrad.tensor.arguments import as_int, as_number, check_tensor, number_within, size_of
-from numgrad.tensor.known import CONSTANT, UNDEFINED
+from numgrad.tensor.known import CONSTANT, OP, UNDEFINED, UNDEFINED_LIKE
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -29,7 +29,7 @@ def _real(op: str, name: str, value: Any) -> float:
     return float(number)
 
 
-@public("function", known=True)
+@public("function", known=OP)
 def linspace(
     start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -205,7 +205,7 @@ def empty_permuted(
     )
 
 
-@public("method", known=UNDEFINED)
+@public("method", known=UNDEFINED_LIKE)
 def new_empty_strided(
     input: Tensor, size: Any, stride: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
 ) -> Tensor:

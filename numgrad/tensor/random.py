@@ -16,6 +16,7 @@ from numgrad.errors import DtypeError, warn
 from numgrad.layout import preserve_format
 from numgrad.tensor import arguments, creation, in_place, known
 from numgrad.tensor.arguments import as_int
+from numgrad.tensor.known import LIKE, OP
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -228,7 +229,7 @@ def _floating(name: str, dtype: Dtype | None) -> Dtype:
     return chosen
 
 
-@public("function", known=True)
+@public("function", known=OP)
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -250,7 +251,7 @@ def rand(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function", known=True)
+@public("function", known=OP)
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -273,7 +274,7 @@ def randn(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function", known=True)
+@public("function", known=OP)
 def randint(
     low: Any = None,
     high: Any = None,
@@ -424,7 +425,7 @@ def _takes_draws(target: Tensor) -> bool:
     )
 
 
-@public("function", known=True)
+@public("function", known=LIKE)
 def rand_like(
     input: Tensor,
     *,
@@ -451,7 +452,7 @@ def rand_like(
     return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
 
 
-@public("function", known=True)
+@public("function", known=LIKE)
 def randn_like(
     input: Tensor,
     *,

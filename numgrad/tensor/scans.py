@@ -11,6 +11,7 @@ from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap
 from numgrad.tensor.comparison import ne
 from numgrad.tensor.creation import zeros
 from numgrad.tensor.joining import cat
+from numgrad.tensor.known import OP
 from numgrad.tensor.pointwise import add, div, mul, sub
 from numgrad.tensor.reductions import converted, sum
 from numgrad.tensor.results import CummaxResult, CumminResult
@@ -32,7 +33,7 @@ def along(op: Any, input: Tensor, dim: int, **params: Any) -> Any:
     return tuple(reshape(part, ()) for part in result) if isinstance(result, tuple) else reshape(result, ())
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=OP)
 def cumsum(input: Tensor, dim: int, *, dtype: Dtype | None = None) -> Tensor:
     """Running sums along a dimension: out[i] = input[0] + ... + input[i]. Integers are summed in int64, or in ``dtype``.
 
@@ -51,7 +52,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Dtype | None = None) -> Tensor:
     return _running(_s.cumsum, input, dim, dtype)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=OP)
 def cumprod(input: Tensor, dim: int, *, dtype: Dtype | None = None) -> Tensor:
     """Running products along a dimension: out[i] = input[0] * ... * input[i]; of integers in int64, or in ``dtype``.
 
@@ -111,7 +112,7 @@ def cummin(input: Tensor, dim: int) -> Any:
     return CumminResult(along(_s.cummin, input, dim))
 
 
-@public("function", "method")
+@public("function", "method", known=OP)
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(exp(input[0]) + ... + exp(input[i])) along a dimension, without overflow.
 

@@ -21,6 +21,7 @@ from numgrad.layout import (
 from numgrad.ops import view as view_ops
 from numgrad.tensor import known
 from numgrad.tensor.arguments import as_int, cast, reduced_dims, shape_of, size_of, wrap_dim
+from numgrad.tensor.known import AS_OTHER, OP
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
     return tuple(numel // others if extent == -1 else extent for extent in size)
 
 
-@public("method", known=True)
+@public("method", known=OP)
 def view(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, over the same memory. One extent may be -1, to be inferred.
 
@@ -75,7 +76,7 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     return view_ops.view.apply((input,), size)  # type: ignore[no-any-return]
 
 
-@public("method", known=True)
+@public("method", known=AS_OTHER)
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """`view` in the shape of another tensor.
 
@@ -93,7 +94,7 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     return view(input, shape_of("view_as", other))
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, over the same memory if possible. One extent may be -1, to be inferred.
 
@@ -121,7 +122,7 @@ def drop_base_of_copy(result: Tensor, input: Tensor) -> Tensor:
     return result
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from start_dim to end_dim, both included, merged into one; a view if possible.
 
@@ -148,7 +149,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(input, (*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :]))
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """A view with the dimensions in another order.
 
@@ -170,7 +171,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     return ops.view.permute.apply((input,), tuple([wrap_dim("permute", d, ndim) for d in order]))  # type: ignore[no-any-return]
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A view with two dimensions exchanged.
 
@@ -188,7 +189,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return ops.view.transpose.apply((input,), first, second) if ndim else permute(input)  # type: ignore[no-any-return]
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix, as a view; vectors and scalars stay as they are.
 
@@ -208,7 +209,7 @@ def t(input: Tensor) -> Tensor:
     return transpose(input, 0, 1) if input._spec.ndim == 2 else permute(input, *range(input._spec.ndim))
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def adjoint(input: Tensor) -> Tensor:
     """A view with the last two dimensions exchanged: the adjoint matrices, of real numbers.
 
@@ -231,7 +232,7 @@ def of_matrices(name: str, input: Tensor) -> Tensor:
     return input if input._spec.ndim == 0 else transpose(input, -2, -1)
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def expand(input: Tensor, *size: Any) -> Tensor:
     """A view that repeats dimensions of extent 1, and may have new dimensions in front; -1 keeps an extent.
 
@@ -265,7 +266,7 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     return ops.view.expand.apply((input,), tuple(filled))  # type: ignore[no-any-return]
 
 
-@public("method", known=True)
+@public("method", known=AS_OTHER)
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """`expand` to the shape of another tensor.
 
@@ -283,7 +284,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return expand(input, shape_of("expand_as", other))
 
 
-@public("function", known=True)
+@public("function", known=OP)
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """A view without the dimensions of extent 1: all of them, or only those in ``dim``, an int or several.
 
@@ -301,7 +302,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     return ops.view.squeeze.apply((input,), dims)  # type: ignore[no-any-return]
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A view with a new dimension of extent 1 at ``dim``, from -ndim - 1 to ndim.
 
@@ -317,7 +318,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return ops.view.unsqueeze.apply((input,), wrap_dim("unsqueeze", dim, input._spec.ndim + 1))  # type: ignore[no-any-return]
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """A view of ``length`` elements of one dimension, from ``start`` on; a negative start counts from the end.
 
@@ -345,7 +346,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     return view_ops.narrow(input, axis, start, length)  # type: ignore[no-any-return]
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at ``index`` of one dimension, without that dimension: a view.
 
@@ -412,7 +413,7 @@ def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool
     return spec.is_contiguous or spec.is_private
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     """A copy in memory of its own; gradients flow through it. `preserve_format` keeps the order in memory.
 

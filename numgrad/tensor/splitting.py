@@ -10,13 +10,14 @@ from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import joining
 from numgrad.tensor.arguments import as_int, wrap_dim
+from numgrad.tensor.known import OP
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of so many sections of nearly one size, or of the parts between indices, along a dimension.
 
@@ -87,7 +88,7 @@ def _divided(name: str, input: Tensor, sections: Any, axis: int, least: int) -> 
     return _split_at(name, input, sections, axis)
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """`tensor_split` along the columns, dimension 1, of a vector along dimension 0, into sections of one size.
 
@@ -103,7 +104,7 @@ def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     return _divided("hsplit", input, indices_or_sections, 0 if input._spec.ndim == 1 else 1, 1)
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """`tensor_split` along the rows, dimension 0, into sections of one size.
 
@@ -119,7 +120,7 @@ def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     return _divided("vsplit", input, indices_or_sections, 0, 2)
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """`tensor_split` along dimension 2, into sections of one size.
 
@@ -135,7 +136,7 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     return _divided("dsplit", input, indices_or_sections, 2, 3)
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """`split` into views of the sizes in a list.
 
@@ -151,7 +152,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
     return joining.split(input, list(split_sizes), dim)
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`split`, whose views are safe here.
 
@@ -167,7 +168,7 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
     return joining.split(input, split_size, dim)
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """`split_with_sizes`, whose views are safe here.
 
@@ -183,7 +184,7 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int 
     return joining.split(input, list(split_sizes), dim)
 
 
-@public("function", "method", known=True)
+@public("function", "method", known=OP)
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`chunk`, whose views are safe here.
 

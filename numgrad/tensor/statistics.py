@@ -12,6 +12,7 @@ from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, redu
 from numgrad.tensor.comparison import eq, gt, ne
 from numgrad.tensor.creation import arange, tensor
 from numgrad.tensor.indexing import gather
+from numgrad.tensor.known import OP
 from numgrad.tensor.pointwise import add, div, mul, sub, where
 from numgrad.tensor.reductions import amax, amin, converted, mean, norm, std, sum, var
 from numgrad.tensor.results import AminmaxResult
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method", "special")
+@public("function", "method", "special", known=OP)
 def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor:
     """log(sum(exp(input))) over the dimensions given, without overflow; of no elements -inf.
 
@@ -52,7 +53,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor
     return result if keepdim or not dims else squeeze(result, dims)
 
 
-@public("function", "method")
+@public("function", "method", known=OP)
 def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """`sum` with 0 in the place of NaN.
 
@@ -75,7 +76,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dt
     return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=OP)
 def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """The mean of the elements that are not NaN; NaN if all are.
 

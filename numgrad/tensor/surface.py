@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import arguments, in_place, keywords
 from numgrad.tensor import known as known_calls
+from numgrad.tensor.known import Kind
 from numgrad.tensor.methods import Methods
 
 # function: in ``numgrad``; method: of Tensor, with the function's first argument as self; in_place: the method with a
@@ -41,7 +42,7 @@ _public: dict[str, dict[str, Callable[..., Any]]] = {home: {} for home in ("meth
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> Callable[[F], F]:
+def public(*homes: str, name: str = "", asks: bool = False, known: Kind | None = None) -> Callable[[F], F]:
     """Declare a function public.
 
     Parameters
@@ -53,8 +54,7 @@ def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> C
     asks
         The function checks itself that its arguments are tensors, so its method needs no guard.
     known
-        True: what it does depends on the specs of its tensors, its other arguments and the default dtype alone. A number says
-        so of calls with at most so many arguments. See `known`, also for `CONSTANT` and `UNDEFINED`.
+        What it does depends on the specs of its tensors, its other arguments and the default dtype alone; see `known.Kind`.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
             namespace[name] = guarded(value, name, package)
 
 
-def guarded(function: Any, name: str, module: str, known: int = 0) -> Any:
+def guarded(function: Any, name: str, module: str, known: Kind | None = None) -> Any:
     """The public form of a function: it explains errors, and pickles find it under its name in ``module``.
 
     It also takes the keywords of `keywords`, which it looks for only when Python could not bind one.

@@ -675,7 +675,9 @@ class Tensor(Operators, Attributes, Methods):
     def __getitem__(self, index: Any) -> Tensor:
         result = fast.run_known(_items, self, index)
         if result is None:
-            return known.watched(_items, _item, (self, index), kind=2 if indexing.is_basic(index) else 0)  # type: ignore[no-any-return]
+            return known.watched(
+                _items, _item, (self, index), kind=known.OP if indexing.is_basic(index) else _BY_NUMBERS
+            )  # type: ignore[no-any-return]
         return _item(self, index) if result is NotImplemented else result
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -883,6 +885,7 @@ class Tensor(Operators, Attributes, Methods):
 
 
 _items = known.table()
+_BY_NUMBERS = known.Kind(most=0)  # an index of tensors, whose numbers count
 
 
 def _item(tensor: Tensor, index: Any) -> Tensor:

@@ -242,6 +242,18 @@ def test_a_new_default_dtype_is_noticed():
         ng.set_default_dtype(ng.float32)
 
 
+def test_numbers_that_tensors_give_are_not_known():
+    for count in (2, 3, 4, 2):
+        number = ng.tensor(count)
+        assert ng.full((2,), number).tolist() == [count] * 2
+        shapes = ng.zeros(number), ng.empty(number), ng.arange(number), ng.zeros(1).new_zeros(number), ng.eye(number)
+        assert [len(each) for each in shapes] == [count] * 5
+        assert ng.zeros(12).view(number, -1).shape == (count, 12 // count)
+        assert ng.arange(5)[number].item() == count
+        assert ng.addmv(ng.ones(2), ng.zeros(2, 2), ng.ones(2), beta=number).tolist() == [count] * 2
+        assert ng.arange(9).as_strided((2,), (1,), count).tolist() == [count, count + 1]
+
+
 def test_constants_are_copies():
     for function in (lambda: ng.eye(2), lambda: ng.triu_indices(2, 2), lambda: ng.scalar_tensor(1.0)):
         expected = function().tolist()
