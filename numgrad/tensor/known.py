@@ -59,9 +59,9 @@ _MOST_NAMES = 1 << 4  # kinds of calls with keywords
 
 def table() -> Table:
     """A table for the calls of a function; it is emptied where plans are forgotten, or the default dtype changes."""
-    made: Table = {}
-    plans.tables.append(made)
-    return made
+    calls: Table = {}
+    plans.tables.append(calls)
+    return calls
 
 
 dtypes.when_default_changes.append(plans.forget_calls)
@@ -84,7 +84,7 @@ def knowing(function: Callable[..., Any], kind: Kind = OP) -> Callable[..., Any]
             names = (*kwargs,)
             calls = by_names.get(names)
             if calls is None:
-                if len(by_names) >= _MOST_NAMES:
+                if len(by_names) >= _MOST_NAMES or "out" in names:
                     return function(*args, **kwargs)
                 calls = by_names[names] = table()
             result = fast.run_known(calls, *args, *kwargs.values())
@@ -164,7 +164,7 @@ def watched(
     finally:
         _remove(watcher)
     if _key(values) == key:  # else a layout was private, and is no more
-        must_be_taken = {place for place, value in enumerate(values) if isinstance(value, TensorBase)}
+        must_be_taken = {number for number, value in enumerate(values) if isinstance(value, TensorBase)}
         must_be_taken -= set(range(kind.shapes))
         if not kind.result:
             entry = _entry(watcher.steps, result, values)
@@ -272,7 +272,7 @@ def _simple_piece(value: Any) -> Any:
 
 def _entry(steps: list[tuple[Any, ...]], result: Any, values: Sequence[Any]) -> Any:
     """What a table keeps of a call that applied these ops: a step, None and several steps, or False if it is of another kind."""
-    places = {id(value): place for place, value in enumerate(values) if isinstance(value, TensorBase)}
+    places = {id(value): number for number, value in enumerate(values) if isinstance(value, TensorBase)}
     if not steps:
         return False
     if result.__class__ is not tuple:

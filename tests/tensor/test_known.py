@@ -193,6 +193,17 @@ def test_a_tensor_that_comes_twice_does_not_stand_for_two():
         assert ng.rsub(x, y).tolist() == [-4, -4]
 
 
+def test_outputs_that_are_given_are_written_once():
+    for _ in range(3):
+        x, out = ng.tensor([1.0, 2.0]), ng.zeros(2)
+        assert ng.add(x, x, out=x) is x
+        assert x.tolist() == [2, 4]
+        assert ng.tanh(x, out=out) is out
+        y = ng.tensor([-1.0, 2.0])
+        assert ng.nn.functional.relu(y, inplace=True) is y
+        assert y.tolist() == [0, 2]
+
+
 def test_views_of_one_call_may_not_be_changed():
     x = _leaf() * 1
     for _ in range(3):
