@@ -54,9 +54,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def table() -> Table:
     """A table for the calls of a function; it is emptied where plans are forgotten, or the default dtype changes."""
-    made: Table = {}
-    plans.tables.append(made)
-    return made
+    calls: Table = {}
+    plans.tables.append(calls)
+    return calls
 
 
 dtypes.when_default_changes.append(plans.forget_calls)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # ---- products ---------------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Matrix product of [M, K] and [K, N], of one dtype.
 
@@ -65,7 +65,7 @@ def spmm(input: Tensor, mat2: Tensor) -> Tensor:
     return mm(input, mat2)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Matrix products of a batch: [B, M, K] and [B, K, N], of one dtype. Batches do not broadcast; see `matmul`.
 
@@ -101,7 +101,7 @@ def dot(input: Tensor, other: Tensor) -> Tensor:
     return ops.vectors.dot(input, other)  # type: ignore[no-any-return]
 
 
-@public("function", "method", "linalg")
+@public("function", "method", "linalg", known=True)
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product by NumPy's rules: vectors, matrices, and batches of matrices that broadcast.
 
@@ -155,7 +155,7 @@ def _one_batch(matrices: Tensor, batch: tuple[int, ...], matrix: tuple[int, int]
     return matrices if len(batch) == 1 else shaping.reshape(matrices, (product(batch), *matrix))
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input [..., in] times the transpose of weight [out, in], plus bias [out]: [..., out].
 
@@ -355,7 +355,7 @@ def normed_shape(name: str, input: Tensor, normalized_shape: Any) -> tuple[int, 
     return shape
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def layer_norm(
     input: Tensor,
     normalized_shape: tuple[int, ...],

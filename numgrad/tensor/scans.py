@@ -51,7 +51,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Dtype | None = None) -> Tensor:
     return _running(_s.cumsum, input, dim, dtype)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def cumprod(input: Tensor, dim: int, *, dtype: Dtype | None = None) -> Tensor:
     """Running products along a dimension: out[i] = input[0] * ... * input[i]; of integers in int64, or in ``dtype``.
 
@@ -111,7 +111,7 @@ def cummin(input: Tensor, dim: int) -> Any:
     return CumminResult(along(_s.cummin, input, dim))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(exp(input[0]) + ... + exp(input[i])) along a dimension, without overflow.
 
