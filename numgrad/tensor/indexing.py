@@ -43,7 +43,7 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     if index is None:
         return ops.view.unsqueeze.apply((tensor,), 0)  # type: ignore[no-any-return]
     if kind not in _SINGLE and (kind is not tuple or not _SINGLE.issuperset([item.__class__ for item in index])):
-        if _names_by_numbers(index):
+        if kind is not list and _names_by_numbers(index):
             return _taken(tensor, index)
         arrays = _only_tensors(tensor, index)
         if arrays is not None:
