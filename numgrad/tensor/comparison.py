@@ -80,7 +80,7 @@ bitwise_right_shift = _bitwise(
 )
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def bitwise_not(input: Tensor) -> Tensor:
     """The complement of all bits of an integer; for bools, not.

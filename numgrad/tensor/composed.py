@@ -41,13 +41,10 @@ from numgrad.runtime.program import Program
 LARGEST = 1 << 13  # elements of an operand: beyond, kernels take longer than what is saved
 _MOST_ITEMS = 32  # of a sequence among the arguments
 _MOST_SEEN = 1 << 10  # signatures that an op remembers without a plan
-_PLAIN = frozenset(
-    {type(None), bool, int, float, str, dtypes.dtype}
-)  # classes of arguments that are part of a signature
+_PLAIN = frozenset({type(None), bool, int, float, str, dtypes.dtype})  # classes that are part of a signature
 _INT_OR_NONE = frozenset({int, type(None)})
-_ONCE, _UNFIT, _ONE, _SEVERAL = range(
-    4
-)  # of a signature: seen once, by its ops for ever, a plan of a result or of a tuple
+# Of a signature: seen once, by its ops for ever, with a plan of one result or of a tuple.
+_ONCE, _UNFIT, _ONE, _SEVERAL = range(4)
 _MOST_CONSTANT = 1 << 14  # bytes of numbers that a function makes itself
 _MOST_SCRATCH = 1 << 20  # bytes
 _LINE = 64  # bytes: where a value begins in scratch memory
@@ -223,6 +220,7 @@ def _replaced(arguments: Any, tensors: Iterator[Any]) -> Any:
 class _Step(NamedTuple):
     """An op that was applied."""
 
+    op: Op
     inputs: tuple[Any, ...]
     outputs: list[Any]
     plan: Plan
@@ -243,7 +241,7 @@ class _Watch:
     def applied(self, op: Op, inputs: tuple[Any, ...], outputs: list[Any], plan: Plan, params: Any) -> None:
         """Called by `dispatch` after each op of any thread."""
         if threading.get_ident() == self.thread:
-            self.steps.append(_Step(inputs, list(outputs), plan))
+            self.steps.append(_Step(op, inputs, list(outputs), plan))
 
     def fills(self, tensor: Any, data: Any = None) -> None:
         """A new tensor has numbers of Python's or NumPy's, which are the same at each call."""
@@ -324,6 +322,8 @@ class _Joiner:
         plan = step.plan
         if plan.program is not None and not isinstance(plan.program, Program):
             raise _UnfitError  # a call of NumPy's
+        if step.op.overwrites and not self.knows(step.inputs[0]):
+            self.new(step.inputs[0], step.inputs[0]._spec.nbytes)  # of memory that nobody has written
         places: list[Any] = [None if each is None else self.address_of(each) for each in step.inputs]
         for position in plan.changed:
             goal = places[position]
@@ -338,17 +338,22 @@ class _Joiner:
                 places.append(self.block(nbytes))
                 continue
             tensor, output = next(numbers)
-            number = self.result_of.get(tensor._storage)
-            if number is None:
-                begin = self.block(output.nbytes)
-            elif output.nbytes != self._nbytes_of(number):
-                raise _UnfitError
-            else:
-                begin = Address(len(self.inputs) + number)
-            self.memory[tensor._storage] = begin
-            places.append(begin)
+            places.append(self.new(tensor, output.nbytes))
         if plan.program is not None:
             self.launches += [_moved(launch, places) for launch in plan.program.launches]
+
+    def knows(self, tensor: Any) -> bool:
+        """Whether a tensor lies in memory of the inputs, or of an op before."""
+        return tensor._storage in self.starts or tensor._storage in self.memory or tensor._storage in self.filled
+
+    def new(self, tensor: Any, nbytes: int) -> Address:
+        """Memory for a tensor that has its own: that of a result, or a part of the scratch memory."""
+        number = self.result_of.get(tensor._storage)
+        if tensor._address != tensor._storage.address or (number is not None and nbytes != self._nbytes_of(number)):
+            raise _UnfitError
+        begin = self.block(nbytes) if number is None else Address(len(self.inputs) + number)
+        self.memory[tensor._storage] = begin
+        return begin
 
     def _nbytes_of(self, number: int) -> int:
         return [each.nbytes for each in self.outputs if each.source is None][number]

@@ -39,7 +39,7 @@ def _triangle(name: str, input: Tensor, diagonal: int, lower: builtins.bool) -> 
     return _e.where(kept, input, 0)  # type: ignore[no-any-return]
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros above a diagonal, ``diagonal`` columns to the right of the main one.
@@ -57,7 +57,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     return _triangle("tril", input, diagonal, True)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros below a diagonal, ``diagonal`` columns to the right of the main one.

@@ -250,7 +250,7 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
     return arguments.wrap_dim(name, dim, input.ndim)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along a dimension that ``index`` (int64 or int32, one dimension) selects, in its order; a copy.
@@ -282,7 +282,7 @@ def _at_least_1d(tensor: Tensor) -> Tensor:
     return tensor if tensor.ndim else shaping.view(tensor, 1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on. The result has index's shape.
@@ -306,7 +306,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return result if index.ndim else shaping.reshape(result, ())
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of input with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.

@@ -85,7 +85,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return ops.linalg.bmm(input, mat2)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def dot(input: Tensor, other: Tensor) -> Tensor:
     """The sum of the products of two vectors of one length and dtype, as a tensor without dimensions.
@@ -460,7 +460,7 @@ def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return op(input, dim=axis)  # type: ignore[no-any-return]
 
 
-@public("function", "method", "special")
+@public("function", "method", "special", known=True)
 @composed()
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first.
@@ -479,7 +479,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return _along(ops.loss.softmax, input, dim, dtype)
 
 
-@public("function", "method", "special")
+@public("function", "method", "special", known=True)
 @composed()
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`, exact where softmax underflows; with ``dtype`` the input is converted first.

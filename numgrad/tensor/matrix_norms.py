@@ -273,7 +273,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return reductions.sum(x * y, dim)
 
 
-@public("linalg", name="cross")
+@public("linalg", name="cross", known=True)
 @composed()
 def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The cross products of vectors of three elements along ``dim``, of tensors that broadcast.
@@ -307,7 +307,7 @@ def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return ops.vectors.cross(x, y, dim=axis)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """`linalg.cross` along ``dim``, by default the first one of three elements.

@@ -53,7 +53,7 @@ def _put(input: Tensor, target: Tensor, index: Tensor, source: Tensor, axis: int
     return result if input._spec.ndim else shaping.reshape(result, ())  # type: ignore[no-any-return]
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy of input with the slices of alpha * source along ``dim`` added to those that ``index`` (a vector) names.
@@ -81,7 +81,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _put(input, target, index, scaled, axis, True)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of input with the slices of source along ``dim`` in the place of those that ``index`` (a vector) names.
@@ -192,7 +192,7 @@ def index_reduce_(
 # ---- by positions in row-major order, and by masks --------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at positions of the input as a vector, in the shape of ``index``; negative ones count from the end.

@@ -328,7 +328,7 @@ def minimum(input: Any, other: Any) -> Tensor:
     return binary(_e.minimum, input, other)
 
 
-@public("function", asks=True)
+@public("function", asks=True, known=True)
 @composed()
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition, a tensor of bools, is True, otherwise other; broadcast and promoted.

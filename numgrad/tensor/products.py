@@ -27,7 +27,7 @@ def _check_ranks(name: str, **tensors: tuple[Any, int]) -> None:
             )
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """The products of all elements of two vectors, [n] and [m], as a matrix [n, m]; dtypes are promoted.
@@ -49,7 +49,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 public("function", "method", name="ger")(outer)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix [n, m] and a vector [m].
@@ -71,7 +71,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return ops.vectors.mv(input, vec)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """`dot`, of which it is the same for real numbers.
@@ -88,7 +88,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
     return layers.dot(input, other)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sums of products over the last dimension of both; of a scalar and a tensor the product.
@@ -211,7 +211,7 @@ def _plus(name: str, input: Tensor, multiplied: Tensor, beta: Any, alpha: Any) -
     return pointwise.add(spread if numbers[0] == 1 else pointwise.mul(spread, numbers[0]), scaled)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2), for matrices [n, k] and [k, m]; the input broadcasts to [n, m].
@@ -246,7 +246,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
     return _plus("addmv", input, mv(mat, vec), beta, alpha)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2); the input broadcasts to [n, m], and dtypes are promoted.
@@ -271,7 +271,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     return _plus("addr", cast(input, dtype), cast(multiplied, dtype), beta, alpha)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * bmm(batch1, batch2); the input broadcasts to [b, n, m].

@@ -440,7 +440,7 @@ def map2_(input: Tensor, x: Tensor, y: Tensor, callable: Callable[[Any, Any, Any
 # ---- filled -----------------------------------------------------------------------------------------------------
 
 
-@public("function")
+@public("function", known=True)
 @composed()
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor in the shape and dtype of the input, of one value, a number or a tensor without dimensions.

@@ -37,7 +37,7 @@ def converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
     return cast(input, chosen), chosen
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Sum of the elements, over all dimensions or those given. Integers are summed in int64, or in ``dtype``.
@@ -59,7 +59,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
     return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Mean of the elements, over all dimensions or those given; computed in ``dtype``, if given. The mean of no elements is NaN.
@@ -81,7 +81,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtyp
     return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim, keepdim), keepdim=keepdim)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def prod(
     input: Tensor, dim: int | None = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None
@@ -305,7 +305,7 @@ def _refuse_nothing(name: str, input: Tensor, error: type[Exception]) -> None:
         raise error(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify it with 'dim'.")
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The largest element over all dimensions or those given; NaN if there is a NaN. Equal elements share the gradient.
@@ -324,7 +324,7 @@ def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tens
     return _extremum(_r.amax, input, dim, keepdim)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def amin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The smallest element over all dimensions or those given; NaN if there is a NaN. Equal elements share the gradient.
@@ -413,7 +413,7 @@ def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Ten
     return op(input, dim=axis, keepdim=keepdim)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
     """Index (int64) of the largest element along ``dim``, or in the flattened input; the first of equal elements.
@@ -431,7 +431,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
     return _arg(_r.argmax, input, dim, keepdim)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def argmin(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
     """Index (int64) of the smallest element along ``dim``, or in the flattened input; the first of equal elements.
@@ -456,7 +456,7 @@ def _truth(op: Any, name: str, input: Tensor, dim: Any, keepdim: builtins.bool) 
     return cast(truth, dtypes.uint8) if input._spec.dtype is dtypes.uint8 else truth
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """Whether any element is not 0, over all dimensions or those given; ``dim=()``: each element. uint8 gives uint8, others bool.
@@ -473,7 +473,7 @@ def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tenso
     return _truth(_r.any_, "any", input, dim, keepdim)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """Whether all elements are not 0, over all dimensions or those given; ``dim=()``: each element. uint8 gives uint8, others bool.

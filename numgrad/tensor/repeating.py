@@ -170,7 +170,7 @@ def _check_output(output_size: int | None, count: int) -> None:
 # ---- turned round -----------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy with the order of the elements reversed along the dimensions, ints or one tuple of them.
@@ -215,7 +215,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     return result if len(groups) == ndim else shaping.reshape(result, shape)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def fliplr(input: Tensor) -> Tensor:
     """A copy with the columns, dimension 1, in reverse order.
@@ -235,7 +235,7 @@ def fliplr(input: Tensor) -> Tensor:
     return flip(input, 1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def flipud(input: Tensor) -> Tensor:
     """A copy with the rows, dimension 0, in reverse order.
@@ -255,7 +255,7 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     """A copy with the elements moved by ``shifts`` places along the dimensions; those that leave at one end come in at the other.

@@ -33,7 +33,7 @@ def along(op: Any, input: Tensor, dim: int, **params: Any) -> Any:
     return tuple(reshape(part, ()) for part in result) if isinstance(result, tuple) else reshape(result, ())
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def cumsum(input: Tensor, dim: int, *, dtype: Dtype | None = None) -> Tensor:
     """Running sums along a dimension: out[i] = input[0] + ... + input[i]. Integers are summed in int64, or in ``dtype``.

@@ -27,7 +27,7 @@ def at_least_1d(tensor: Tensor) -> Tensor:
 # ---- elements ---------------------------------------------------------------------------------------------------
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 @composed()
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None

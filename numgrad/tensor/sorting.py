@@ -53,7 +53,7 @@ def sort(
     return SortResult(along(_s.sort, input, dim, descending=flag("sort", "descending", descending)))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def argsort(
     input: Tensor, dim: int = -1, descending: builtins.bool = False, *, stable: builtins.bool | None = None

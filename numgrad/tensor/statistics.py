@@ -54,7 +54,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor
     return result if keepdim or not dims else squeeze(result, dims)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 @composed()
 def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """`sum` with 0 in the place of NaN.

@@ -90,13 +90,13 @@ def often(call: Any, times: int = 4) -> Any:
 
 def test_an_argument_of_another_class_is_refused_as_ever() -> None:
     x = ng.rand(3, 7)
-    often(lambda: ng.amax(x, 0, True))
+    often(lambda: ng.nanmean(x, 0, True))
     with pytest.raises(TypeError, match="keepdim"):
-        ng.amax(x, 0, 1)
+        ng.nanmean(x, 0, 1)
     with pytest.raises(TypeError, match="int"):
-        ng.amax(x, False, True)
+        ng.nanmean(x, False, True)
     with pytest.raises(TypeError, match="must be Tensor"):
-        ng.amax(3, 0, True)
+        ng.nanmean(3, 0, True)
 
 
 def test_the_default_dtype_is_asked_for_each_time() -> None:
@@ -176,17 +176,22 @@ def test_gradients_and_transforms_go_by_the_ops() -> None:
 def test_a_view_of_what_changed_is_followed() -> None:
     base = ng.rand(3, 4)
     view = base[0]
-    often(lambda: ng.amax(view))
+    often(lambda: ng.nanmean(view))
     weight = ng.ones(4, requires_grad=True)
     base[0] = weight * 3
-    assert ng.amax(view).requires_grad
+    assert ng.nanmean(view).requires_grad
 
 
 def test_arguments_may_be_one_tensor_or_several() -> None:
     x, y, w = (ng.rand(4, 5) for _ in range(3))
-    assert ng.allclose(often(lambda: ng.addcmul(x, x, x)), x + x * x)
-    assert ng.allclose(ng.addcmul(x, y, w), x + y * w)
-    assert ng.allclose(ng.addcmul(x, y, x), x + y * x)
+
+    @composed.composed()
+    def mixed(x: Any, y: Any, w: Any) -> Any:
+        return x + y * w
+
+    assert often(lambda: mixed(x, x, x)).tolist() == (x + x * x).tolist()
+    assert mixed(x, y, w).tolist() == (x + y * w).tolist()
+    assert mixed(x, y, x).tolist() == (x + y * x).tolist()
     half = x[:2]
     assert often(lambda: ng.cat([half, x])).tolist() == half.tolist() + x.tolist()
     assert ng.cat([y[1:3], w]).tolist() == y[1:3].tolist() + w.tolist()
@@ -211,11 +216,11 @@ def test_large_operands_go_by_the_ops() -> None:
 
 def test_keywords_of_all_functions_are_taken() -> None:
     x, out = ng.rand(3, 4), ng.empty(4)
-    expected = often(lambda: ng.amax(x, 0))
-    assert ng.amax(x, 0, out=out) is out
+    expected = often(lambda: ng.nanmean(x, 0))
+    assert ng.nanmean(x, 0, out=out) is out
     assert out.tolist() == expected.tolist()
     with pytest.raises(TypeError, match="unexpected"):
-        ng.amax(x, 0, outt=out)
+        ng.nanmean(x, 0, outt=out)
 
 
 FILLS = {
