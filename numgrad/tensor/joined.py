@@ -17,6 +17,7 @@ from numgrad.engine import dispatch
 from numgrad.engine.constants import is_constant
 from numgrad.errors import KernelError
 from numgrad.layout import product
+from numgrad.registry import Op
 from numgrad.runtime import program
 from numgrad.runtime.launches import Address, Array, Constant, Launch, Pair
 from numgrad.runtime.plan import Output, Plan
@@ -85,10 +86,12 @@ class _Joiner:
             return Constant(_numbers_of(tensor))
         raise _UnfitError
 
-    def add(self, inputs: Sequence[Any], outputs: Sequence[Any], plan: Plan) -> None:
+    def add(self, op: Op, inputs: Sequence[Any], outputs: Sequence[Any], plan: Plan) -> None:
         """Add an op's launches."""
         if plan.program is not None and not isinstance(plan.program, Program):
             raise _UnfitError  # a call of NumPy's
+        if op.overwrites and not self.knows(inputs[0]):
+            self.new(inputs[0], inputs[0]._spec.nbytes)  # of memory that nobody has written
         places: list[Any] = [None if each is None else self.address_of(each) for each in inputs]
         for position in plan.changed:
             goal = places[position]
@@ -103,17 +106,22 @@ class _Joiner:
                 places.append(self.block(nbytes))
                 continue
             tensor, output = next(numbers)
-            number = self.result_of.get(tensor._storage)
-            if number is None:
-                begin = self.block(output.nbytes)
-            elif output.nbytes != self._nbytes_of(number):
-                raise _UnfitError
-            else:
-                begin = Address(len(self.inputs) + number)
-            self.memory[tensor._storage] = begin
-            places.append(begin)
+            places.append(self.new(tensor, output.nbytes))
         if plan.program is not None:
             self.launches += [_moved(launch, places) for launch in plan.program.launches]
+
+    def knows(self, tensor: Any) -> bool:
+        """Whether a tensor lies in memory of the inputs, or of an op before."""
+        return tensor._storage in self.starts or tensor._storage in self.memory or tensor._storage in self.filled
+
+    def new(self, tensor: Any, nbytes: int) -> Address:
+        """Memory for a tensor that has its own: that of a result, or a part of the scratch memory."""
+        number = self.result_of.get(tensor._storage)
+        if tensor._address != tensor._storage.address or (number is not None and nbytes != self._nbytes_of(number)):
+            raise _UnfitError
+        begin = self.block(nbytes) if number is None else Address(len(self.inputs) + number)
+        self.memory[tensor._storage] = begin
+        return begin
 
     def _nbytes_of(self, number: int) -> int:
         return [each.nbytes for each in self.outputs if each.source is None][number]
@@ -164,7 +172,7 @@ def _check_table(places: list[Any], count: int) -> None:
 
 
 def plan_of(
-    steps: Sequence[tuple[Sequence[Any], Sequence[Any], Plan]],
+    steps: Sequence[tuple[Op, Sequence[Any], Sequence[Any], Plan]],
     inputs: Sequence[Any],
     results: tuple[Any, ...],
     filled: set[Any],
@@ -174,7 +182,7 @@ def plan_of(
     Parameters
     ----------
     steps
-        Of each op that was applied the inputs, the outputs and the plan.
+        Each op that was applied, its inputs, outputs and plan.
     inputs
         The tensors that all began with, in storages of their own.
     results
