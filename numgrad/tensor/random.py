@@ -35,7 +35,7 @@ class Generator:
 
     def __init__(self, device: Any = None) -> None:
         on_cpu("Generator", device)
-        self._state = creation.from_numpy(np.zeros(2, np.int64))  # seed, counter
+        self._state: Tensor = creation.from_numpy(np.zeros(2, np.int64))  # seed, counter
         self.manual_seed(0)
 
     def manual_seed(self, seed: int) -> Generator:

@@ -619,9 +619,10 @@ class Tensor(Operators, Attributes, Methods):
         return bool(self.item())
 
     def __len__(self) -> int:
-        if self.ndim == 0:
+        spec = self._spec
+        if not spec.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return self.shape[0]
+        return spec.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
