@@ -21,6 +21,7 @@ from numgrad import config, dtypes, ops
 from numgrad.engine import dispatch, private
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import TensorBase, modes
+from numgrad.errors import warnings_given
 from numgrad.layout import Size
 from numgrad.registry import chain, plans
 from numgrad.runtime import kernel, locks
@@ -156,7 +157,7 @@ def watched(
     if len(set(map(id, values))) < len(values) and (others := _told_apart(values)) is not values:
         watched(calls, function, others[: len(args)], dict(zip(kwargs, others[len(args) :], strict=True)), kind)
         return function(*args, **kwargs)
-    call = _Call()
+    call, warned = _Call(), warnings_given[0]
     watcher = _Watcher(call)
     dispatch.recorders.append(watcher)
     try:
@@ -171,7 +172,7 @@ def watched(
             must_be_taken -= _taken_by(entry)
         else:
             entry = _is_new(result) and (_constant if kind.result == "constant" else _undefined)(result)
-        calls[key] = not must_be_taken and entry
+        calls[key] = not must_be_taken and warned == warnings_given[0] and entry
     return result
 
 

@@ -193,6 +193,15 @@ def test_a_tensor_that_comes_twice_does_not_stand_for_two():
         assert ng.rsub(x, y).tolist() == [-4, -4]
 
 
+def test_warnings_come_each_time():
+    x = ng.ones(2)
+    for _ in range(3):
+        with pytest.warns(UserWarning, match="This overload of add is deprecated"):
+            assert ng.add(x, 2, x).tolist() == [3, 3]
+        with pytest.warns(UserWarning, match="does not have all integers"):
+            ng.randint(0, 1 << 25, (2,), dtype=ng.float32)
+
+
 def test_outputs_that_are_given_are_written_once():
     for _ in range(3):
         x, out = ng.tensor([1.0, 2.0]), ng.zeros(2)
