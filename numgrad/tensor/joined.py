@@ -17,7 +17,6 @@ from numgrad.engine import dispatch
 from numgrad.engine.constants import is_constant
 from numgrad.errors import KernelError
 from numgrad.layout import product
-from numgrad.registry import Op
 from numgrad.runtime import program
 from numgrad.runtime.launches import Address, Array, Constant, Launch, Pair
 from numgrad.runtime.plan import Output, Plan
