@@ -89,10 +89,13 @@ def max_pool1d(
     (tensor([[3., 2.]]), tensor([[1, 2]]))
     """
     name = "max_pool1d"
-    images, alone = batched(name, input, 1)
+    shape = checked(name, input, 1)
     (window,), (step,), (pad,), (spread,) = windows_of(
         name, 1, kernel_size, stride, ("padding", padding), ("dilation", dilation)
     )
+    if len(shape) == 3 and not return_indices and not input.requires_grad:  # the channels are rows, and stay
+        return pooling.max_pool2d(input, (1, window), (1, step), (0, pad), (1, spread), ceil_mode)
+    images, alone = batched(name, input, 1)
     out = pooling.max_pool2d(
         shaping.unsqueeze(images, 2), (1, window), (1, step), (0, pad), (1, spread), ceil_mode, return_indices
     )
@@ -123,12 +126,11 @@ def avg_pool1d(
     tensor([[2., 1.]])
     """
     name = "avg_pool1d"
-    images, alone = batched(name, input, 1)
+    shape = checked(name, input, 1)
     (window,), (step,), (pad,) = windows_of(name, 1, kernel_size, stride, ("padding", padding))
-    out = pooling.avg_pool2d(
-        shaping.unsqueeze(images, 2), (1, window), (1, step), (0, pad), ceil_mode, count_include_pad
-    )
-    return unbatched(shaping.squeeze(out, 2), alone)  # type: ignore[no-any-return]
+    rows = input if len(shape) == 3 else shaping.unsqueeze(input, 0)  # the channels are rows, and stay
+    out = pooling.avg_pool2d(rows, (1, window), (1, step), (0, pad), ceil_mode, count_include_pad)
+    return out if len(shape) == 3 else shaping.squeeze(out, 0)
 
 
 def planes_of(input: Tensor) -> Tensor:
