@@ -119,3 +119,35 @@ for _name in ("multi_margin_loss", "multilabel_margin_loss"):
     bad(_name, "class", normal(4), _far, error=IndexError, match="out of range")
     bad(_name, "targets", normal(3, 4), constant([0], "int64"), error=RuntimeError, match="target has shape")
 bad("multi_margin_loss", "negative", normal(4), constant([-1], "int64"), error=IndexError, match="out of range")
+
+good("nearest", "image", normal(2, 3, 3, 4), params={"extents": (6, 8), "steps": (0.5, 0.5)})
+good(
+    "nearest",
+    "volume",
+    normal(1, 2, 2, 3, 4),
+    params={"extents": (3, 2, 7), "mode": "nearest-exact", "steps": (0.7, 1.5, 0.6)},
+)
+good("nearest", "line", normal(2, 2, 5), params={"extents": (15,), "steps": (1 / 3,)})
+good(
+    "nearest",
+    "bytes",
+    integers(0, 9, 1, 2, 2, 2, dtype="uint8"),
+    params={"extents": (2, 6), "steps": (1.0, 1 / 3)},
+    smooth=False,
+)
+bad(
+    "nearest",
+    "extents",
+    normal(1, 1, 3),
+    params={"extents": (2, 2), "steps": (1.0, 1.0)},
+    error=RuntimeError,
+    match="shape",
+)
+bad(
+    "nearest",
+    "mode",
+    normal(1, 1, 3),
+    params={"extents": (2,), "steps": (1.0,), "mode": "linear"},
+    error=ValueError,
+    match="mode",
+)
