@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import config
 from numgrad.runtime import kernel, threads
+from numgrad.runtime.plan import PrivateOperandError
 from numgrad.runtime.templates import MOST_INPUTS, Template, structure_of
 
 if TYPE_CHECKING:
@@ -39,16 +40,34 @@ def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
     ------
     ShapeError, DtypeError, TypeError, ValueError, IndexError
         The op's shape rule refuses the signature.
+    PrivateOperandError
+        An input has to be moved first, as it was found to be when this signature was planned before.
     """
     global _plans_made
-    plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
-    if plan is None:
-        plan = _planned(op, specs, params)
+    private = op.exposing.get((params, *specs))
+    if private is not None:
+        raise PrivateOperandError(private)
+    try:
+        plan = _plan_of(op, specs, params)
+    except (
+        PrivateOperandError
+    ) as operand:  # planning takes longer than moving what is private, which each such call needs
+        if len(op.exposing) >= _MOST_STRUCTURES:
+            op.exposing.clear()
+        op.exposing[params, *specs] = operand.position
+        raise
     if plan.weight <= _HEAVIEST_PLAN:
         op.plans[(params[1:] if op.moving else params, *specs)] = plan
         _plans_made += plan.weight
         if _plans_made >= _MOST_PLANS:
             _forget_half()
+    return plan
+
+
+def _plan_of(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
+    plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
+    if plan is None:
+        plan = _planned(op, specs, params)
     return plan
 
 
@@ -114,6 +133,7 @@ def forget_plans() -> None:
         op.plans.clear()
         op.templates.clear()
         op.untraced.clear()
+        op.exposing.clear()
 
 
 threads.count_listeners.append(forget_plans)
