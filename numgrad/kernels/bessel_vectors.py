@@ -1,7 +1,7 @@
 """Bessel's functions of orders 0 and 1, which vectorise; float32 is computed in float64 by shorter polynomials.
 
 `j0`, `j1`, `y0` and `y1` are right where `angles.is_small` is. Up to 8 they are polynomials of the square, beyond it waves whose
-sizes are polynomials of 8 / x (Hankel's functions P and Q). `i0`, `i1` and their scaled forms are right everywhere.
+sizes are polynomials of 8 / x (Hankel's functions P and Q). The modified ones are right everywhere.
 """
 
 from __future__ import annotations
@@ -53,6 +53,41 @@ _I1_FAR = (  # exp(-x) i1(x) sqrt(x) in bound / x
      -1.0564305892041013e-07, -8.777679819735971e-07, -9.987101772240882e-06, -0.00018262128312888795,
      -0.009350209696908793, 0.3989422804014327],
 )  # fmt: skip
+_K0_NEAR = (  # k0(x) + log(x) i0(x) in x**2, to 1
+    [1.6637267802207034e-07, 1.491058597267983e-05, 0.0008460372371862069, 0.02524892942868037, 0.2789828789577754,
+     0.11593151565781279],
+    [2.6984361912313664e-14, 6.507971505261944e-12, 1.208426900211292e-09, 1.627105606146431e-07, 1.4914719299410551e-05,
+     0.0008460350907081938, 0.025248929932162698, 0.2789828789146031, 0.11593151565841245],
+)  # fmt: skip
+_K1_NEAR = (  # (k1(x) - 1 / x - log(x) i1(x)) / x in x**2, to 1
+    [-1.4298674452847648e-08, -1.5589858368046952e-06, -0.00011253622765181875, -0.004642182729582126, -0.08537071973181379,
+     -0.3079657578291623],
+    [-1.5262686869512895e-15, -4.161426795175456e-13, -8.87189995422256e-11, -1.4030163678364844e-08, -1.5592887702114463e-06,
+     -0.00011253607036630417, -0.004642182766471561, -0.08537071972865078, -0.3079657578292062],
+)  # fmt: skip
+_K0_FAR = (  # exp(x) k0(x) sqrt(x) in (x - 3) / (x + 1), from 1
+    [1.4059051956497738e-07, -4.0592411986564775e-07, 1.0798114286084256e-06, -3.4778814674888854e-06, 1.3034752370658404e-05,
+     -4.3585690086078366e-05, 0.00016277706205756337, -0.0005746057921900396, 0.002344354536299461, -0.009047855531954694,
+     0.05190414199377319, 1.2085585393994815],
+    [2.2964349455115336e-11, 3.443068000080339e-11, -4.096528003473446e-11, -1.0201554588342103e-10, 2.2505673175835275e-10,
+     -8.322696770629892e-12, 9.759190480875032e-10, -2.4515872223003684e-09, 1.0079741023170381e-08, -2.7097521529616173e-08,
+     1.0309182076384598e-07, -3.1009517086887545e-07, 1.1249553709307915e-06, -3.5911464513557478e-06, 1.301058149043755e-05,
+     -4.352561024872352e-05, 0.00016278282384305602, -0.0005746200406164772, 0.0023443540383616024, -0.00904785430370246,
+     0.05190414200069995, 1.2085585393824039],
+)  # fmt: skip
+_K1_FAR = (  # exp(x) k1(x) sqrt(x) in (x - 3) / (x + 1), from 1
+    [4.83093083490841e-07, -1.5361554645784642e-06, 3.169274161849651e-06, -1.0065086260597246e-05, 3.367338526510679e-05,
+     -0.00010809468933483097, 0.00034409212064502885, -0.0011268229842005216, 0.003692851309688661, -0.012635422200433111,
+     0.04365061548047225, -0.17753773331460465, 1.3970089271126294],
+    [-4.790708023294031e-11, 3.349365803404663e-11, -4.574093744599674e-11, 3.8542665498193403e-10, -1.3945125935283777e-09,
+     3.548758040335184e-09, -1.1570500594379251e-08, 3.5090626882967956e-08, -1.1167069809574695e-07, 3.415040974037129e-07,
+     -1.082019380340721e-06, 3.3583861432545085e-06, -1.0673196869277312e-05, 3.3556311143128015e-05, -0.00010771774063493306,
+     0.0003441268507636094, -0.0011269348876062793, 0.0036928469287954967, -0.012635408079178474, 0.04365061563750166,
+     -0.1775377338208504, 1.3970089271126294],
+)  # fmt: skip
+# Of i0(x) and i1(x) / x in x**2, to 1.
+_I0_TERMS = [1 / (4**k * math.factorial(k) ** 2) for k in range(9, -1, -1)]
+_I1_TERMS = [1 / (2 * 4**k * math.factorial(k) * math.factorial(k + 1)) for k in range(9, -1, -1)]
 _J0 = (  # j0(x) in x**2 / 32 - 1
     [-2.743555615291057e-06, 3.8953797593184164e-05, -0.0004435136304450602, 0.0040575375951056895, -0.028472737996272656,
      0.14598912947702114, -0.5074680401912429, 1.038379395279324, -0.8080888083768181, -0.6484692774401636,
@@ -252,6 +287,55 @@ class Bessel(Angles):
         """Of order 1, by exp(abs(x))."""
         return self._modified(x, 1, True)
 
+    # ---- modified, of the second kind -------------------------------------------------------------------------------
+
+    def _decaying(self, x: Any, order: int, scaled: bool) -> Any:
+        """Up to 1 a polynomial less ``log(x) i0(x)``, or ``1 / x + x (p(x**2) + log(x) i1(x) / x)``, whose terms hardly cancel;
+        beyond it ``exp(-x) q((x - 3) / (x + 1)) / sqrt(x)``. One exponential serves both.
+        """
+        builder, number, call = self.builder, self.number, self.call
+        wide = self._in(x)
+        is_far = builder.fcmp_ordered(">", wide, number(1.0))
+        is_near = builder.fcmp_ordered(">", wide, number(0.0))
+        inside = builder.select(is_far, number(1.0), builder.select(is_near, wide, number(1.0)))
+        outside = builder.select(is_far, wide, number(1.0))
+        outside = builder.select(builder.fcmp_ordered("==", outside, number(math.inf)), number(2.0**1000), outside)
+        square = builder.fmul(inside, inside)
+        log = self.log_of_some(inside) if self.rounds else self.log(inside)
+        terms = (_I0_TERMS, _I1_TERMS)[order][-6 if self.rounds else 0 :]
+        grown = builder.fmul(log, self.polynomial(square, terms))
+        rest = self.polynomial(square, (_K0_NEAR, _K1_NEAR)[order][self.which])
+        if order:
+            near = call("fma", inside, builder.fadd(rest, grown), builder.fdiv(number(1.0), inside))
+        else:
+            near = builder.fsub(rest, grown)
+        t = builder.fdiv(builder.fsub(outside, number(3.0)), builder.fadd(outside, number(1.0)))
+        far = builder.fdiv(self.polynomial(t, (_K0_FAR, _K1_FAR)[order][self.which]), call("sqrt", outside))
+        if scaled:
+            near = builder.fmul(near, self._exp_of_some(inside))
+        else:
+            far = builder.fmul(far, self.exp(builder.fneg(outside)))
+        result = builder.select(is_far, far, near)
+        result = builder.select(builder.fcmp_ordered("==", wide, number(math.inf)), number(0.0), result)
+        result = builder.select(builder.fcmp_ordered("==", wide, number(0.0)), number(math.inf), result)
+        return self._out(builder.select(builder.fcmp_unordered("<", wide, number(0.0)), number(math.nan), result))
+
+    def k0(self, x: Any) -> Any:
+        """Of order 0."""
+        return self._decaying(x, 0, False)
+
+    def k0e(self, x: Any) -> Any:
+        """Of order 0, by exp(x)."""
+        return self._decaying(x, 0, True)
+
+    def k1(self, x: Any) -> Any:
+        """Of order 1."""
+        return self._decaying(x, 1, False)
+
+    def k1e(self, x: Any) -> Any:
+        """Of order 1, by exp(x)."""
+        return self._decaying(x, 1, True)
+
 
 @device
 def turned(even, odd, term, k):
@@ -345,3 +429,36 @@ i1e = intrinsic_of(
     "i1e", "exp(-abs(x)) * i1(x), to about three units in the last place.",
     _mean_over_angles(lambda x, t: np.cos(t) * np.exp(x * np.cos(t) - abs(x))), Bessel,
 )  # fmt: skip
+
+
+def _decay_in_python(order: int, scaled: bool) -> Any:
+    """The reference of the modified one of the second kind: the integral of exp(-x cosh t) cosh(order t)."""
+
+    def reference(x: Any) -> Any:
+        size = float(x)
+        if not size > 0.0:
+            return type(x)(math.inf if size == 0.0 else math.nan)
+        if math.isinf(size):
+            return type(x)(0.0)
+        t = np.arange(1, 4097) * (math.acosh(1.0 + 745.0 / size) / 4096)
+        with np.errstate(under="ignore"):
+            parts = np.exp(-2.0 * size * np.sinh(0.5 * t) ** 2) * np.cosh(order * t)
+            return type(x)((0.5 + parts.sum()) * t[0] * (1.0 if scaled else math.exp(-size)))
+
+    return reference
+
+
+k0 = intrinsic_of(
+    "k0",
+    "The modified one of the second kind, order 0, to a few units in the last place.",
+    _decay_in_python(0, False),
+    Bessel,
+)
+k0e = intrinsic_of("k0e", "exp(x) * k0(x), to a few units in the last place.", _decay_in_python(0, True), Bessel)
+k1 = intrinsic_of(
+    "k1",
+    "The modified one of the second kind, order 1, to a few units in the last place.",
+    _decay_in_python(1, False),
+    Bessel,
+)
+k1e = intrinsic_of("k1e", "exp(x) * k1(x), to a few units in the last place.", _decay_in_python(1, True), Bessel)

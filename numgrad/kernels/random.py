@@ -27,6 +27,7 @@ BLOCKS = 16
 WORDS = 4 * BLOCKS
 HALF, QUARTER = WORDS // 2, WORDS // 4
 GRAIN = 64  # groups: some 10 us
+DRAWN = 256  # places of a permutation that are drawn at once: they stay in the first cache
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL_0, _WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -217,12 +218,23 @@ def dropout_again(x, mask, out, scale, start, stop):
 
 
 @kernel("i8[:], i8[:]")
-def random_permutation(out, state, start, stop):
-    """Fisher and Yates's shuffle, by one thread; a Philox block for each position."""
+def draw_places(out, state, start, stop):
+    """For each position one up to it, by a Philox block for each; in blocks, so that words are drawn in vectors."""
     seed, first = np.uint64(state[0]), np.uint64(state[1])
+    for begin in range(start, stop, DRAWN):
+        y = out[begin : min(stop, begin + DRAWN)]
+        for k in range(y.shape[0]):
+            a, b, _, _ = philox(seed, first + np.uint64(begin + k))
+            y[k] = np.int64((a << _SHIFT) | b)
+        for k in range(y.shape[0]):
+            y[k] = np.int64(np.uint64(y[k]) % np.uint64(begin + k + 1))
+
+
+@kernel("i8[:]")
+def exchange(out, start, stop):
+    """Fisher and Yates's shuffle, by one thread: position i holds where i goes, and what was there comes to i. Work: 1."""
     for i in range(out.shape[0]):
-        a, b, _, _ = philox(seed, first + np.uint64(i))
-        j = np.int64(((a << _SHIFT) | b) % np.uint64(i + 1))
+        j = out[i]
         out[i] = out[j]
         out[j] = i
 
@@ -334,4 +346,6 @@ def plan_randperm(b: PlanBuilder, out: Operand, state: Operand) -> None:
     """A random permutation of range(n); out is int64 [n], contiguous."""
     n = out.spec.numel
     if n:
-        b.launch(random_permutation, out.array(n), reserved_of(b, state, n).array(2), work=1, grain=1, cost=64 * n)
+        places, reserved = out.array(n), reserved_of(b, state, n).array(2)
+        b.launch(draw_places, places, reserved, work=n, grain=max(DRAWN, GRAIN_COST // 16), cost=16 * n)
+        b.launch(exchange, places, work=1, grain=1, cost=16 * n)

@@ -21,7 +21,8 @@ from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 COLUMNS = 64  # lines that are walked together
-BLOCK = 128  # elements that are compared with an extreme at once
+BLOCK = 128  # elements whose exponentials are taken at once
+COMPARED = 32  # elements that are compared with an extreme at once: of a few of them one is mostly larger
 PART = 1 << 11  # elements of a part of a line
 MOST_PARTS = 64
 NEAR = 8.0  # how far an element may be above the sum before it where both are counted from it
@@ -173,8 +174,8 @@ def _running_extreme(name: str, replaces: Device) -> Kernel:
             first = o * length * width
             if width == 1:
                 best, position = x[first], 0
-                for begin in range(0, length, BLOCK):
-                    here, end = first + begin, first + min(length, begin + BLOCK)
+                for begin in range(0, length, COMPARED):
+                    here, end = first + begin, first + min(length, begin + COMPARED)
                     v, y, positions = x[here:end], values[here:end], indices[here:end]
                     later = 0
                     for i in range(v.shape[0]):

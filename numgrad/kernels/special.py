@@ -23,7 +23,7 @@ _EULER_MACLAURIN = (
 @device
 def lgamma(x):
     """The logarithm of the absolute value of the gamma function; infinite at 0, -1, -2, ..."""
-    return math.lgamma(float(x))
+    return special_vectors.lgamma(x) if special_vectors.is_plain(x) else math.lgamma(float(x))
 
 
 @device

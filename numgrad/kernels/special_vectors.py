@@ -1,6 +1,6 @@
-"""Error functions, their inverses, digamma and trigamma, which vectorise; float32 is computed in float64 by shorter polynomials.
+"""Error functions, their inverses, gamma's family, which vectorise; float32 is computed in float64 by shorter polynomials.
 
-`digamma` and `trigamma` are right where `is_plain` and `is_trigamma` hold.
+`lgamma`, `digamma` and `trigamma` are right where `is_plain` and `is_trigamma` hold.
 """
 
 from __future__ import annotations
@@ -34,6 +34,17 @@ _DIGAMMA = (  # digamma(x) / (x - root) in 2 x - 3, from 1 to 2
      -2.3258242321966126e-05, 6.995018889976652e-05, -0.00021074841141783133, 0.0006368880303058373, -0.0019350666648576805,
      0.005936795278306912, -0.018550615381735174, 0.060135621060196716, -0.2118137106407303, 0.9510558760318328],
 )  # fmt: skip
+_LGAMMA = (  # lgamma(x) / ((x - 1) (x - 2)) in x - 2, from 1 to 3
+    [4.557242319860892e-06, -9.635132280360914e-06, 3.3533533341591794e-06, -7.419384726112594e-06, 4.21961700088446e-05,
+     -9.156393009115464e-05, 0.00018082918739853102, -0.00040208398465581486, 0.0009157486745967217, -0.0021089123141546304,
+     0.004998606220335257, -0.012384118740166294, 0.0329650015629158, -0.10031730365388107, 0.42278433509846713],
+    [3.9592899392841773e-10, -8.152852870624974e-10, -1.1901740908188623e-09, 2.444386936885692e-09, 4.305220610785349e-09,
+     -8.87711600370437e-09, 3.821541398410965e-10, -9.172949166290702e-10, 2.4876913129422816e-08, -5.1889381335192836e-08,
+     8.858800462314761e-08, -1.8624721164419038e-07, 4.0491176292722286e-07, -8.554195306752008e-07, 1.8077244952477939e-06,
+     -3.8465374565754054e-06, 8.22227252824938e-06, -1.7661849545809686e-05, 3.8168877217049974e-05, -8.309510094797398e-05,
+     0.00018255264018626728, -0.0004057073998333553, 0.0009153769221939477, -0.0021081308338353785, 0.004998641164698706,
+     -0.012384192193374183, 0.032965000621155816, -0.1003173016743539, 0.42278433509846713],
+)  # fmt: skip
 _ERFINV = (  # erfinv(x) / x in w - 2.5 for w = -log(1 - x**2) up to 5, and in sqrt(w) - 3.1 up to 1; for float32
     [1.3368341214794056e-10, 4.3634437869746215e-10, -1.1037705201059008e-08, 1.646795821358752e-08, 4.797919423677604e-07,
      -3.4260708133017356e-06, -4.9990232115480874e-06, 0.00021826368835643455, -0.0012527045694970568,
@@ -49,6 +60,13 @@ _ROOT_OF_PI = 1.7724538509055159
 _DIGAMMA_FAR = [-1 / 12, 691 / 32760, -1 / 132, 1 / 240, -1 / 252, 1 / 120, -1 / 12]
 _TRIGAMMA_FAR = [-3617 / 510, 7 / 6, -691 / 2730, 5 / 66, -1 / 30, 1 / 42, -1 / 30, 1 / 6]
 _SHIFTS = 6, 10  # steps up to where the series is good enough
+# B(2 k) / (2 k (2 k - 1)), from the highest power down: of Stirling's series, from these numbers on.
+_STIRLING = (
+    [-1 / 1680, 1 / 1260, -1 / 360, 1 / 12],
+    [1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12],
+)
+_STIRLING_FROM = 4, 10
+_HALF_LOG_OF_TURN = 0.9189385332046727  # log(2 pi) / 2
 
 # Wichura's PPND16 (Algorithm AS 241, Applied Statistics 37, 1988): the normal quantile to about 1e-16, by rational functions
 # of 0.180625 - q**2 near the middle, and of sqrt(-log(p)) - 1.6 or - 5 at the ends; the highest powers first.
@@ -183,6 +201,32 @@ class Special(Angles):
         shift = self.builder.select(is_small, self.number(float(steps)), self.number(0.0))
         return is_small, self.builder.fadd(x, shift), steps
 
+    def lgamma(self, x: Any) -> Any:
+        """``(x - 1) (x - 2) p(x)`` between 1 and 3, less log(x) below; above the logarithm of the steps down to there is added,
+        or it is Stirling's series. There is one logarithm for all."""
+        builder, number, call = self.builder, self.number, self.call
+        wide, bound = self._in(x), _STIRLING_FROM[self.which]
+        down, steps = wide, number(1.0)
+        for _ in range(bound - 3):
+            more = builder.fcmp_ordered(">=", down, number(3.0))
+            lower = builder.fsub(down, number(1.0))
+            steps = builder.select(more, builder.fmul(steps, lower), steps)
+            down = builder.select(more, lower, down)
+        is_below = builder.fcmp_ordered("<", wide, number(1.0))
+        is_far = builder.fcmp_ordered(">=", wide, number(float(bound)))
+        log = self.log_parts(builder.select(is_below, wide, builder.select(is_far, wide, steps)))
+        log = self._log_of(*log, short=self.rounds)
+        # Below 1 it is that of x + 1, whose distances from 1 and 2 are not rounded.
+        first = builder.select(is_below, wide, builder.fsub(down, number(1.0)))
+        second = builder.fsub(down, builder.select(is_below, number(1.0), number(2.0)))
+        curve = builder.fmul(builder.fmul(first, second), self.polynomial(second, _LGAMMA[self.which]))
+        near = builder.fadd(curve, builder.select(is_below, builder.fneg(log), log))
+        inverse = builder.fdiv(number(1.0), wide)
+        rest = builder.fmul(inverse, self.polynomial(builder.fmul(inverse, inverse), _STIRLING[self.which]))
+        rest = builder.fadd(rest, number(_HALF_LOG_OF_TURN - 0.5))
+        far = call("fma", builder.fsub(wide, number(0.5)), builder.fsub(log, number(1.0)), rest)
+        return self._out(builder.select(is_far, far, near))
+
     def digamma(self, x: Any) -> Any:
         """``log(y) - 1 / (2 y)`` and a series in 1 / y**2, without the steps ``1 / x + 1 / (x + 1) + ...`` from x to y; between 1
         and 2 a polynomial times the distance from the root."""
@@ -265,6 +309,7 @@ ndtr = intrinsic_of(
 )  # fmt: skip
 ndtri = intrinsic_of("ndtri", f"The inverse of ndtr, {_UNITS}.", _ndtri_in_python, Special)
 erfinv = intrinsic_of("erfinv", f"The inverse of erf, {_UNITS}.", _erfinv_in_python, Special)
+lgamma = intrinsic_of("lgamma", f"The logarithm of gamma where `is_plain` holds, {_UNITS}.", emitter=Special)
 digamma = intrinsic_of(
     "digamma", f"The derivative of lgamma where `is_plain` holds, {_UNITS}.",
     _steps_in_python(
@@ -282,7 +327,7 @@ trigamma = intrinsic_of(
 
 @device
 def is_plain(x):
-    """Whether `digamma` is right for x: it is positive, or NaN."""
+    """Whether `lgamma` and `digamma` are right for x: it is positive, or NaN."""
     return not x <= 0.0
 
 

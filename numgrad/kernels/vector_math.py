@@ -111,6 +111,10 @@ _LN2_HIGH = 0.693359375, 0.69314718036912381649
 _LN2_LOW = -2.12194440054690583e-4, 1.90821492927058770002e-10
 _LOG10_OF_2_HIGH = 0.301025390625, 0.30102999566361177
 _LOG10_OF_2_LOW = 4.605038981195214e-06, 3.694239077158931e-13
+_LOG10_OF_E = (  # and what their rounding loses
+    (0.4342944920063019, -1.0103050052231683e-08),
+    (0.4342944819032518, 1.098319650216765e-17),
+)
 
 
 class Floats:
@@ -217,12 +221,28 @@ class Floats:
         return self.builder.fadd(half, self.builder.fdiv(self.number(0.25), half))
 
     def atanh(self, x: Any) -> Any:
-        """Half of ``log1p(2 a / (1 - a))`` for ``a = abs(x)``, with the sign of x."""
-        builder, number = self.builder, self.number
-        size = self.call("fabs", x)
-        ratio = builder.fdiv(builder.fadd(size, size), builder.fsub(number(1.0), size))
-        # Beyond 1 and at infinity the ratio is no number, or has a logarithm that is none.
-        return self.call("copysign", builder.fmul(number(0.5), self.log1p(ratio)), x)
+        """``n ln 2 / 2 + artanh(s)`` for ``a = abs(x)``, with the sign of x: ``(1 + a) / (1 - a)`` is 2**n times a number between
+        the roots of 1/2 and of 2, and s the number whose artanh is half of that one's logarithm. It is a itself for small a.
+        """
+        builder, number, call = self.builder, self.number, self.call
+        size, one = call("fabs", x), number(1.0)
+        above, below = builder.fadd(one, size), builder.fsub(one, size)
+        _, n = self.log_parts(builder.fdiv(above, below))
+        inside = builder.fcmp_ordered("<", size, one)
+        n = builder.select(inside, n, number(0.0))
+        q = self._power_of_two(builder.fptosi(n, self.integer))
+        # Up to 1/2 one rounding, and beyond it 1 - a has none.
+        near = call("fma", builder.fadd(q, one), size, builder.fsub(one, q))
+        over = builder.select(
+            builder.fcmp_ordered("<", size, number(0.5)), near, builder.fsub(above, builder.fmul(q, below))
+        )
+        s = builder.fdiv(over, call("fma", q, below, above))
+        z = builder.fmul(s, s)
+        series = builder.fmul(number(0.5), self.polynomial(z, _LOG[self.precision]))
+        rest = call("fma", n, number(0.5 * _LN2_LOW[self.precision]), builder.fmul(builder.fmul(s, z), series))
+        result = call("fma", n, number(0.5 * _LN2_HIGH[self.precision]), builder.fadd(s, rest))
+        at_end = builder.select(builder.fcmp_ordered("==", size, one), number(math.inf), number(math.nan))
+        return call("copysign", builder.select(inside, result, at_end), x)
 
     def asinh(self, x: Any) -> Any:
         """``log1p(a + a**2 / (1 + sqrt(1 + a**2)))`` for ``a = abs(x)``, with its sign; ``log(2 a)`` where squares overflow."""
@@ -364,12 +384,14 @@ class Floats:
         return self._log_at_ends(x, self.builder.fadd(n, scaled))
 
     def log10(self, x: Any) -> Any:
-        """``n log10(2) + log(m) / ln 10``."""
-        number, call = self.number, self.call
+        """``n log10(2) + log(m) / ln 10``, where f, of which log(m) is little less, is scaled exactly."""
+        builder, number, call = self.builder, self.number, self.call
         high, low = _LOG10_OF_2_HIGH[self.precision], _LOG10_OF_2_LOW[self.precision]
+        first, second = map(number, _LOG10_OF_E[self.precision])
         f, n = self.log_parts(x)
-        scaled = self.builder.fmul(self._log_of(f, None), number(1 / math.log(10)))
-        return self._log_at_ends(x, call("fma", n, number(high), call("fma", n, number(low), scaled)))
+        less = builder.fmul(builder.fneg(self._log_less(f)), first)
+        rest = call("fma", f, second, call("fma", n, number(low), less))
+        return self._log_at_ends(x, call("fma", n, number(high), call("fma", f, first, rest)))
 
     def log_parts(self, x: Any) -> tuple[Any, Any]:
         """``f = m - 1``, which is exact, and n, for ``x = 2**n * m`` with m between the roots of 1/2 and of 2."""
@@ -392,15 +414,24 @@ class Floats:
         s**2: f is exact, and only small terms are subtracted from it.
         """
         builder, number = self.builder, self.number
+        if n is None:
+            return builder.fsub(f, self._log_less(f))
         high, low = _LN2_HIGH[self.precision], _LN2_LOW[self.precision]
         s = builder.fdiv(f, builder.fadd(f, number(2.0)))
         z = builder.fmul(s, s)
         h = builder.fmul(builder.fmul(f, f), number(0.5))
         r = builder.fmul(z, self.polynomial(z, _LOG[0 if short else self.precision]))
-        if n is None:
-            return builder.fsub(f, builder.fsub(h, builder.fmul(s, builder.fadd(h, r))))
         rest = self.call("fma", s, builder.fadd(h, r), builder.fmul(n, number(low)))
         return self.call("fma", n, number(high), builder.fsub(f, builder.fsub(h, rest)))
+
+    def _log_less(self, f: Any) -> Any:
+        """``f - log(1 + f)``, as in `_log_of`."""
+        builder, number = self.builder, self.number
+        s = builder.fdiv(f, builder.fadd(f, number(2.0)))
+        z = builder.fmul(s, s)
+        h = builder.fmul(builder.fmul(f, f), number(0.5))
+        r = builder.fmul(z, self.polynomial(z, _LOG[self.precision]))
+        return builder.fsub(h, builder.fmul(s, builder.fadd(h, r)))
 
     def log_of_some(self, x: Any) -> Any:
         """The logarithm of a normal positive number; of float64 for results in float32 with an error of 1e-9."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numgrad.runtime.plan import Plan
 
 ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also unregistered ones, the parts of other ops
+tables: list[dict[Any, Any]] = []  # of calls whose plans are known, by whoever keeps them
+times_forgotten = 0  # of these
 
 _MOST_PLANS = 1 << 12  # of all ops together, some 2 KB each
 _HEAVIEST_PLAN = 1 << 9  # in the same unit; a heavier plan, of some 30,000 operands, is made anew each time
@@ -43,32 +45,32 @@ def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
     PrivateOperandError
         An input has to be moved first, as it was found to be when this signature was planned before.
     """
-    global _plans_made
     private = op.exposing.get((params, *specs))
     if private is not None:
         raise PrivateOperandError(private)
     try:
-        plan = _plan_of(op, specs, params)
-    except (
-        PrivateOperandError
-    ) as operand:  # planning takes longer than moving what is private, which each such call needs
+        plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
+        if plan is None:
+            plan = _planned(op, specs, params)
+    except PrivateOperandError as operand:  # planning takes longer than moving what is private, which each such call needs
         if len(op.exposing) >= _MOST_STRUCTURES:
             op.exposing.clear()
         op.exposing[params, *specs] = operand.position
         raise
-    if plan.weight <= _HEAVIEST_PLAN:
+    if counted(plan):
         op.plans[(params[1:] if op.moving else params, *specs)] = plan
-        _plans_made += plan.weight
-        if _plans_made >= _MOST_PLANS:
-            _forget_half()
     return plan
 
 
-def _plan_of(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
-    plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
-    if plan is None:
-        plan = _planned(op, specs, params)
-    return plan
+def counted(plan: Plan) -> bool:
+    """Count a plan that is about to be kept, for which others may be forgotten; False if it is too heavy to be kept."""
+    global _plans_made
+    if plan.weight > _HEAVIEST_PLAN:
+        return False
+    _plans_made += plan.weight
+    if _plans_made >= _MOST_PLANS:
+        _forget_half()
+    return True
 
 
 def _planned(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
@@ -117,6 +119,7 @@ def _plan_and_template(op: Op, structure: Any, specs: tuple[Any, ...], params: A
 def _forget_half() -> None:
     """Drop the plans that were used least recently."""
     global _plans_made
+    forget_calls()
     entries = [(kept.last_use(), each, key, kept) for each in list(ops) for key, kept in list(each.plans.items())]
     entries.sort(key=lambda entry: entry[0])
     _plans_made = sum([entry[3].weight for entry in entries])
@@ -129,11 +132,20 @@ def _forget_half() -> None:
 
 def forget_plans() -> None:
     """Drop all plans: after a change of the number of threads, for which scratch memory was sized."""
+    forget_calls()
     for op in list(ops):
         op.plans.clear()
         op.templates.clear()
         op.untraced.clear()
         op.exposing.clear()
+
+
+def forget_calls() -> None:
+    """Drop what is known of calls, which holds plans."""
+    global times_forgotten
+    times_forgotten += 1
+    for table in list(tables):
+        table.clear()
 
 
 threads.count_listeners.append(forget_plans)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _e = ops.elementwise
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """input, at least min and at most max; each is a number or a tensor that broadcasts, and one of them may be None.
 
@@ -48,7 +48,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return result
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """input, at least min, a number or a tensor that broadcasts.
 
@@ -66,7 +66,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
     return clamp(input, _require_bound("clamp_min", "min", min))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """input, at most max, a number or a tensor that broadcasts.
 

@@ -79,7 +79,7 @@ bitwise_right_shift = _bitwise(
 )
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def bitwise_not(input: Tensor) -> Tensor:
     """The complement of all bits of an integer; for bools, not.
 
@@ -167,4 +167,7 @@ def allclose(
         raise ShapeError(
             f"allclose: shapes {list(input.shape)} and {list(other.shape)} do not broadcast to one"
         ) from None
-    return builtins.bool(np.allclose(input.detach().numpy(), other.detach().numpy(), rtol, atol, equal_nan))
+    from numgrad.tensor import predicates, reductions
+
+    close = predicates.isclose(input.detach(), other.detach(), rtol, atol, equal_nan)
+    return builtins.bool(reductions.all(close))

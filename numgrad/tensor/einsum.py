@@ -33,7 +33,7 @@ class _Equation(NamedTuple):
     output: Labels
 
 
-@public("function")
+@public("function", known=True)
 def einsum(*args: Any) -> Tensor:
     """The sum of products of tensors that an equation such as ``'bij,bjk->bik'`` says.
 
@@ -403,7 +403,7 @@ def _finished(tensor: Tensor, labels: Labels, output: Labels, extents: dict[int,
 # ---- over given dimensions --------------------------------------------------------------------------------------
 
 
-@public("function")
+@public("function", known=True)
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum of products over dimensions of both: the last ``dims`` of a and the first of b, or two lists of dimensions.
 

@@ -13,7 +13,7 @@ from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import ShapeError, warn
 from numgrad.layout import Size
-from numgrad.tensor import joining, shaping
+from numgrad.tensor import joining, repeating, shaping
 from numgrad.tensor.arguments import as_int, cast, check_tensor, result_type, size_of
 from numgrad.tensor.surface import public
 
@@ -83,11 +83,13 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     (numgrad.Size([2, 3]), numgrad.Size([2, 3]))
     """
     each = _list_of("broadcast_tensors", tensors)
+    if each and len({tensor._spec.shape for tensor in each}) == 1:
+        return tuple(each)
     shape = broadcast_shapes(*[tuple(tensor._spec.shape) for tensor in each])
-    return tuple(tensor if tensor._spec.shape == shape else shaping.expand(tensor, shape) for tensor in each)
+    return tuple(tensor if tensor._spec.shape == shape else tensor.expand(shape) for tensor in each)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """The view in this shape, as `Tensor.expand` has it.
 
@@ -204,7 +206,7 @@ def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 public("function", name="concatenate")(concat)
 
 
-@public("function")
+@public("function", known=True)
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along their columns: along dimension 1, vectors along dimension 0.
 
@@ -221,7 +223,7 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     return joining.cat(each, 0 if each[0]._spec.ndim == 1 else 1)
 
 
-@public("function")
+@public("function", known=True)
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along dimension 0, vectors as rows.
 
@@ -241,7 +243,7 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
 public("function", name="row_stack")(vstack)
 
 
-@public("function")
+@public("function", known=True)
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along dimension 2, which vectors and matrices get.
 
@@ -258,7 +260,7 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
     return joining.cat([_to_3d(tensor) for tensor in _several("dstack", tensors)], 2)
 
 
-@public("function")
+@public("function", known=True)
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along dimension 1, vectors as columns.
 
@@ -276,7 +278,7 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     return hstack([shaping.reshape(x, (x._spec.numel, 1)) if x._spec.ndim < 2 else x for x in each])
 
 
-@public("function")
+@public("function", known=True)
 def block_diag(*tensors: Any) -> Tensor:
     """A matrix with the matrices on its diagonal and zeros elsewhere; vectors count as one row. Dtypes are promoted.
 
@@ -363,13 +365,13 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     grids = []
     for axis, tensor in enumerate(each):
         line = tuple(extent if position == axis else 1 for position, extent in enumerate(shape))
-        grids.append(shaping.expand(shaping.view(tensor, line), shape))
+        grids.append(tensor.view(line).expand(shape))
     if swap:
         grids[:2] = grids[1::-1]
     return tuple(grids)
 
 
-@public("function")
+@public("function", known=True)
 def cartesian_prod(*tensors: Any) -> Tensor:
     """All tuples with one element of each vector, as rows, the last element changing fastest; one vector alone is returned.
 
@@ -397,7 +399,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
     return joining.stack([shaping.reshape(grid, (grid._spec.numel,)) for grid in grids], 1)
 
 
-@public("function")
+@public("function", known=True)
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """The choices of ``r`` elements of a vector in its order, as rows; with replacement an element may come several times.
 
@@ -431,7 +433,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return ops.index.index_select(input, index, dim=0)  # type: ignore[no-any-return]
 
 
-@public("function")
+@public("function", known=True)
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:  # noqa: N803 (torch's name)
     """The powers of a vector's elements as the columns of a matrix [n, N], the highest power first unless ``increasing``.
 
@@ -454,9 +456,10 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     if count < 0:
         raise RuntimeError(f"vander: N must be non-negative, got {count}")
     column = shaping.unsqueeze(x if x._spec.dtype.is_floating_point else cast(x, dtypes.int64), 1)
-    columns = [creation.ones(x._spec.numel, 1, dtype=column._spec.dtype)]
-    while len(columns) < count:
-        columns.append(ops.elementwise.mul(columns[-1], column))
     if not count:
         return creation.empty(x._spec.numel, 0, dtype=column._spec.dtype)
+    columns = [creation.ones(x._spec.numel, 1, dtype=column._spec.dtype)]
+    if count > 1:
+        powers = ops.scan.cumprod(shaping.expand(column, (x._spec.numel, count - 1)), dim=1)
+        columns.append(powers if increasing else repeating.flip(powers, (1,)))
     return joining.cat(columns if increasing else columns[::-1], 1)

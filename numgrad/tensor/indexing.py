@@ -15,12 +15,14 @@ from numgrad.engine.views import check_in_place
 from numgrad.errors import NegativeStepError, warn
 from numgrad.layout import Spec
 from numgrad.tensor import arguments, in_place, index_arrays, shaping
+from numgrad.tensor.known import knowing
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 _ONE_EACH = frozenset({int, slice})  # classes of items for one dimension each
+_NUMBERS = frozenset({dtypes.int64, dtypes.int32})  # dtypes of tensors that name elements by numbers
 _SINGLE = frozenset({int, slice, type(None), type(Ellipsis)})  # classes of items that are no sequence
 
 
@@ -53,6 +55,17 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     for position in new:
         result = ops.view.unsqueeze.apply((result,), position)
     return shaping.permute(result, *range(result.ndim)) if result is tensor else result
+
+
+def names_by_numbers(index: Any) -> builtins.bool:
+    """Whether an index has no mask and nothing else of which values are read: tensors of ints, and parts of views."""
+    for each in index if index.__class__ in (tuple, list) else (index,):
+        if isinstance(each, TensorBase):
+            if not each._spec.ndim or each._spec.dtype not in _NUMBERS:
+                return False
+        elif each.__class__ not in _SINGLE:
+            return False
+    return True
 
 
 @functools.lru_cache(1 << 12)
@@ -206,6 +219,14 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
     >>> ng.index_put(ng.zeros(3), (ng.tensor([0, 2]),), ng.tensor([1.0, 2.0]))
     tensor([1., 0., 2.])
     """
+    is_plain = (
+        indices.__class__ in (tuple, list) and accumulate.__class__ is builtins.bool and names_by_numbers(indices)
+    )
+    return (_with_put if is_plain else _with_put.__wrapped__)(input, indices, values, accumulate)  # type: ignore[attr-defined]
+
+
+@knowing
+def _with_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool) -> Tensor:
     return index_put_(ops.elementwise.clone(input), indices, values, accumulate)
 
 
@@ -215,7 +236,7 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
     return arguments.wrap_dim(name, dim, input.ndim)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along a dimension that ``index`` (int64 or int32, one dimension) selects, in its order; a copy.
 
@@ -246,7 +267,7 @@ def _at_least_1d(tensor: Tensor) -> Tensor:
     return tensor if tensor.ndim else shaping.view(tensor, 1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on. The result has index's shape.
 
@@ -269,7 +290,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return result if index.ndim else shaping.reshape(result, ())
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of input with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.
 

@@ -272,7 +272,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return reductions.sum(x * y, dim)
 
 
-@public("linalg", name="cross")
+@public("linalg", name="cross", known=True)
 def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The cross products of vectors of three elements along ``dim``, of tensors that broadcast.
 
@@ -305,7 +305,7 @@ def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return ops.vectors.cross(x, y, dim=axis)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """`linalg.cross` along ``dim``, by default the first one of three elements.
 
@@ -326,7 +326,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return linalg_cross(input, other, dim=dim)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """Vandermonde's matrices [..., n, N] of x [..., n]: its powers 0 to N - 1 in columns; N is n by default.
 
@@ -355,7 +355,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return ops.joining.stack(*columns[:count], dim=x._spec.ndim)  # type: ignore[no-any-return]
 
 
-@public("linalg", name="diagonal")
+@public("linalg", name="diagonal", known=True)
 def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices in two dimensions, as the last dimension of a view.
 

@@ -22,7 +22,7 @@ _e = ops.elementwise
 # ---- of elements -----------------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: builtins.bool = False
 ) -> Tensor:
@@ -79,7 +79,7 @@ def isneginf(input: Tensor) -> Tensor:
     return comparison.eq(check_tensor("isneginf", "input", input), float("-inf"))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def isreal(input: Tensor) -> Tensor:
     """True everywhere: all of numgrad's numbers are real.
 

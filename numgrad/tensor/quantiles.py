@@ -79,7 +79,7 @@ def _lower_median_of_numbers(input: Tensor, axis: int, keepdim: builtins.bool) -
     return _picked(input, gather(order, axis, middle), axis, keepdim)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def median(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Any:
     """The median of all elements, or along ``dim`` a pair (values, indices). Of an even number the lower of the middle ones.
 
@@ -99,7 +99,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
     return _median("median", input, dim, keepdim, MedianResult, _lower_median)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Any:
     """`median` of the elements that are not NaN; NaN if all are.
 
@@ -116,7 +116,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: builtins.bool = Fa
     return _median("nanmedian", input, dim, keepdim, NanmedianResult, _lower_median_of_numbers)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def mode(input: Tensor, dim: int = -1, keepdim: builtins.bool = False) -> Any:
     """The most frequent element along a dimension, and the last rank where it is, as a pair (values, indices).
 
@@ -230,7 +230,7 @@ def _of_lines(lines: Tensor, q: Tensor, interpolation: str, skips: bool) -> Tens
     return add(near, sub(mul(far, weight), mul(near, weight)))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
@@ -256,7 +256,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
 ) -> Tensor:

@@ -12,11 +12,13 @@ import numpy as np
 from numgrad import ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import DtypeError, warn
 from numgrad.layout import contiguous_strides
+from numgrad.registry import chain
 from numgrad.tensor import creation, in_place
 from numgrad.tensor.arguments import as_int, as_number, check_tensor, number_within, size_of
+from numgrad.tensor.known import CONSTANT, UNDEFINED
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -28,7 +30,7 @@ def _real(op: str, name: str, value: Any) -> float:
     return float(number)
 
 
-@public("function")
+@public("function", known=True)
 def linspace(
     start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -119,7 +121,7 @@ def range(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function")
+@public("function", known=CONSTANT)
 def scalar_tensor(s: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
     """A number as a tensor without dimensions, of the default dtype unless another is given.
 
@@ -138,7 +140,7 @@ def scalar_tensor(s: Any, *, dtype: Dtype | None = None, requires_grad: builtins
     return creation.tensor(number, dtype=creation.chosen_dtype("scalar_tensor", dtype), requires_grad=requires_grad)
 
 
-@public("function")
+@public("function", known=UNDEFINED)
 def empty_strided(
     size: Any, stride: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
 ) -> Tensor:
@@ -164,7 +166,7 @@ def empty_strided(
     return creation.finished(creation.uninitialized(chosen, shape, strides), requires_grad)
 
 
-@public("function")
+@public("function", known=UNDEFINED)
 def empty_permuted(
     size: Any, physical_layout: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
 ) -> Tensor:
@@ -204,7 +206,7 @@ def empty_permuted(
     )
 
 
-@public("method")
+@public("method", known=UNDEFINED)
 def new_empty_strided(
     input: Tensor, size: Any, stride: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
 ) -> Tensor:
@@ -437,7 +439,7 @@ def map2_(input: Tensor, x: Tensor, y: Tensor, callable: Callable[[Any, Any, Any
 # ---- filled -----------------------------------------------------------------------------------------------------
 
 
-@public("function")
+@public("function", known=True)
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor in the shape and dtype of the input, of one value, a number or a tensor without dimensions.
 
@@ -450,7 +452,11 @@ def fill(input: Tensor, value: Any) -> Tensor:
     >>> ng.fill(ng.zeros(2), 7)
     tensor([7., 7.])
     """
-    return in_place.fill_(ops.elementwise.clone(check_tensor("fill", "input", input)), value)
+    check_tensor("fill", "input", input)
+    followed = chain.wrappers or modes.forward is not None or (modes.grad_enabled and input.requires_grad)
+    # Nothing is read of an input whose graph nobody follows.
+    copied = ops.elementwise.clone(input) if followed else creation.empty_like(input)
+    return in_place.fill_(copied, value)
 
 
 @public("function")

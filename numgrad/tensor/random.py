@@ -16,6 +16,7 @@ from numgrad.errors import DtypeError, warn
 from numgrad.layout import preserve_format
 from numgrad.tensor import arguments, creation, in_place
 from numgrad.tensor.arguments import as_int
+from numgrad.tensor.known import lasting
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -34,7 +35,7 @@ class Generator:
 
     def __init__(self, device: Any = None) -> None:
         on_cpu("Generator", device)
-        self._state = creation.from_numpy(np.zeros(2, np.int64))  # seed, counter
+        self._state: Tensor = creation.from_numpy(np.zeros(2, np.int64))  # seed, counter
         self.manual_seed(0)
 
     def manual_seed(self, seed: int) -> Generator:
@@ -122,6 +123,7 @@ class Generator:
 
 default_generator = Generator()
 default_generator.seed()
+lasting.append(default_generator._state)
 
 
 @public("function")
@@ -211,6 +213,8 @@ def _state(name: str, generator: Generator | None) -> Tensor:
 
 
 def _float(name: str, argument: str, value: Any) -> float:
+    if value.__class__ is float:
+        return value  # type: ignore[no-any-return]
     if isinstance(value, str) or not hasattr(value, "__float__"):
         raise TypeError(f"{name}(): argument '{argument}' must be float, not {type(value).__name__}")
     return float(value)
@@ -224,7 +228,7 @@ def _floating(name: str, dtype: Dtype | None) -> Dtype:
     return chosen
 
 
-@public("function")
+@public("function", known=True)
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -246,7 +250,7 @@ def rand(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -269,7 +273,7 @@ def randn(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def randint(
     low: Any = None,
     high: Any = None,
@@ -382,7 +386,7 @@ def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Genera
     in_place.check_writable("uniform_", input)
     low, high, state = _float("uniform_", "from", a), _float("uniform_", "to", b), _state("uniform_", generator)
     if _takes_draws(input):
-        return ops.random.uniform_(input, state, low=low, high=high)  # type: ignore[no-any-return]
+        return ops.random.uniform_.apply((input, state), low, high)  # type: ignore[no-any-return]
     drawn = ops.random.uniform(state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
     return in_place.copy_(input, drawn)
 
@@ -405,22 +409,23 @@ def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Ge
     in_place.check_writable("normal_", input)
     mean, std, state = _float("normal_", "mean", mean), _float("normal_", "std", std), _state("normal_", generator)
     if _takes_draws(input):
-        return ops.random.normal_(input, state, mean=mean, std=std)  # type: ignore[no-any-return]
+        return ops.random.normal_.apply((input, state), mean, std)  # type: ignore[no-any-return]
     drawn = ops.random.normal(state, size=tuple(input.shape), mean=mean, std=std, dtype=input.dtype)
     return in_place.copy_(input, drawn)
 
 
 def _takes_draws(target: Tensor) -> bool:
-    """Whether numbers may be drawn directly into the tensor's memory: nothing is recorded, and the memory is dense."""
-    return (
-        not modes.grad_enabled
-        and not registry.is_wrapped()
-        and target._spec.is_dense
-        and not target._spec.dtype.is_half
-    )
+    """Whether numbers may be drawn directly into the tensor's memory: nothing is recorded, and the memory is dense.
+
+    In a tensor with neither graph nor base nothing is recorded, since a leaf that requires a gradient was refused.
+    """
+    spec = target._spec
+    if modes.grad_enabled and not (target._node is None and target._base is None and spec.kind.is_exact):
+        return False
+    return spec.is_dense and not spec.dtype.is_half and not registry.is_wrapped()
 
 
-@public("function")
+@public("function", known=True)
 def rand_like(
     input: Tensor,
     *,
@@ -447,7 +452,7 @@ def rand_like(
     return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
 
 
-@public("function")
+@public("function", known=True)
 def randn_like(
     input: Tensor,
     *,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def ravel(input: Tensor) -> Tensor:
     """All elements as a vector in row-major order; a view if they lie so.
 
@@ -32,7 +32,7 @@ def ravel(input: Tensor) -> Tensor:
     return shaping.reshape(shaping.contiguous(input), (spec.numel,))
 
 
-@public("method")
+@public("method", known=True)
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """`reshape` to the shape of another tensor.
 
@@ -124,7 +124,7 @@ def numel(input: Tensor) -> int:
     return input._spec.numel
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """`transpose` by another name.
 
@@ -140,7 +140,7 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     return shaping.transpose(input, axis0, axis1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """`transpose` by another name.
 
@@ -156,7 +156,7 @@ def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return shaping.transpose(input, dim0, dim1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """A view with dimensions moved to other places, ints or tuples of them; the others keep their order.
 
@@ -192,7 +192,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return shaping.permute(input, *[goals[axis] if axis in goals else next(others) for axis in range(ndim)])
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
     """`movedim` by another name.
 
@@ -208,7 +208,7 @@ def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
     return movedim(input, source, destination)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """A view with one dimension cut into several, of which one may be -1, to be inferred.
 
@@ -241,7 +241,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
 # ---- any strides ------------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=3)
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the input's storage by any shape and strides, from element ``storage_offset`` on (default: the input's own).
 
@@ -299,7 +299,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 # ---- copies with a window replaced ------------------------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of input with ``src`` in the place of ``input.select(dim, index)``.
 
@@ -318,7 +318,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return replaced("select_scatter", input, src, lambda copy: shaping.select(copy, dim, index))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
@@ -347,7 +347,7 @@ def cut(name: str, input: Tensor, dim: int, start: int | None, end: int | None, 
     return (slice(None),) * axis + (slice(start, end, step),)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A copy of input with ``src`` in the place of `as_strided` of it.
 
@@ -364,7 +364,7 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
     return replaced("as_strided_scatter", input, src, lambda copy: as_strided(copy, size, stride, storage_offset or 0))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`narrow`, copied.
 

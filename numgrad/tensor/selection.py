@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``value`` (a number or a tensor without dimensions) where the mask, broadcast, is True, otherwise input. The dtype stays.
 

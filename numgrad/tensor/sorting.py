@@ -28,7 +28,7 @@ def flag(op: str, name: str, value: Any) -> builtins.bool:
     return value
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def sort(
     input: Tensor, dim: int = -1, descending: builtins.bool = False, *, stable: builtins.bool | None = None
 ) -> Any:
@@ -51,7 +51,7 @@ def sort(
     return SortResult(along(_s.sort, input, dim, descending=flag("sort", "descending", descending)))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def argsort(
     input: Tensor, dim: int = -1, descending: builtins.bool = False, *, stable: builtins.bool | None = None
 ) -> Tensor:
@@ -72,7 +72,7 @@ def argsort(
     return along(_s.sort, input, dim, descending=flag("argsort", "descending", descending))[1]  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def msort(input: Tensor) -> Tensor:
     """The elements along the first dimension in order.
 
@@ -84,7 +84,7 @@ def msort(input: Tensor) -> Tensor:
     return along(_s.sort, input, 0, descending=False)[0]  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: builtins.bool = True, sorted: builtins.bool = True
 ) -> Any:  # fmt: skip
@@ -111,7 +111,7 @@ def topk(
     return TopkResult(along(_s.topk, input, dim, k=k, largest=largest))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: builtins.bool = False) -> Any:
     """The k-th smallest element along a dimension, counted from 1, and where it is, as a pair (values, indices).
 
@@ -176,7 +176,7 @@ def _search(name: str, lines: Tensor, values: Any, out_int32: Any, right: Any, s
     return cast(positions, dtypes.int32) if out_int32 else positions
 
 
-@public("function")
+@public("function", known=True)
 def searchsorted(
     sorted_sequence: Tensor,
     input: Any,
@@ -212,7 +212,7 @@ def searchsorted(
     return _search("searchsorted", sorted_sequence, input, out_int32, right, side, sorter)
 
 
-@public("function")
+@public("function", known=True)
 def bucketize(
     input: Any, boundaries: Tensor, *, out_int32: builtins.bool = False, right: builtins.bool = False
 ) -> Tensor:  # fmt: skip

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method", "special")
+@public("function", "method", "special", known=True)
 def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor:
     """log(sum(exp(input))) over the dimensions given, without overflow; of no elements -inf.
 
@@ -52,7 +52,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor
     return result if keepdim or not dims else squeeze(result, dims)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """`sum` with 0 in the place of NaN.
 
@@ -75,7 +75,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dt
     return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """The mean of the elements that are not NaN; NaN if all are.
 
@@ -100,7 +100,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, d
     return div(total, sum(eq(input.detach(), input.detach()), dim, keepdim))
 
 
-@public("function")
+@public("function", known=True)
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -124,7 +124,7 @@ def var_mean(
     return spread, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
 
 
-@public("function")
+@public("function", known=True)
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -148,7 +148,7 @@ def std_mean(
     return spread, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: builtins.bool = False) -> Any:
     """The smallest and the largest element, of all or along ``dim``, as a pair (min, max); NaN if there is a NaN.
 
@@ -173,7 +173,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: builtins.bool = F
     return AminmaxResult((amin(input, dim, keepdim), amax(input, dim, keepdim)))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """The number (int64) of elements that are not 0, over all dimensions or those given. NaN is not 0.
 
@@ -191,7 +191,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     return sum(ne(check_tensor("count_nonzero", "input", input).detach(), 0), dim)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """The input with those slices along ``dim`` whose p-norm is above ``maxnorm`` scaled down to it.
 
@@ -252,7 +252,7 @@ def _weights(name: str, weights: Any, count: int) -> Tensor | None:
     return view(weights, -1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
 ) -> Tensor:  # fmt: skip
@@ -307,7 +307,7 @@ def cov(
     return products if spec.ndim == 2 and spec.shape[0] != 1 else squeeze(products)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def corrcoef(input: Tensor) -> Tensor:
     """The correlation coefficients of variables, one a row of [variables, observations], within [-1, 1].
 

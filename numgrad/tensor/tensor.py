@@ -18,7 +18,19 @@ from numgrad.engine.tape import Node, TensorBase, modes, tensor_over
 from numgrad.errors import NegativeStepError
 from numgrad.layout import Size, preserve_format, repeats_elements, spec_of
 from numgrad.runtime import memory
-from numgrad.tensor import arguments, backwards, in_place, indexing, inference, joining, pointwise, printing, shaping
+from numgrad.runtime.fast import start as fast
+from numgrad.tensor import (
+    arguments,
+    backwards,
+    in_place,
+    indexing,
+    inference,
+    joining,
+    known,
+    pointwise,
+    printing,
+    shaping,
+)
 from numgrad.tensor.attributes import Attributes
 from numgrad.tensor.legacy import as_subclass, constructed
 from numgrad.tensor.methods import Methods
@@ -607,9 +619,10 @@ class Tensor(Operators, Attributes, Methods):
         return bool(self.item())
 
     def __len__(self) -> int:
-        if self.ndim == 0:
+        spec = self._spec
+        if not spec.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return self.shape[0]
+        return spec.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
@@ -661,10 +674,11 @@ class Tensor(Operators, Attributes, Methods):
         return _unpickled, (type(self), in_memory, order, self._requires_grad, *bits)
 
     def __getitem__(self, index: Any) -> Tensor:
-        try:
-            return indexing.get_item(self, index)
-        except NegativeStepError:
-            return backwards.get_item(self, index)
+        result = fast.run_known(_items, self, index)
+        if result is None:
+            kind = 2 if index.__class__ is not list and indexing.names_by_numbers(index) else 0
+            return known.watched(_items, _item, (self, index), kind=kind)  # type: ignore[no-any-return]
+        return _item(self, index) if result is NotImplemented else result
 
     def __setitem__(self, index: Any, value: Any) -> None:
         try:
@@ -868,6 +882,16 @@ class Tensor(Operators, Attributes, Methods):
         tensor([False,  True,  True])
         """
         return shaping.converted(self, dtypes.bool_, memory_format)
+
+
+_items = known.table()
+
+
+def _item(tensor: Tensor, index: Any) -> Tensor:
+    try:
+        return indexing.get_item(tensor, index)
+    except NegativeStepError:
+        return backwards.get_item(tensor, index)
 
 
 def _unpickled(

@@ -39,6 +39,9 @@ def test_ends(dtype: ng.dtype) -> None:
         "airy_ai": [0, 0.3550280538878172, 0.3550280538878172, 0, nan], "erfcx": [inf, 1, 1, 0, nan],
         "ndtr": [0, 0.5, 0.5, 1, nan], "log_ndtr": [-inf, -math.log(2), -math.log(2), 0, nan],
         "ndtri": [nan, -inf, -inf, nan, nan], "erfinv": [nan, -0.0, 0, nan, nan], "digamma": [nan, inf, -inf, inf, nan],
+        "gammaln": [inf, inf, inf, inf, nan], "modified_bessel_k0": [nan, inf, inf, 0, nan],
+        "modified_bessel_k1": [nan, inf, inf, 0, nan], "scaled_modified_bessel_k0": [nan, inf, inf, 0, nan],
+        "scaled_modified_bessel_k1": [nan, inf, inf, 0, nan], "sinc": [nan, 1, 1, nan, nan],
     }  # fmt: skip
     for name, expected in rows.items():
         values = np.tile(np.array(expected, dtype.numpy), 60)
@@ -61,6 +64,14 @@ def test_words_in_python() -> None:
                 for x in (0.3, 0.9):
                     exact = public(ng.tensor([x], dtype=ng.float64)).item()
                     assert float(word(np.float64(x))) == pytest.approx(exact, rel=1e-9), name
+    for x in (0.3, 2.5):
+        for word, name in (
+            (bessel_vectors.k0, "modified_bessel_k0"),
+            (bessel_vectors.k1e, "scaled_modified_bessel_k1"),
+            (special_vectors.lgamma, "gammaln"),
+        ):
+            exact = getattr(ng.special, name)(ng.tensor([x], dtype=ng.float64)).item()
+            assert float(word(np.float64(x))) == pytest.approx(exact, rel=1e-9), name
     assert float(special_vectors.trigamma(np.float64(0.3), np.float64(1))) == pytest.approx(
         ng.polygamma(1, ng.tensor([0.3], dtype=ng.float64)).item()
     )

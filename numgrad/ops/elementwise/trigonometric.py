@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numgrad.kernels import scalar
+from numgrad.kernels import angles, scalar
 from numgrad.ops.elementwise.unary import EVERYWHERE, floating
 from numgrad.ops.family import elementwise
 from numgrad.runtime.kernel import device
@@ -196,25 +196,31 @@ sinc = floating(
 
 @sinc.forward
 def _(x):
-    angle = 3.141592653589793 * x
-    return scalar.where(x == 0, 1, scalar.sin(angle) / angle)
+    return scalar.where(scalar.absolute(x) < 1e-9, 1, _sine_of_turns(x) / (3.141592653589793 * x))
+
+
+@device
+def _sine_of_turns(x):
+    """sin(pi x) by the distance from the nearest integer, which is exact; NaN of an infinity."""
+    whole = scalar.round(x)
+    pairs = 2 * scalar.round(0.5 * whole)
+    sine = angles.sin(3.141592653589793 * (x - whole))
+    return scalar.where(whole == pairs, sine, -sine)
 
 
 @sinc.backward
 def _(g, x):
-    return g * (3.141592653589793 * _sinc_slope(3.141592653589793 * x))
-
-
-@device
-def _sinc_slope(x):
-    """The derivative of sin(x) / x, in float64. Below 0.3 the difference would lose its digits; the series is exact there."""
-    near = scalar.absolute(x) < 0.3
-    small = scalar.where(near, x, 0.0)
+    # The derivative of sin(t) / t. Below 0.3 the difference would lose its digits; the series is exact there. Sine and cosine
+    # stand in this text, where their quick forms are found.
+    t = 3.141592653589793 * x
+    near = scalar.absolute(t) < 0.3
+    small = scalar.where(near, t, 0.0)
     square = small * small
     rest = square * (1 / 45360 - square * (1 / 3991680 - square / 518918400))
     series = small * (square * (1 / 30 - square * (1 / 840 - rest)) - 1 / 3)
-    safe = scalar.where(near, 1.0, x)
-    return scalar.where(near, series, (scalar.cos(safe) - scalar.sin(safe) / safe) / safe)
+    safe = scalar.where(near, 1.0, t)
+    slope = scalar.where(near, series, (scalar.cos(safe) - scalar.sin(safe) / safe) / safe)
+    return g * (3.141592653589793 * slope)
 
 
 # ---- of two ----------------------------------------------------------------------------------------------------------
