@@ -15,7 +15,7 @@ from numgrad.tensor.tensor import Tensor
 _e = ops.elementwise
 
 
-@public("functional")
+@public("functional", known=True)
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -56,7 +56,7 @@ def binary_cross_entropy(
     return reduced(loss, reduction)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -97,7 +97,7 @@ def kl_div(
     return pointwise.div(loss, input.shape[0]) if by_batch and input.ndim else loss
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -138,7 +138,7 @@ def poisson_nll_loss(
     return reduced(loss, reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -184,7 +184,7 @@ def gaussian_nll_loss(
     return reduced(loss, reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -209,7 +209,7 @@ def soft_margin_loss(
     return reduced(_e.neg(_e.log_sigmoid(pointwise.mul(input, target))), reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def multilabel_soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -269,7 +269,7 @@ def _positive(gap: Tensor) -> Tensor:
     return pointwise.where(comparison.gt(gap, 0), gap, 0)  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -319,7 +319,7 @@ def multi_margin_loss(
     return reduced(loss if input.ndim == 2 else shaping.reshape(loss, ()), reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MODES = ("constant", "reflect", "replicate", "circular")
 
 
-@public("functional")
+@public("functional", known=True)
 def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None) -> Tensor:
     """The input with margins: (left, right) of the last dimension, then of the one before, …; negative amounts cut.
 
@@ -131,7 +131,7 @@ def _continued(input: Tensor, sides: dict[int, tuple[int, int]], mode: str, valu
 _pad = pad  # what is an argument's name below
 
 
-@public("function")
+@public("function", known=True)
 def constant_pad_nd(input: Tensor, pad: tuple[int, ...], value: float = 0) -> Tensor:
     """`nn.functional.pad` with margins of one value.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def max_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -66,7 +66,7 @@ def _window(name: str, kernel_size: Any, stride: Any, padding: Any) -> tuple[tup
     return window, pair(name, "stride", stride), pads
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def avg_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -108,7 +108,7 @@ def avg_pool2d(
     )
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that cut [N, C, H, W] or [C, H, W] into output_size parts; None keeps an extent.
 

@@ -43,7 +43,7 @@ def _extents(name: str, output_size: Any, image: tuple[int, ...]) -> tuple[int, 
     return size
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that cut [N, C, L] or [C, L] into output_size parts.
 
@@ -63,7 +63,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     return shaping.squeeze(pooling.adaptive_avg_pool2d(shaping.unsqueeze(input, 1), (1, length)), 1)
 
 
-@public("functional")
+@public("functional", known=True)
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that cut [N, C, D, H, W] or [C, D, H, W] into output_size parts; None keeps an extent.
 
@@ -96,7 +96,7 @@ def _adaptive_max(name: str, input: Tensor, output_size: Any, ndim: int) -> tupl
     return ops.pool_boxes.max_boxes(input, None, output_size=size)  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of windows that cut [N, C, L] or [C, L] into output_size parts; with their positions if asked for.
 
@@ -113,7 +113,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
     return (out, places) if flag("adaptive_max_pool1d", "return_indices", return_indices) else out
 
 
-@public("function", name="adaptive_max_pool1d")
+@public("function", name="adaptive_max_pool1d", known=True)
 def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
     """`nn.functional.adaptive_max_pool1d` with the positions, as ``torch.adaptive_max_pool1d`` returns both.
 
@@ -129,7 +129,7 @@ def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Any) -> tuple[T
     return _adaptive_max("adaptive_max_pool1d", input, output_size, 1)
 
 
-@public("functional")
+@public("functional", known=True)
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of windows that cut [N, C, H, W] or [C, H, W] into output_size parts; None keeps an extent.
 
@@ -148,7 +148,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     return (out, places) if flag("adaptive_max_pool2d", "return_indices", return_indices) else out
 
 
-@public("functional")
+@public("functional", known=True)
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of windows that cut [N, C, D, H, W] or [C, D, H, W] into output_size parts; None keeps an extent.
 
@@ -202,7 +202,7 @@ def _unpooled(
     return ops.patches.max_unpool(input, indices, size=size)  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def max_unpool1d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
@@ -222,7 +222,7 @@ def max_unpool1d(
     return _unpooled("max_unpool1d", input, indices, kernel_size, stride, padding, output_size, 1)
 
 
-@public("functional")
+@public("functional", known=True)
 def max_unpool2d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
@@ -243,7 +243,7 @@ def max_unpool2d(
     return _unpooled("max_unpool2d", input, indices, kernel_size, stride, padding, output_size, 2)
 
 
-@public("functional")
+@public("functional", known=True)
 def max_unpool3d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:

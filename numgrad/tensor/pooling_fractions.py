@@ -63,7 +63,7 @@ def _pooled(
     return ops.pool_boxes.max_boxes(input, samples, output_size=counts, window=windows)  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def fractional_max_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -95,7 +95,7 @@ def fractional_max_pool2d(
     return pooled if return_indices else pooled[0]
 
 
-@public("functional")
+@public("functional", known=True)
 def fractional_max_pool3d(
     input: Tensor,
     kernel_size: Any,

@@ -62,7 +62,7 @@ def windows_of(name: str, ndim: int, kernel_size: Any, stride: Any, *others: tup
 # ---- windows ----------------------------------------------------------------------------------------------------
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def max_pool1d(
     input: Tensor,
     kernel_size: Any,
@@ -103,7 +103,7 @@ def max_pool1d(
     return unbatched(out, alone)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def avg_pool1d(
     input: Tensor,
     kernel_size: Any,
@@ -150,7 +150,7 @@ def volumes_of(columns: Tensor, image: tuple[int, ...]) -> Tensor:
     return shaping.reshape(columns, (*columns.shape[:3], *image))
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def max_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -195,7 +195,7 @@ def max_pool3d(
     return unbatched((out, shaping.reshape(places, out.shape)), alone)
 
 
-@public("functional")
+@public("functional", known=True)
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -232,7 +232,7 @@ def avg_pool3d(
     return unbatched(volumes_of(out, means.shape[2:]), alone)  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The sum of input ** norm_type in each window of [N, C, L] or [C, L], to the power 1 / norm_type.
 
@@ -252,7 +252,7 @@ def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     return _root(avg_pool1d(powers, kernel_size, stride, 0, ceil_mode), count, norm_type)
 
 
-@public("functional")
+@public("functional", known=True)
 def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The sum of input ** norm_type in each window of [N, C, H, W], to the power 1 / norm_type.
 
@@ -272,7 +272,7 @@ def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     return _root(pooling.avg_pool2d(powers, kernel_size, stride, 0, ceil_mode), count, norm_type)
 
 
-@public("functional")
+@public("functional", known=True)
 def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The sum of input ** norm_type in each window of [N, C, D, H, W], to the power 1 / norm_type.
 

@@ -28,7 +28,7 @@ _MODES = {
 _WITHOUT_CORNERS = ("nearest", "nearest-exact", "area")
 
 
-@public("functional")
+@public("functional", known=True)
 def interpolate(
     input: Tensor,
     size: Any = None,
@@ -157,7 +157,7 @@ def _step(way: str, extent: int, count: int, aligned: bool, factor: float | None
     return extent / count if factor is None else 1.0 / factor
 
 
-@public("functional")
+@public("functional", known=True)
 def upsample(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
 ) -> Tensor:
@@ -179,7 +179,7 @@ def upsample(
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
-@public("functional")
+@public("functional", known=True)
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` by the nearest element, by its older name, with a warning.
 
@@ -199,7 +199,7 @@ def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) 
     return interpolate(input, size, scale_factor)
 
 
-@public("functional")
+@public("functional", known=True)
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` with mode 'bilinear' and aligned corners, by its older name, with a warning.
 
