@@ -116,7 +116,6 @@ REASONS: tuple[Reason, ...] = (
         "Made of other functions, each of which reads and writes memory",
         (
             *_lib("vander nansum renorm cartesian_prod block_diag triu_indices tril_indices eye"),
-            "F.grid_sample(",
             "F.affine_grid(",
             "F.pdist(",
             "linalg.cross(",

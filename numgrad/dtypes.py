@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -125,6 +126,7 @@ _BY_NUMPY: Final = {d.numpy: d for d in (*ALL, float16)}
 _BY_CODE: Final = {d.code: d for d in ALL}
 _BY_TYPE: Final = {bool: bool_, int: int64, float: float64}
 _default = float32
+when_default_changes: list[Callable[[], None]] = []  # called after the default dtype has changed
 
 
 def from_numpy_dtype(numpy_dtype: np.dtype) -> dtype:
@@ -312,3 +314,5 @@ def set_default_dtype(d: dtype) -> None:
     if not isinstance(d, dtype) or not d.is_floating_point or d.is_half:
         raise TypeError(f"set_default_dtype: d is {d!r}, expected numgrad.float32 or numgrad.float64")
     _default = d
+    for call in when_default_changes:
+        call()

@@ -113,8 +113,13 @@ def describe(op: str, argument: str, got: object, expected: object, hint: str = 
     return f"{message}; {hint}" if hint else message
 
 
+warned = 0  # calls of `warn`
+
+
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of the user's code that called numgrad."""
+    global warned
+    warned += 1
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "numgrad":
         frame, level = frame.f_back, level + 1

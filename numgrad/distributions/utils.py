@@ -69,7 +69,7 @@ def standard_uniform(shape: Sequence[int], dtype: Dtype) -> Tensor:
 
 def standard_exponential(shape: Sequence[int], dtype: Dtype) -> Tensor:
     """Exponential numbers of rate 1, above 0."""
-    return sampling._exponential("exponential", tuple(shape), None).to(dtype)
+    return sampling._exponential(random.default_generator._state, tuple(shape)).to(dtype)
 
 
 def standard_gamma(concentration: Tensor, logarithm: bool = False) -> Tensor:

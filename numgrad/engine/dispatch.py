@@ -217,7 +217,8 @@ def _facts() -> tuple[Any, ...]:
     tensor = tensor_over(tensor_class, None, None, None)  # type: ignore[arg-type]
     singletons = (TensorBase, modes, tape._sequence, gradient_edge, tape._leaf_records)
     leaf: Any = tape.AccumulateGrad(tensor)
-    return tensor, Node(None, ()), leaf, Plan, Record, singletons, (recorders, guards, node_watchers)  # type: ignore[arg-type]
+    listeners = recorders, guards, node_watchers
+    return tensor, Node(None, ()), leaf, Plan, Record, singletons, listeners, chain.wrappers  # type: ignore[arg-type]
 
 
 fast.connect(_facts)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from numgrad.kernels import conv_depthwise, conv_few, conv_folded, conv_groups, winograd
+from numgrad.kernels import conv_depthwise, conv_few, conv_folded, conv_planes, winograd
 from numgrad.kernels.conv_choice import choose
 from numgrad.kernels.conv_geometry import Conv2dGeometry
 from numgrad.kernels.conv_outer import plan_outer
+from numgrad.kernels.conv_planes_weight import plan_planes_weight
 from numgrad.kernels.gemm_layout import Matrices
 from numgrad.kernels.gemm_pack import plan_bias
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -38,12 +39,10 @@ def plan_conv2d_backward_weight(
     if g.folds:
         conv_folded.plan_weight(b, grad_out, x, grad_weight, g)
         return
-    narrow, wide, count = g, grad_weight, conv_groups.merged_groups(g, x.code)
-    if count > 1:
-        wide, g = b.scratch(x.spec.dtype, g.k * g.filter_size * count), conv_groups.merge(g, count)
+    if conv_planes.fits(g, x.code, most=4):
+        plan_planes_weight(b, grad_out, x, grad_weight, g)
+        return
     plan_outer(
-        b, g.forward_grid, Matrices(grad_out, g.group_k, g.k), Matrices(x, g.group_c, g.c), wide,
+        b, g.forward_grid, Matrices(grad_out, g.group_k, g.k), Matrices(x, g.group_c, g.c), grad_weight,
         batch=g.groups, rows=g.group_k, columns=g.group_c, out_row=g.filter_size, out_tap=g.group_c,
     )  # fmt: skip
-    if count > 1:
-        conv_groups.plan_pick(b, wide, grad_weight, narrow, count)

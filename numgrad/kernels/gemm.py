@@ -10,6 +10,7 @@ from numgrad.kernels.gemm_layout import Matrices, Right, Steps
 from numgrad.kernels.gemm_pack import plan_add_splits, plan_pack
 from numgrad.kernels.gemm_rows import lanes, plan_rows, tile_shape
 from numgrad.kernels.gemm_small import plan_small
+from numgrad.kernels.gemm_vector import plan_vector
 from numgrad.kernels.grid import plain_grid
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -78,6 +79,8 @@ def plan_gemm(
         _plan_outer(b, left, right, out, m, n, batch)
         return
     if plan_small(b, left, right, out, m=m, n=n, k=k, batch=batch, bias=bias, accumulate=accumulate):
+        return
+    if plan_vector(b, left, right, out, m=m, n=n, k=k, batch=batch, bias=bias, accumulate=accumulate):
         return
     vector = lanes(code)
     if batch == m == n == 1 and k >= LONG and bias is None:

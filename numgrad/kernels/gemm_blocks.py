@@ -27,6 +27,7 @@ MOST_ROWS = 192  # of an item that packs the right operand by itself
 ITEM_COST = 1 << 16  # multiplications in an item: about 2 us
 LEAST_ROWS, LEAST_COLUMNS = 48, 64  # of an item, if there are more than two: each packs the other operand anew
 LEAST_SHARE = 128  # columns of an item of a tall product, which packs its rows for them
+EVEN = 8  # items of a worker, from which on one more or less does not matter
 LEAST_SUM = 512  # steps of a part of a sum that has a result of its own
 IN_PLACE_ROWS = 24  # so few rows use a right operand too seldom to pack it
 NEAR_BYTES = 1 << 15  # of a right operand whose panels stay in the first cache as they lie
@@ -181,7 +182,11 @@ def plan_blocks(
     column_block, splits = -(-n // width) * width, 1
     pieces = -(-worth // (batch * row_blocks))
     if tall:
-        pieces = min(pieces, max(1, n // LEAST_SHARE))
+        most = max(1, n // LEAST_SHARE)
+        pieces = min(pieces, most)
+        # One item more than the others have is a thread's time, unless there are many.
+        while pieces < most and batch * row_blocks * pieces % b.workers and batch * row_blocks * pieces < EVEN * b.workers:
+            pieces += 1
     elif pieces > 1:
         most = max(2, (m // LEAST_ROWS if m >= n else n // LEAST_COLUMNS))
         if most < pieces and k >= 2 * LEAST_SUM and bias is None:

@@ -105,7 +105,9 @@ def write_row(words, index, stride, image, y, x, grid, base, row_bytes, zero_row
 
 @functools.cache
 def tile_shape(code: str, form: str) -> tuple[int, int]:
-    """(rows, columns) of the register tile; form is "many" or "few" (rows; vectors of columns), or "dot"."""
+    """(rows, columns) of the register tile; form is "many", "few" (rows) or "narrow" (one vector of columns), or "dot"."""
+    if form == "narrow":
+        return (16 if target.host_target().registers >= 32 else 12), lanes(code)
     rows, columns = getattr(target.host_target().tiles, form)
     return rows, columns if form == "dot" else columns * lanes(code)
 

@@ -96,77 +96,85 @@ def cubic_weight(tap, far, order):
     return value
 
 
-@kernel("T[:, :], Image, Orders, T[:, :], T[:]", Image, Orders)
-def weigh_points(grid, image, orders, out, factors, start, stop, worker):
-    """Work: points. ``out[p, t]`` is the product of the weights of tap t along the axes, differentiated as ``orders`` say."""
-    zero = out.dtype.type(0)
+@device
+def write_weights(point, image, orders, factors, out, zero):
+    """``out[t]`` becomes the product of the weights of tap t along the axes, differentiated as ``orders`` say."""
     axes, mode = image.axes, image.mode
     taps = 1 if mode == NEAREST else 2 if mode == LINEAR else 4
+    for axis in range(axes):
+        order = orders.width if axis == 0 else orders.height if axis == 1 else orders.depth
+        at, slope, _ = position_on(axis, point[axis], image, zero)
+        far, moved = at - np.floor(at), zero + 1
+        for _ in range(order):
+            moved *= slope
+        for tap in range(taps):
+            if mode == NEAREST:
+                value = zero + (1 if order == 0 else 0)
+            elif mode == LINEAR:
+                value = zero
+                if order == 0:
+                    value = far if tap else 1 - far
+                elif order == 1:
+                    value = zero + (1 if tap else -1)
+            else:
+                value = out.dtype.type(cubic_weight(tap, far, order))
+            factors[4 * axis + tap] = value * moved
+    planes = taps if axes == 3 else 1
+    t = 0
+    for i in range(planes):
+        deep = factors[8 + i] if axes == 3 else zero + 1
+        for j in range(taps):
+            row = deep * factors[4 + j]
+            for k in range(taps):
+                out[t] = row * factors[k]
+                t += 1
+
+
+@device
+def write_pixels(point, image, first, places, out, zero):
+    """``out[t]`` becomes the row-major number of tap t's pixel, -1 for none, in an image whose first plane is ``first``."""
+    axes, mode = image.axes, image.mode
+    taps = 1 if mode == NEAREST else 2 if mode == LINEAR else 4
+    for axis in range(axes):
+        at, _, extent = position_on(axis, point[axis], image, zero)
+        low = np.floor(at)
+        if mode == NEAREST:
+            rest = at - low
+            if rest > 0.5 or (rest == 0.5 and low % 2 != 0):
+                low += 1
+        for tap in range(taps):
+            pixel = low + tap - (1 if mode == CUBIC else 0)
+            if mode == CUBIC:
+                pixel, _ = within_image(pixel, extent, image.padding, image.aligned, zero)
+            # Compared before it is made an integer, which NaN and large numbers have none of.
+            places[4 * axis + tap] = int(pixel) if 0 <= pixel <= extent - 1 else -1
+    planes = taps if axes == 3 else 1
+    t = 0
+    for i in range(planes):
+        deep = places[8 + i] if axes == 3 else 0
+        for j in range(taps):
+            row = places[4 + j]
+            for k in range(taps):
+                column = places[k]
+                seen = deep >= 0 and row >= 0 and column >= 0
+                out[t] = ((first + deep) * image.height + row) * image.width + column if seen else -1
+                t += 1
+
+
+@kernel("T[:, :], Image, Orders, T[:, :], T[:]", Image, Orders)
+def weigh_points(grid, image, orders, out, factors, start, stop, worker):
+    """Work: points."""
     factors = factors[worker * 12 : (worker + 1) * 12]
     for p in range(start, stop):
-        for axis in range(axes):
-            order = orders.width if axis == 0 else orders.height if axis == 1 else orders.depth
-            at, slope, _ = position_on(axis, grid[p, axis], image, zero)
-            far, moved = at - np.floor(at), zero + 1
-            for _ in range(order):
-                moved *= slope
-            for tap in range(taps):
-                if mode == NEAREST:
-                    value = zero + (1 if order == 0 else 0)
-                elif mode == LINEAR:
-                    value = zero
-                    if order == 0:
-                        value = far if tap else 1 - far
-                    elif order == 1:
-                        value = zero + (1 if tap else -1)
-                else:
-                    value = out.dtype.type(cubic_weight(tap, far, order))
-                factors[4 * axis + tap] = value * moved
-        y = out[p]
-        planes = taps if axes == 3 else 1
-        t = 0
-        for i in range(planes):
-            deep = factors[8 + i] if axes == 3 else zero + 1
-            for j in range(taps):
-                row = deep * factors[4 + j]
-                for k in range(taps):
-                    y[t] = row * factors[k]
-                    t += 1
+        write_weights(grid[p], image, orders, factors, out[p], out.dtype.type(0))
 
 
 @kernel("T[:, :], Image, i8, i8[:, :], i8[:]", Image)
 def find_pixels(grid, image, points, out, places, start, stop, worker):
-    """Work: points, ``points`` of each image. ``out[p, t]`` is the row-major number of tap t's pixel, -1 for none."""
-    zero = grid.dtype.type(0)
-    axes, mode = image.axes, image.mode
-    taps = 1 if mode == NEAREST else 2 if mode == LINEAR else 4
+    """Work: points, ``points`` of each image."""
     places = places[worker * 12 : (worker + 1) * 12]
     for p in range(start, stop):
-        for axis in range(axes):
-            at, _, extent = position_on(axis, grid[p, axis], image, zero)
-            low = np.floor(at)
-            if mode == NEAREST:
-                rest = at - low
-                if rest > 0.5 or (rest == 0.5 and low % 2 != 0):
-                    low += 1
-            for tap in range(taps):
-                pixel = low + tap - (1 if mode == CUBIC else 0)
-                if mode == CUBIC:
-                    pixel, _ = within_image(pixel, extent, image.padding, image.aligned, zero)
-                # Compared before it is made an integer, which NaN and large numbers have none of.
-                places[4 * axis + tap] = int(pixel) if 0 <= pixel <= extent - 1 else -1
-        y, first = out[p], p // points * image.depth
-        planes = taps if axes == 3 else 1
-        t = 0
-        for i in range(planes):
-            deep = places[8 + i] if axes == 3 else 0
-            for j in range(taps):
-                row = places[4 + j]
-                for k in range(taps):
-                    column = places[k]
-                    seen = deep >= 0 and row >= 0 and column >= 0
-                    y[t] = ((first + deep) * image.height + row) * image.width + column if seen else -1
-                    t += 1
+        write_pixels(grid[p], image, p // points * image.depth, places, out[p], grid.dtype.type(0))
 
 
 def plan_weigh_points(b: PlanBuilder, grid: Operand, image: Image, orders: Orders, out: Operand) -> None:

@@ -79,14 +79,17 @@ def geqrf(a: Array, out: Array, tau: Array) -> int:
 # ---- spectra ----------------------------------------------------------------------------------------------------
 
 
-def _by_matrix(function: Callable[..., Any], seen: Array, a: Array, outputs: tuple[Array, ...], *args: Any) -> int:
+def _by_matrix(
+    function: Callable[..., Any], seen: Callable[[Array], Array], a: Array, outputs: tuple[Array, ...], *args: Any
+) -> int:
     """Apply one of NumPy's functions; the status of the first matrix with numbers that are not finite, or no convergence.
 
-    ``seen`` is the part of the matrices that is read. Iterations over such numbers need not end.
+    ``seen`` gives the part of the matrices that is read. Iterations over such numbers need not end.
     """
-    status = failure(np.asarray(~np.isfinite(seen).all((-2, -1))).astype(np.int32))
-    if status:
-        return status
+    if not np.isfinite(a).all():
+        status = failure(np.asarray(~np.isfinite(seen(a)).all((-2, -1))).astype(np.int32))
+        if status:
+            return status
     try:
         results = function(a, *args)
         for out, value in zip(outputs, results if isinstance(results, tuple) else (results,), strict=True):
@@ -101,29 +104,33 @@ def _by_matrix(function: Callable[..., Any], seen: Array, a: Array, outputs: tup
     return 0
 
 
-def _read(a: Array, uplo: str) -> Array:
-    """The triangle that is read, with zeros beside it."""
-    return np.tril(a) if uplo == "L" else np.triu(a)
+def _triangle(uplo: str) -> Callable[[Array], Array]:
+    """What gives the triangle that is read, with zeros beside it."""
+    return np.tril if uplo == "L" else np.triu
+
+
+def _whole(a: Array) -> Array:
+    return a
 
 
 def eigh(a: Array, values: Array, vectors: Array, uplo: str) -> int:
     """Eigenvalues, ascending, and eigenvectors of symmetric matrices, of which one triangle is read."""
-    return _by_matrix(np.linalg.eigh, _read(a, uplo), a, (values, vectors), uplo)
+    return _by_matrix(np.linalg.eigh, _triangle(uplo), a, (values, vectors), uplo)
 
 
 def eigvalsh(a: Array, values: Array, uplo: str) -> int:
     """Eigenvalues alone."""
-    return _by_matrix(np.linalg.eigvalsh, _read(a, uplo), a, (values,), uplo)
+    return _by_matrix(np.linalg.eigvalsh, _triangle(uplo), a, (values,), uplo)
 
 
 def svd(a: Array, u: Array, s: Array, vh: Array, full_matrices: bool) -> int:
     """Singular values, descending, and both kinds of singular vectors."""
-    return _by_matrix(np.linalg.svd, a, a, (u, s, vh), full_matrices)
+    return _by_matrix(np.linalg.svd, _whole, a, (u, s, vh), full_matrices)
 
 
 def svdvals(a: Array, s: Array) -> int:
     """Singular values alone."""
-    return _by_matrix(_values_of, a, a, (s,))
+    return _by_matrix(_values_of, _whole, a, (s,))
 
 
 def _values_of(a: Array) -> Array:
@@ -156,9 +163,8 @@ def pinv(a: Array, *others: Array, hermitian: bool, with_atol: bool) -> int:
 
 def lstsq(a: Array, b: Array, x: Array, rank: Array, rcond: float) -> int:
     """Solutions of least squares, of the smallest norm, with ranks."""
-    status = failure(np.asarray(~np.isfinite(a).all((-2, -1))).astype(np.int32))
-    if status:
-        return status
+    if not np.isfinite(a).all():
+        return failure(np.asarray(~np.isfinite(a).all((-2, -1))).astype(np.int32))
     finite = np.isfinite(b).all(-2, keepdims=True)
     right = np.where(finite, b, 0)
     for number, index in enumerate(np.ndindex(rank.shape)):

@@ -6,12 +6,18 @@ written once for four multiplications.
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import numpy as np
+
 from numgrad import dtypes
-from numgrad.layout import product
+from numgrad.layout import contiguous_strides, product
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
 BLOCK = 32  # columns that are eliminated before the columns behind them
+MOST = 256  # rows of systems and of factors up to which these loops are faster than NumPy's LAPACK
 COLUMNS = 128  # of a right side that are solved together, and of a matrix that are reduced together
 
 
@@ -99,6 +105,77 @@ def substitute(matrices, sides, blocks, upper, unit, start, stop):
                     line[j] /= head
 
 
+@kernel("i4[:, :], T[:, :, :]")
+def exchange_rows(pivots, sides, start, stop):
+    """Work: matrices, whose rows are exchanged as `eliminate` did it."""
+    for number in range(start, stop):
+        exchanged, x = pivots[number], sides[number]
+        for k in range(exchanged.shape[0]):
+            row = exchanged[k] - 1
+            if row != k:
+                one, other = x[k], x[row]
+                for j in range(one.shape[0]):
+                    held = one[j]
+                    one[j] = other[j]
+                    other[j] = held
+
+
+@kernel("T[:, :, :]")
+def write_identity(matrices, start, stop):
+    """Work: matrices."""
+    for number in range(start, stop):
+        for i in range(matrices.shape[1]):
+            line = matrices[number, i]
+            for j in range(line.shape[0]):
+                line[j] = 0
+            line[i] = 1
+
+
+@kernel("i4[:], T[:, :, :]")
+def spoil(info, matrices, start, stop):
+    """Work: matrices, which become NaN where ``info`` is not 0."""
+    for number in range(start, stop):
+        if info[number] != 0:
+            for i in range(matrices.shape[1]):
+                line = matrices[number, i]
+                for j in range(line.shape[0]):
+                    line[j] = np.nan
+
+
+@kernel("T[:, :, :], T[:, :, :], i4[:], i8", reassociate=True)
+def cholesky(matrices, out, info, upper, start, stop):
+    """Work: matrices. ``out`` gets the factor of one triangle, zeros beside it, or NaN where there is none."""
+    for number in range(start, stop):
+        a, y, failed = matrices[number], out[number], 0
+        n = a.shape[0]
+        for i in range(n):
+            line = y[i]
+            for j in range(i + 1):
+                one, other = line[:j], y[j, :j]
+                total = y.dtype.type(0)
+                for k in range(one.shape[0]):
+                    total += one[k] * other[k]
+                rest = (a[j, i] if upper else a[i, j]) - total
+                if j < i:
+                    line[j] = rest / y[j, j]
+                elif rest > 0:
+                    line[i] = math.sqrt(rest)
+                else:
+                    failed = i + 1
+            if failed:
+                break
+        info[number] = failed
+        for i in range(n):
+            for j in range(i + 1, n):
+                y[i, j] = y[j, i] if upper else 0
+                if upper:
+                    y[j, i] = 0
+        if failed:
+            for i in range(n):
+                for j in range(n):
+                    y[i, j] = np.nan
+
+
 @kernel("i4[:, :], i8[:, :], T[:, :, :], i8[:]")
 def permute(pivots, orders, out, status, start, stop):
     """Work: matrices with a 1 where a row goes; the status is 1 for a row that there is not."""
@@ -160,6 +237,41 @@ def plan_eliminate(
     )  # fmt: skip
     if check_errors:
         b.launch(first_failure, info.array(count), STATUS, int(bool(batch)), work=1, grain=1, cost=count)
+
+
+def plan_cholesky(b: PlanBuilder, a: Operand, out: Operand, info: Operand, upper: bool, check_errors: bool) -> None:
+    """``out`` becomes the triangular factor of ``a`` [..., n, n], both contiguous; ``info`` [...] is of int32.
+
+    With ``check_errors`` the status says which matrix has no factor, and the order of its part that fails.
+    """
+    *batch, n, _ = out.spec.shape
+    count, cost = product(batch), n * n * n // 12 + n * n + 8
+    b.launch(
+        cholesky, a.array(count, n, n), out.array(count, n, n), info.array(count), int(upper),
+        work=count, grain=GRAIN_COST // cost + 1, cost=count * cost,
+    )  # fmt: skip
+    if check_errors:
+        b.launch(first_failure, info.array(count), STATUS, int(bool(batch)), work=1, grain=1, cost=count)
+
+
+def plan_solve(b: PlanBuilder, a: Operand, out: Operand, info: Operand, check_errors: bool, inverse: bool) -> None:
+    """``out`` [..., n, k] becomes X of A X = out, or the inverse of A [..., n, n]; NaN where A is singular.
+
+    All are contiguous; ``a`` is overwritten by its factors. ``info`` [...] of int32 says which column has no pivot, or is 0.
+    """
+    *batch, n, k = out.spec.shape
+    count, cost = product(batch), n * k + 8
+    pivots = b.scratch(dtypes.int32, count * n)
+    exchanged, sides = pivots.array(count, n), out.array(count, n, k)
+    shape = (*batch, n)
+    plan_eliminate(b, a, pivots.view(shape, contiguous_strides(shape)), info, True, check_errors)
+    each: dict[str, Any] = {"work": count if n * k else 0, "grain": GRAIN_COST // cost + 1, "cost": count * cost}
+    if inverse:
+        b.launch(write_identity, sides, **each)
+    b.launch(exchange_rows, exchanged, sides, **each)
+    plan_substitute(b, a, out, False, True)
+    plan_substitute(b, a, out, True, False)
+    b.launch(spoil, info.array(count), sides, **each)
 
 
 def plan_substitute(b: PlanBuilder, a: Operand, out: Operand, upper: bool, unit: bool) -> None:

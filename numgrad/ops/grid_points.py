@@ -44,8 +44,8 @@ _PARAMS: dict[str, Any] = {"size": (1, 1), "mode": "bilinear", "padding": "zeros
 _MOST_ORDER = 63
 
 
-def _image(name: str, grid: Operand, size: Any, mode: Any, padding: Any, aligned: Any) -> Image:
-    """The proved record."""
+def image_of(name: str, grid: Operand, size: Any, mode: Any, padding: Any, aligned: Any, ndim: int = 0) -> Image:
+    """The proved record, for a grid [..., axes] with ``ndim`` dimensions, or one for each axis and two."""
     check_floating(name, grid)
     if mode not in MODES or padding not in PADDINGS:
         raise ValueError(
@@ -58,8 +58,9 @@ def _image(name: str, grid: Operand, size: Any, mode: Any, padding: Any, aligned
         raise ShapeError(
             f"{name}: size is {size}, expected two or three extents of at least 1, two with mode 'bicubic'"
         )
-    if grid.spec.ndim != 2 or grid.spec.shape[1] != len(extents):
-        raise ShapeError(f"{name}: grid has shape {list(grid.spec.shape)}, expected [P, {len(extents)}]")
+    if grid.spec.ndim != (ndim or len(extents) + 2) or grid.spec.shape[-1] != len(extents):
+        want = "P" if ndim else "N, ..."
+        raise ShapeError(f"{name}: grid has shape {list(grid.spec.shape)}, expected [{want}, {len(extents)}]")
     depth, height, width = (1,) * (3 - len(extents)) + extents
     return Image(depth, height, width, len(extents), MODES[mode], PADDINGS[padding], int(aligned))
 
@@ -84,20 +85,23 @@ grid_weights = Op(
 @grid_weights.plan
 def _(b: PlanBuilder, grid: Operand, size: Any, mode: str, padding: str, aligned: bool, orders: Any) -> None:
     name = "grid_weights"
-    image = _image(name, grid, size, mode, padding, aligned)
+    image = image_of(name, grid, size, mode, padding, aligned, 2)
     if max(prove_ints(name, "orders", orders, image.axes, 0)) > _MOST_ORDER:
         raise ValueError(f"{name}: orders are {orders}, expected at most {_MOST_ORDER}")
     out = b.output(grid.spec.dtype, (grid.spec.shape[0], _taps(image)))
     plan_weigh_points(b, contiguous(b, grid), image, Orders(*(0,) * (3 - image.axes), *orders), out)
 
 
-def _slopes(grid: Any, params: Any) -> list[Any]:
-    """The derivatives of the weights by each coordinate, x first."""
-    p = params._asdict()
-    orders = p.pop("orders")
+def slopes_of(grid: Any, orders: tuple[int, ...], form: dict[str, Any]) -> list[Any]:
+    """The derivatives of weights of these orders by each coordinate, x first."""
     axes = range(len(orders) - 1, -1, -1)
     more = [tuple(order + (axis == each) for each, order in enumerate(orders)) for axis in axes]
-    return [grid_weights(grid, orders=each, **p) for each in more]
+    return [grid_weights(grid, orders=each, **form) for each in more]
+
+
+def _slopes(grid: Any, params: Any) -> list[Any]:
+    p = params._asdict()
+    return slopes_of(grid, p.pop("orders"), p)
 
 
 @grid_weights.backward
@@ -136,7 +140,7 @@ grid_index = Op(
 
 @grid_index.plan
 def _(b: PlanBuilder, grid: Operand, size: Any, mode: str, padding: str, aligned: bool, points: int) -> None:
-    image = _image("grid_index", grid, size, mode, padding, aligned)
+    image = image_of("grid_index", grid, size, mode, padding, aligned, 2)
     prove_int("grid_index", "points", points, 0, (1 << 62) - 1)
     out = b.output(dtypes.int64, (grid.spec.shape[0], _taps(image)))
     plan_find_pixels(b, contiguous(b, grid), image, points, out)
@@ -187,7 +191,7 @@ def _weights_of(far: np.ndarray, mode: str, order: int) -> list[np.ndarray]:
 
 
 @grid_weights.oracle
-def _(grid, size, mode, padding, aligned, orders):
+def weights_in_numpy(grid, size, mode, padding, aligned, orders):
     factors = []
     for axis, (extent, order) in enumerate(zip(size, orders, strict=True)):
         at, slope = _positions(grid[:, len(size) - 1 - axis], extent, mode, padding, aligned)
@@ -196,7 +200,7 @@ def _(grid, size, mode, padding, aligned, orders):
 
 
 @grid_index.oracle
-def _(grid, size, mode, padding, aligned, points):
+def index_in_numpy(grid, size, mode, padding, aligned, points):
     pixels = []
     for axis, extent in enumerate(size):
         at, _ = _positions(grid[:, len(size) - 1 - axis], extent, mode, padding, aligned)

@@ -12,7 +12,8 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import LinAlgError, ShapeError
 from numgrad.kernels import lapack
-from numgrad.kernels.triangles import plan_substitute
+from numgrad.kernels.triangles import MOST, plan_solve, plan_substitute
+from numgrad.layout import contiguous_strides
 from numgrad.ops import rules
 from numgrad.ops.elementwise import absolute, add, div, maximum, mul, neg, sub
 from numgrad.ops.joining import cat
@@ -47,6 +48,14 @@ def _check_system(name: str, a: Operand, b: Operand) -> None:
         )
 
 
+def _copy(b: PlanBuilder, a: Operand) -> Operand:
+    """The matrices, contiguous in scratch memory."""
+    shape = tuple(a.spec.shape)
+    copy = b.scratch(a.spec.dtype, a.spec.numel).view(shape, contiguous_strides(shape))
+    plan_copy(b, a, copy)
+    return copy
+
+
 # ---- solutions --------------------------------------------------------------------------------------------------
 
 solve_ex = Op(
@@ -69,6 +78,10 @@ def _(b: PlanBuilder, A: Operand, B: Operand, check_errors: bool) -> None:
     _check_system("linalg.solve", A, B)
     prove_flags("linalg.solve", check_errors=check_errors)
     out, info = b.output(A.spec.dtype, tuple(B.spec.shape)), b.output(dtypes.int32, tuple(A.spec.shape[:-2]))
+    if A.spec.shape[-1] <= MOST:
+        plan_copy(b, B, out)
+        plan_solve(b, _copy(b, A), out, info, check_errors, inverse=False)
+        return
     b.host_call(lapack.solve, [A, B], [out, info], check_errors=check_errors)
 
 
@@ -174,6 +187,9 @@ def _(b: PlanBuilder, A: Operand, check_errors: bool) -> None:
     batch, _, _ = check_matrices("linalg.inv", A, square=True)
     prove_flags("linalg.inv", check_errors=check_errors)
     out, info = b.output(A.spec.dtype, tuple(A.spec.shape)), b.output(dtypes.int32, batch)
+    if A.spec.shape[-1] <= MOST:
+        plan_solve(b, _copy(b, A), out, info, check_errors, inverse=True)
+        return
     b.host_call(lapack.inverse, [A], [out, info], check_errors=check_errors)
 
 

@@ -1,6 +1,6 @@
 """The way of an op to the engine: through wrappers, such as a profile, a `vmap` or a dual level.
 
-Wrappers change `dispatch`, `wrappers` and `apply_saved` while a program runs. So they are read here, as ``chain.dispatch``:
+Wrappers change `dispatch` and `apply_saved` while a program runs. So they are read here, as ``chain.dispatch``:
 a name imported from this module would keep its old value.
 """
 
@@ -23,7 +23,7 @@ apply_saved: Callable[[SavedCall, Any, Any], Any]
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], Any], Any]  # (inner, op, inputs, params)
 _engine: Callable[..., Any]
-wrappers: list[tuple[int, Wrapper]] = []  # by rank; replaced as a whole
+wrappers: list[tuple[int, Wrapper]] = []  # by rank; always this list, at which machine code looks
 _wrapping = locks.awaited()
 
 
@@ -39,18 +39,16 @@ def wrap_dispatch(rank: int, wrapper: Wrapper) -> None:
 
     It sees the ops of all threads. Without wrappers the chain costs nothing.
     """
-    global wrappers
     with _wrapping:
         others = [pair for pair in wrappers if pair[1] is not wrapper]
-        wrappers = sorted([*others, (rank, wrapper)], key=lambda pair: pair[0])
+        wrappers[:] = sorted([*others, (rank, wrapper)], key=lambda pair: pair[0])
         _link()
 
 
 def unwrap_dispatch(wrapper: Wrapper) -> None:
     """Take a wrapper away."""
-    global wrappers
     with _wrapping:
-        wrappers = [pair for pair in wrappers if pair[1] is not wrapper]
+        wrappers[:] = [pair for pair in wrappers if pair[1] is not wrapper]
         _link()
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numgrad.runtime.plan import Plan
 
 ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also unregistered ones, the parts of other ops
+tables: list[dict[Any, Any]] = []  # of calls whose plans are known, by whoever keeps them
 
 _MOST_PLANS = 1 << 12  # of all ops together, some 2 KB each
 _HEAVIEST_PLAN = 1 << 9  # in the same unit; a heavier plan, of some 30,000 operands, is made anew each time
@@ -40,16 +41,21 @@ def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
     ShapeError, DtypeError, TypeError, ValueError, IndexError
         The op's shape rule refuses the signature.
     """
-    global _plans_made
     plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
     if plan is None:
         plan = _planned(op, specs, params)
+    keep(op, (params[1:] if op.moving else params, *specs), plan)
+    return plan
+
+
+def keep(op: Op, key: tuple[Any, ...], plan: Plan) -> None:
+    """Cache a plan under its signature."""
+    global _plans_made
     if plan.weight <= _HEAVIEST_PLAN:
-        op.plans[(params[1:] if op.moving else params, *specs)] = plan
+        op.plans[key] = plan
         _plans_made += plan.weight
         if _plans_made >= _MOST_PLANS:
             _forget_half()
-    return plan
 
 
 def _planned(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
@@ -98,6 +104,7 @@ def _plan_and_template(op: Op, structure: Any, specs: tuple[Any, ...], params: A
 def _forget_half() -> None:
     """Drop the plans that were used least recently."""
     global _plans_made
+    forget_calls()
     entries = [(kept.last_use(), each, key, kept) for each in list(ops) for key, kept in list(each.plans.items())]
     entries.sort(key=lambda entry: entry[0])
     _plans_made = sum([entry[3].weight for entry in entries])
@@ -110,10 +117,17 @@ def _forget_half() -> None:
 
 def forget_plans() -> None:
     """Drop all plans: after a change of the number of threads, for which scratch memory was sized."""
+    forget_calls()
     for op in list(ops):
         op.plans.clear()
         op.templates.clear()
         op.untraced.clear()
+
+
+def forget_calls() -> None:
+    """Drop what is known of calls, which holds plans."""
+    for table in list(tables):
+        table.clear()
 
 
 threads.count_listeners.append(forget_plans)

@@ -117,6 +117,12 @@ def words_for_ever(count: int) -> tuple[np.ndarray, int]:
     return words, words.ctypes.data
 
 
+def words_of(instance: Any) -> np.ndarray:
+    """A copy of the memory of an object, without items that lie behind it."""
+    count = type(instance).__basicsize__ // 8
+    return np.array((ctypes.c_int64 * count).from_address(id(instance)), np.int64)
+
+
 def offset_of(instance: Any, name: str) -> int:
     """The offset of a slot in an object, in bytes; the content of the slot is replaced.
 
@@ -125,16 +131,43 @@ def offset_of(instance: Any, name: str) -> int:
     KernelError
         It is not found: this interpreter lays out its objects in another way.
     """
-    count = type(instance).__basicsize__ // 8
-    candidates = set(range(count))
+    candidates = set(range(type(instance).__basicsize__ // 8))
     for _ in range(2):
         mark = object()
         setattr(instance, name, mark)
-        words = (ctypes.c_int64 * count).from_address(id(instance))
-        candidates &= {index for index in range(count) if words[index] == id(mark)}
+        candidates &= {index for index, word in enumerate(words_of(instance).tolist()) if word == id(mark)}
     if len(candidates) != 1:
         raise KernelError(f"the slot {name} of {type(instance).__name__} is not found in its memory")
     return 8 * candidates.pop()
+
+
+def parts_of_builtins() -> dict[str, int]:
+    """Bytes from the start of an object to its class, of a float to its number, and of a slice to its bounds.
+
+    Raises
+    ------
+    KernelError
+        One is not found: this interpreter lays out its objects in another way.
+    """
+    examples = [(slice(object(), object(), object()), 1.5 + number) for number in range(2)]
+    parts: dict[str, Callable[[slice, float], tuple[Any, int]]] = {
+        "type": lambda piece, number: (number, id(float)),
+        "float_value": lambda piece, number: (number, int(np.float64(number).view(np.int64))),
+        "slice_start": lambda piece, number: (piece, id(piece.start)),
+        "slice_stop": lambda piece, number: (piece, id(piece.stop)),
+        "slice_step": lambda piece, number: (piece, id(piece.step)),
+    }
+    offsets = {}
+    for name, part in parts.items():
+        candidates: set[int] | None = None
+        for example in examples:
+            instance, searched = part(*example)
+            at = {index for index, word in enumerate(words_of(instance).tolist()) if word == searched}
+            candidates = at if candidates is None else candidates & at
+        if candidates is None or len(candidates) != 1:
+            raise KernelError(f"{name.replace('_', ' of ')} is not found in the memory of objects")
+        offsets[name] = 8 * candidates.pop()
+    return offsets
 
 
 def template(instance: Any, without: Sequence[str]) -> list[int]:

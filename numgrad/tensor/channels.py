@@ -11,6 +11,7 @@ from numgrad.layout import product
 from numgrad.tensor import arguments, creation, layers, margins, pointwise, pooling, random, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, real
+from numgrad.tensor.composed import composed
 from numgrad.tensor.layers import normed_shape
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
@@ -318,6 +319,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
 
 @public("function", "functional")
+@composed()
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """[..., C * r², H, W] as [..., C, H * r, W * r], for the factor r: each pixel's channels become r x r pixels.
 
@@ -352,6 +354,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 
 @public("function", "functional")
+@composed()
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """[..., C, H * r, W * r] as [..., C * r², H, W], for the factor r: `pixel_shuffle` undone.
 
@@ -385,6 +388,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 @public("function", "functional")
+@composed()
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """The channels of [N, C, ...] in another order: the first of each of ``groups`` groups, then the second of each, ...
 

@@ -11,6 +11,7 @@ from numgrad.engine.views import requires_grad
 from numgrad.registry import find
 from numgrad.tensor.arguments import as_input, as_number, cast, check_tensor
 from numgrad.tensor.changes import Changes
+from numgrad.tensor.composed import composed
 from numgrad.tensor.in_place import apart, assign, check_result, joint_dtype, overwrite
 from numgrad.tensor.pointwise import binary
 from numgrad.tensor.surface import public
@@ -23,6 +24,7 @@ _e = ops.elementwise
 
 
 @public("function", "method")
+@composed()
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """input, at least min and at most max; each is a number or a tensor that broadcasts, and one of them may be None.
 
@@ -49,6 +51,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """input, at least min, a number or a tensor that broadcasts.
 
@@ -67,6 +70,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """input, at most max, a number or a tensor that broadcasts.
 

@@ -10,6 +10,7 @@ from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import DtypeError, warn
 from numgrad.tensor.arguments import as_input, as_number, as_operand, cast, check_tensor
+from numgrad.tensor.composed import composed
 from numgrad.tensor.in_place import assign, check_result, kept, named_result_type, overwrite
 from numgrad.tensor.pointwise import mul, of_floats, pow, sub
 from numgrad.tensor.reductions import norm
@@ -56,6 +57,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2, elementwise and broadcast, in the dtype to which the tensors are promoted.
 
@@ -90,6 +92,7 @@ def addcmul_(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: An
 
 
 @public("function", "method")
+@composed()
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1) -> Tensor:
     """input + value * tensor1 / tensor2, elementwise and broadcast, in the dtype to which the tensors are promoted.
 
@@ -343,6 +346,7 @@ def float_power_(input: Tensor, exponent: Any) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def dist(input: Tensor, other: Tensor, p: Any = 2) -> Tensor:
     """The p-norm of input - other, a tensor without dimensions.
 

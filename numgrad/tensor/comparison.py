@@ -13,6 +13,7 @@ from numgrad import ops, registry
 from numgrad.engine.tape import modes
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.tensor.arguments import check_tensor
+from numgrad.tensor.composed import composed
 from numgrad.tensor.pointwise import binary
 from numgrad.tensor.surface import public
 
@@ -80,6 +81,7 @@ bitwise_right_shift = _bitwise(
 
 
 @public("function", "method", "in_place")
+@composed()
 def bitwise_not(input: Tensor) -> Tensor:
     """The complement of all bits of an integer; for bools, not.
 
@@ -167,4 +169,7 @@ def allclose(
         raise ShapeError(
             f"allclose: shapes {list(input.shape)} and {list(other.shape)} do not broadcast to one"
         ) from None
-    return builtins.bool(np.allclose(input.detach().numpy(), other.detach().numpy(), rtol, atol, equal_nan))
+    from numgrad.tensor import predicates, reductions
+
+    close = predicates.isclose(input.detach(), other.detach(), rtol, atol, equal_nan)
+    return builtins.bool(reductions.all(close))

@@ -6,7 +6,6 @@ They are computed from the numbers as they are, without a gradient.
 from __future__ import annotations
 
 import builtins
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +13,21 @@ import numpy as np
 
 from numgrad import ops
 from numgrad.dtypes import float32, float64, int64
-from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
+from numgrad.registry import chain
 from numgrad.tensor.arguments import as_int, as_number, as_operand, cast, check_tensor, result_type, wrap_dim
+from numgrad.tensor.bins import counted, of_few, range_of
 from numgrad.tensor.clamping import clamp_max
-from numgrad.tensor.comparison import ge, le
+from numgrad.tensor.comparison import eq, ge, le, ne
+from numgrad.tensor.composed import LARGEST, composed
 from numgrad.tensor.creation import from_numpy, zeros
 from numgrad.tensor.index_arrays import count_true
 from numgrad.tensor.pointwise import add, div, mul, sub, where
 from numgrad.tensor.reshaping import movedim
 from numgrad.tensor.results import HistogramddResult, HistogramResult
-from numgrad.tensor.shaping import expand, narrow, reshape
-from numgrad.tensor.sorting import flag
+from numgrad.tensor.shaping import contiguous, narrow, reshape
+from numgrad.tensor.sorting import flag, searchsorted
 from numgrad.tensor.statistics import aminmax
 from numgrad.tensor.surface import public
 
@@ -185,11 +186,25 @@ def isin(
     if not isinstance(elements, TensorBase) and not isinstance(test_elements, TensorBase):
         raise TypeError("isin(): got two numbers, expected a tensor for one of elements and test_elements")
     dtype = result_type(elements, test_elements)
+    if isinstance(elements, TensorBase) and isinstance(test_elements, TensorBase) and not dtype.is_half:
+        sizes = elements._spec.numel, test_elements._spec.numel
+        if builtins.min(sizes) > 0 and builtins.max(sizes) <= LARGEST and not chain.wrappers:
+            return _is_among(elements.detach(), test_elements.detach(), dtype, invert)  # type: ignore[attr-defined]
     some, others = (cast(as_operand(value, dtype), dtype).detach()._values() for value in (elements, test_elements))
     return _tensor(np.isin(some, others, invert=invert))
 
 
 # ---- bins -------------------------------------------------------------------------------------------------------
+
+
+@composed(tensors=2)
+def _is_among(elements: Tensor, others: Tensor, dtype: Any, invert: builtins.bool) -> Tensor:
+    """Whether each element is one of others: the first that is not below it, in their order."""
+    some, line = cast(contiguous(elements), dtype), cast(reshape(others, (-1,)), dtype)
+    line = ops.sort.sort(line, dim=0, descending=False)[0]
+    where_to = searchsorted(line, some).clamp(max=line._spec.numel - 1)
+    near = reshape(ops.index.index_select(line, reshape(where_to, (-1,)), dim=0), tuple(some._spec.shape))
+    return ne(some, near) if invert else eq(some, near)
 
 
 @public("function", "method")
@@ -213,12 +228,12 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise RuntimeError(f"\"bincount_cpu\" not implemented for '{input._spec.dtype.torch_name}'; it is for integers")
     if minlength < 0:
         raise RuntimeError(f"minlength should be >= 0, got {minlength}")
-    low, high = (int(each.item()) for each in aminmax(still)) if still._spec.numel else (0, -1)
+    low, high = [int(each.item()) for each in aminmax(still)] if still._spec.numel else (0, -1)
     if still._spec.ndim != 1 or low < 0:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     places, count = cast(still, int64), builtins.max(minlength, high + 1)
     if weights is None:
-        return _counted(places, count)
+        return counted(places, count)
     heights = check_tensor("bincount", "weights", weights).detach()
     if heights._spec.shape != still._spec.shape:
         raise RuntimeError(
@@ -226,19 +241,6 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         )
     sums = _summed(places, heights, count)
     return cast(sums, float32) if heights._spec.dtype is float32 else sums  # type: ignore[no-any-return]
-
-
-def _range_of(op: str, low: Any, high: Any, margin: float) -> tuple[float, float]:
-    """The outer edges of equal bins; if both are the same, so far beside them."""
-    for bound in (low, high):
-        if as_number(bound) is None:
-            raise TypeError(f"{op}(): the bounds must be Numbers, not {type(bound).__name__}")
-    low, high = float(low), float(high)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise RuntimeError(f"{op}: range of [{low}, {high}] is not finite")
-    if low > high:
-        raise RuntimeError(f"{op}: max must be larger than min, got [{low}, {high}]")
-    return (low - margin, high + margin) if low == high else (low, high)
 
 
 def _extremes(array: np.ndarray) -> tuple[float, float]:
@@ -279,7 +281,7 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     bins = _checked_bins("histc", array, bins)
     if min == max and array.size:
         min, max = _extremes(array)
-    low, high = _range_of("histc", min, max, 1.0)
+    low, high = range_of("histc", min, max, 1.0)
     wide = high - low > np.finfo(array.dtype).max  # the width has no number of this dtype
     edges = np.array([low, high], np.float64 if wide else array.dtype)
     if wide or bins > _MOST_PLACES:
@@ -289,7 +291,7 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     still = reshape(input.detach(), (array.size,))
     parts = div(mul(sub(still, float(edges[0])), bins), float(edges[1] - edges[0]))
     is_inside = ge(still, float(edges[0])) & le(still, float(edges[1]))
-    counts = _counted(cast(where(is_inside, clamp_max(parts, bins - 1), bins), int64), bins + 1)
+    counts = counted(cast(where(is_inside, clamp_max(parts, bins - 1), bins), int64), bins + 1)
     return cast(narrow(counts, 0, 0, bins), still._spec.dtype)  # type: ignore[no-any-return]
 
 
@@ -324,8 +326,12 @@ def histogram(
     >>> ng.histogram(ng.tensor([1.0, 2.0, 1.0]), bins=2, range=(0.0, 3.0)).hist
     tensor([2., 1.])
     """
-    array = _numbers("histogram", "input", input)
     flag("histogram", "density", density)
+    if density is False and weight is None and not isinstance(bins, TensorBase):
+        few = of_few("histogram", input, [bins], range, 1)
+        if few is not None:
+            return HistogramResult(few)
+    array = _numbers("histogram", "input", input)
     edges, is_even = _edges(array, bins, range)
     heights = None if weight is None else _numbers("histogram", "weight", weight)
     if heights is not None and (heights.shape != array.shape or heights.dtype != array.dtype):
@@ -350,7 +356,7 @@ def _edges(array: np.ndarray, bins: Any, range: Any) -> tuple[np.ndarray, builti
     if range is None:
         range = _extremes(array) if array.size else (0, 1)
     low, high = _two_bounds(range)
-    low, high = _range_of("histogram", low, high, 0.5)
+    low, high = range_of("histogram", low, high, 0.5)
     edges = np.linspace(low, high, count + 1).astype(array.dtype)
     width = (high - low) / count
     is_even = count < _MOST_EVEN and high - low < np.finfo(array.dtype).max and np.diff(edges).min() > width / 2
@@ -371,17 +377,11 @@ def _heights(
         places = ops.sort.find_bins(points, from_numpy(edges.copy()), column=column, scale=scale)
         flat = places if flat is None else add(mul(flat, len(edges)), places)
     if heights is None:
-        sums = _counted(flat, product(shape))
+        sums = counted(flat, product(shape))
     else:
         sums = _summed(flat, cast(from_numpy(heights.reshape(-1).copy()), float64), product(shape))
     inner = tuple(slice(0, n - 1) for n in shape)
     return sums.numpy().reshape(shape)[inner].astype(np.float64)  # type: ignore[no-any-return]
-
-
-def _counted(places: Tensor, count: int) -> Tensor:
-    """How often each of ``count`` places is named."""
-    ones = expand(constant(1, int64), tuple(places._spec.shape))  # type: ignore[arg-type]
-    return ops.index.scatter_add(zeros(count, dtype=int64), places, ones, dim=0)  # type: ignore[no-any-return]
 
 
 def _summed(places: Tensor, heights: Tensor, count: int) -> Tensor:
@@ -414,8 +414,13 @@ def histogramdd(
             [2., 1.]])
     """
     name = "histogramdd"
-    array = _numbers(name, "input", input)
     flag(name, "density", density)
+    if density is False and weight is None and check_tensor(name, "input", input)._spec.ndim > 1:
+        n = input._spec.shape[-1]
+        few = of_few(name, input, bins if isinstance(bins, (tuple, list)) else [bins] * n, range, n)
+        if few is not None:
+            return HistogramddResult((few[0], tuple(few[1:])))
+    array = _numbers(name, "input", input)
     if array.ndim < 2:
         raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
     count = array.shape[-1]

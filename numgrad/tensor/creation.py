@@ -24,6 +24,7 @@ from numgrad.layout import (
     spec_of,
 )
 from numgrad.runtime import memory
+from numgrad.runtime.fast import start as fast
 from numgrad.tensor import inference, nested, shaping
 from numgrad.tensor.arguments import (
     as_int,
@@ -34,6 +35,7 @@ from numgrad.tensor.arguments import (
     number_within,
     size_of,
 )
+from numgrad.tensor.known import CONSTANT, UNDEFINED
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -127,6 +129,15 @@ def from_numpy(array: np.ndarray) -> Tensor:
     >>> x
     tensor([7., 0., 0.], dtype=numgrad.float64)
     """
+    tensor = fast.run_over(_arrays, array)
+    return _over(array) if tensor is None else tensor
+
+
+_arrays: dict[Any, tuple[Spec, int]] = {}  # by dtype and shape, for machine code
+_MOST_ARRAYS = 1 << 12
+
+
+def _over(array: np.ndarray) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     dtype = dtypes.from_numpy_dtype(array.dtype)
@@ -138,6 +149,10 @@ def from_numpy(array: np.ndarray) -> Tensor:
         )
     strides = None if is_plain else tuple(s // array.itemsize for s in array.strides)
     spec = spec_of(dtype, array.shape, strides)
+    if is_plain and spec.numel:
+        if len(_arrays) >= _MOST_ARRAYS:
+            _arrays.clear()
+        _arrays[array.dtype, array.shape] = spec, spec.nbytes
     # By its buffer an array's address is found in a tenth of the time.
     address = ctypes.addressof(_byte_in(array)) if is_plain and spec.numel else array.__array_interface__["data"][0]
     shared: Tensor = tensor_over(Tensor, memory.Storage(address, spec.nbytes, array), spec, address)
@@ -170,6 +185,8 @@ def as_tensor(data: Any, dtype: Dtype | None = None, device: Any = None) -> Tens
     >>> ng.as_tensor(x) is x, ng.as_tensor([1, 2], dtype=ng.float64)
     (True, tensor([1., 2.], dtype=numgrad.float64))
     """
+    if dtype is None and device is None and (shared := fast.run_over(_arrays, data)) is not None:
+        return shared  # type: ignore[no-any-return]
     on_cpu("as_tensor", device)
     chosen = None if dtype is None else dtypes.as_dtype("as_tensor", dtype)
     if isinstance(data, Tensor):
@@ -179,7 +196,7 @@ def as_tensor(data: Any, dtype: Dtype | None = None, device: Any = None) -> Tens
     return tensor(data, dtype=chosen)
 
 
-@public("function")
+@public("function", known=UNDEFINED)
 def empty(
     *size: Any, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = contiguous_format
 ) -> Tensor:
@@ -239,7 +256,7 @@ def _filled(op: str, shape: tuple[int, ...], value: Any, dtype: Dtype) -> Tensor
     return ops.elementwise.clone(repeated)  # type: ignore[no-any-return]
 
 
-@public("function")
+@public("function", known=True)
 def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor filled with one value, a number or a tensor without dimensions.
 
@@ -263,7 +280,7 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_gra
     return finished(_filled("full", shape, number, chosen_dtype("full", dtype, dtype_of_number(number))), requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros of this size, ints or one tuple of them; of the default dtype unless another is given.
 
@@ -283,7 +300,7 @@ def zeros(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -
     return finished(ops.creation.full.apply((), *filling), requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def ones(*size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones of this size, ints or one tuple of them; of the default dtype unless another is given.
 
@@ -306,7 +323,7 @@ def ones_of(spec: Spec) -> Tensor:
     return finished(tensor, False) if modes.inference else tensor  # type: ignore[no-any-return]
 
 
-@public("function")
+@public("function", known=True)
 def zeros_like(
     input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
 ) -> Tensor:
@@ -325,11 +342,11 @@ def zeros_like(
     """
     chosen = _like("zeros_like", input, dtype)
     if chosen is input.dtype:
-        return finished(ops.creation.zeros_like(input.detach()), requires_grad, memory_format)
+        return finished(ops.creation.zeros_like(input), requires_grad, memory_format)
     return finished(laid_as(input, zeros(input.shape, dtype=chosen)), requires_grad, memory_format)
 
 
-@public("function")
+@public("function", known=True)
 def ones_like(
     input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
 ) -> Tensor:
@@ -348,7 +365,7 @@ def ones_like(
     return finished(laid_as(input, ones(tuple(input.shape), dtype=chosen)), requires_grad, memory_format)
 
 
-@public("function")
+@public("function", known=True)
 def full_like(
     input: Tensor,
     fill_value: Any,
@@ -375,7 +392,7 @@ def full_like(
     return finished(laid_as(input, filled), requires_grad, memory_format)
 
 
-@public("function")
+@public("function", known=UNDEFINED)
 def empty_like(
     input: Tensor, *, dtype: Dtype | None = None, requires_grad: bool = False, memory_format: Any = preserve_format
 ) -> Tensor:
@@ -408,7 +425,7 @@ def _like(op: str, input: Tensor, dtype: Any) -> Dtype:
     return chosen_dtype(op, dtype, check_tensor(op, "input", input).dtype)
 
 
-@public("function")
+@public("function", known=True)
 def arange(
     start: float, end: float | None = None, step: float = 1, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -455,7 +472,7 @@ def bound(op: str, name: str, value: Any) -> float:
     return number
 
 
-@public("function")
+@public("function", known=CONSTANT)
 def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere: a matrix [n, m], or [n, n] without m.
 
@@ -477,7 +494,7 @@ def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_gr
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
     chosen = chosen_dtype("eye", dtype)
     if chosen.is_floating_point:
-        ones = ops.creation.full(size=tuple(extents), value=1, dtype=chosen)
-        return finished(ops.matrices.band(ones, low=0, high=0), requires_grad)
+        ones = ops.creation.full.apply((), tuple(extents), 1, chosen)
+        return finished(ops.matrices.band.apply((ones,), 0, 0, 1.0), requires_grad)
     rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
     return finished((rows == columns).to(chosen), requires_grad)

@@ -10,8 +10,10 @@ import numpy as np
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
-from numgrad.tensor import in_place, reductions, shaping
-from numgrad.tensor.arguments import as_int, check_tensor, wrap_dim
+from numgrad.tensor import comparison, in_place, reductions, shaping
+from numgrad.tensor.arguments import as_int, cast, check_tensor, wrap_dim
+from numgrad.tensor.composed import LARGEST, composed
+from numgrad.tensor.known import CONSTANT
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def _triangle(name: str, input: Tensor, diagonal: int, lower: builtins.bool) -> 
 
 
 @public("function", "method", "in_place")
+@composed()
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros above a diagonal, ``diagonal`` columns to the right of the main one.
 
@@ -55,6 +58,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @public("function", "method", "in_place")
+@composed()
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros below a diagonal, ``diagonal`` columns to the right of the main one.
 
@@ -82,6 +86,8 @@ def _triangle_indices(name: str, row: int, col: int, offset: int, dtype: Any, lo
     if chosen not in (dtypes.int64, dtypes.int32):
         raise NotImplementedError(f"\"{name}\" not implemented for '{chosen.torch_name}'; expected int64 or int32")
     shift = builtins.max(-rows - 1, builtins.min(columns + 1, shift))
+    if 0 < rows * columns <= LARGEST:
+        return _few_indices(rows, columns, shift, chosen, lower)
     edge = np.clip(np.arange(rows) + (shift + 1 if lower else shift), 0, columns)  # of each row
     counts = edge if lower else columns - edge
     ends = np.cumsum(counts)
@@ -93,7 +99,20 @@ def _triangle_indices(name: str, row: int, col: int, offset: int, dtype: Any, lo
     return result
 
 
-@public("function")
+@composed()
+def _few_indices(rows: int, columns: int, shift: int, dtype: Dtype, lower: builtins.bool) -> Tensor:
+    """The indices for a small matrix: where a mask of it is True."""
+    lines = [ops.creation.arange.apply((), 0, 1, extent, dtypes.int64) for extent in (rows, columns)]
+    row, column = shaping.unsqueeze(lines[0], 1), shaping.unsqueeze(lines[1], 0)
+    distance = ops.elementwise.sub(column, row)
+    mask = comparison.le(distance, shift) if lower else comparison.ge(distance, shift)
+    edges = [builtins.min(builtins.max(k + shift + lower, 0), columns) for k in range(rows)]
+    count = builtins.sum(edges) if lower else rows * columns - builtins.sum(edges)
+    pairs = ops.masks.nonzero.apply((mask,), count, -1)
+    return cast(shaping.contiguous(shaping.transpose(pairs, 0, 1)), dtype)
+
+
+@public("function", known=CONSTANT)
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Dtype | None = None) -> Tensor:
     """Rows and columns of the elements of a matrix that `tril` keeps, [2, count] of int64 or int32, row by row.
 
@@ -110,7 +129,7 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Dtype | None = N
     return _triangle_indices("tril_indices", row, col, offset, dtype, True)
 
 
-@public("function")
+@public("function", known=CONSTANT)
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Dtype | None = None) -> Tensor:
     """Rows and columns of the elements of a matrix that `triu` keeps, [2, count] of int64 or int32, row by row.
 
@@ -130,7 +149,7 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Dtype | None = N
 # ---- diagonals --------------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A view of the diagonals of the matrices of two dimensions, as the last dimension; ``offset`` columns to the right.
 
@@ -153,6 +172,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 
 @public("function", "method")
+@composed()
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the last dimension of the input on a diagonal of theirs, and zeros elsewhere.
 
@@ -183,6 +203,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 
 @public("function", "method")
+@composed()
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """Of a vector the matrix with it on a diagonal, of a matrix its diagonal as a vector of its own memory.
 
@@ -206,6 +227,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The matrix with all elements of the input, in order, on a diagonal.
 
@@ -218,6 +240,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of input with ``src`` in the place of its `diagonal`.
 
@@ -281,6 +304,7 @@ def fill_diagonal_(input: Tensor, fill_value: Any, wrap: builtins.bool = False) 
 
 
 @public("function", "method")
+@composed()
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 
@@ -301,7 +325,7 @@ def trace(input: Tensor) -> Tensor:
 # ---- windows ----------------------------------------------------------------------------------------------------
 
 
-@public("method", name="unfold")
+@public("method", name="unfold", known=True)
 def sliding_windows(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """A view of windows of ``size`` elements along a dimension, ``step`` apart; a window is the new last dimension.
 

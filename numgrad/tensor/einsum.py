@@ -16,6 +16,7 @@ from numgrad import ops
 from numgrad.layout import product
 from numgrad.tensor import layers, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor
+from numgrad.tensor.composed import composed
 from numgrad.tensor.diagonals import diagonal
 from numgrad.tensor.surface import public
 
@@ -34,6 +35,7 @@ class _Equation(NamedTuple):
 
 
 @public("function")
+@composed()
 def einsum(*args: Any) -> Tensor:
     """The sum of products of tensors that an equation such as ``'bij,bjk->bik'`` says.
 
@@ -404,6 +406,7 @@ def _finished(tensor: Tensor, labels: Labels, output: Labels, extents: dict[int,
 
 
 @public("function")
+@composed()
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum of products over dimensions of both: the last ``dims`` of a and the first of b, or two lists of dimensions.
 

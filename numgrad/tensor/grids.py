@@ -15,6 +15,7 @@ from numgrad.errors import ShapeError, warn
 from numgrad.layout import Size
 from numgrad.tensor import joining, repeating, shaping
 from numgrad.tensor.arguments import as_int, cast, check_tensor, result_type, size_of
+from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -83,11 +84,13 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     (numgrad.Size([2, 3]), numgrad.Size([2, 3]))
     """
     each = _list_of("broadcast_tensors", tensors)
+    if each and len({tensor._spec.shape for tensor in each}) == 1:
+        return tuple(each)
     shape = broadcast_shapes(*[tuple(tensor._spec.shape) for tensor in each])
-    return tuple(tensor if tensor._spec.shape == shape else shaping.expand(tensor, shape) for tensor in each)
+    return tuple(tensor if tensor._spec.shape == shape else tensor.expand(shape) for tensor in each)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """The view in this shape, as `Tensor.expand` has it.
 
@@ -205,6 +208,7 @@ public("function", name="concatenate")(concat)
 
 
 @public("function")
+@composed()
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along their columns: along dimension 1, vectors along dimension 0.
 
@@ -222,6 +226,7 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
 
 
 @public("function")
+@composed()
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along dimension 0, vectors as rows.
 
@@ -242,6 +247,7 @@ public("function", name="row_stack")(vstack)
 
 
 @public("function")
+@composed()
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along dimension 2, which vectors and matrices get.
 
@@ -259,6 +265,7 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
 
 
 @public("function")
+@composed()
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along dimension 1, vectors as columns.
 
@@ -277,6 +284,7 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
 
 
 @public("function")
+@composed()
 def block_diag(*tensors: Any) -> Tensor:
     """A matrix with the matrices on its diagonal and zeros elsewhere; vectors count as one row. Dtypes are promoted.
 
@@ -363,13 +371,14 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     grids = []
     for axis, tensor in enumerate(each):
         line = tuple(extent if position == axis else 1 for position, extent in enumerate(shape))
-        grids.append(shaping.expand(shaping.view(tensor, line), shape))
+        grids.append(tensor.view(line).expand(shape))
     if swap:
         grids[:2] = grids[1::-1]
     return tuple(grids)
 
 
 @public("function")
+@composed()
 def cartesian_prod(*tensors: Any) -> Tensor:
     """All tuples with one element of each vector, as rows, the last element changing fastest; one vector alone is returned.
 
@@ -398,6 +407,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 
 
 @public("function")
+@composed()
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """The choices of ``r`` elements of a vector in its order, as rows; with replacement an element may come several times.
 
@@ -432,6 +442,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 
 
 @public("function")
+@composed()
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:  # noqa: N803 (torch's name)
     """The powers of a vector's elements as the columns of a matrix [n, N], the highest power first unless ``increasing``.
 

@@ -164,8 +164,10 @@ def apart(target: Tensor, other: Tensor, *, moved: bool = False) -> Tensor:
 
 def check_writable(name: str, target: Tensor) -> None:
     """Refuse what `copy_` would refuse, before something else is changed, such as the state of a generator."""
-    check_in_place(name, target, ())
-    if any(n > 1 and s == 0 for n, s in zip(target._spec.shape, target._spec.strides, strict=True)):
+    if target._base is not None or target._node is not None or target._requires_grad:
+        check_in_place(name, target, ())
+    spec = target._spec
+    if not spec.is_dense and any(n > 1 and s == 0 for n, s in zip(spec.shape, spec.strides, strict=True)):
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."

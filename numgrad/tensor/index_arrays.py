@@ -142,7 +142,7 @@ def _only_mask(arrays: list[Array]) -> Tensor | None:
 
 def count_true(mask: Tensor) -> int:
     """How many elements of a mask are True."""
-    return int(ops.reduce.sum_(mask, dims=tuple(range(mask._spec.ndim)), keepdim=False).item())
+    return int(ops.reduce.sum_.apply((mask,), tuple(range(mask._spec.ndim)), False).item())
 
 
 def true_places(mask: Tensor) -> Tensor:

@@ -15,12 +15,14 @@ from numgrad.engine.views import check_in_place
 from numgrad.errors import NegativeStepError, warn
 from numgrad.layout import Spec
 from numgrad.tensor import arguments, in_place, index_arrays, shaping
+from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 _ONE_EACH = frozenset({int, slice})  # classes of items for one dimension each
+_NUMBERS = frozenset({dtypes.int64, dtypes.int32})  # dtypes of tensors that name elements by numbers
 _SINGLE = frozenset({int, slice, type(None), type(Ellipsis)})  # classes of items that are no sequence
 
 
@@ -41,6 +43,8 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     if index is None:
         return ops.view.unsqueeze.apply((tensor,), 0)  # type: ignore[no-any-return]
     if kind not in _SINGLE and (kind is not tuple or not _SINGLE.issuperset([item.__class__ for item in index])):
+        if _names_by_numbers(index):
+            return _taken(tensor, index)
         arrays = _only_tensors(tensor, index)
         if arrays is not None:
             return index_arrays.take(tensor, arrays)
@@ -53,6 +57,29 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     for position in new:
         result = ops.view.unsqueeze.apply((result,), position)
     return shaping.permute(result, *range(result.ndim)) if result is tensor else result
+
+
+def is_basic(index: Any) -> bool:
+    """Whether the index gives a view, whatever the numbers of any tensor are."""
+    return index.__class__ in _SINGLE or (index.__class__ is tuple and _SINGLE.issuperset(map(type, index)))
+
+
+def _names_by_numbers(index: Any) -> builtins.bool:
+    """Whether an index has no mask and nothing else of which values are read: tensors of ints, and parts of views."""
+    for each in index if index.__class__ in (tuple, list) else (index,):
+        if isinstance(each, TensorBase):
+            if not each._spec.ndim or each._spec.dtype not in _NUMBERS:
+                return False
+        elif each.__class__ not in _SINGLE:
+            return False
+    return True
+
+
+@composed()
+def _taken(tensor: Tensor, index: Any) -> Tensor:
+    """The elements that an index of numbers names."""
+    arrays = _only_tensors(tensor, index)
+    return index_arrays.take(*(_split(tensor, index) if arrays is None else (tensor, arrays)))
 
 
 @functools.lru_cache(1 << 12)
@@ -206,6 +233,14 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
     >>> ng.index_put(ng.zeros(3), (ng.tensor([0, 2]),), ng.tensor([1.0, 2.0]))
     tensor([1., 0., 2.])
     """
+    is_plain = (
+        indices.__class__ in (tuple, list) and accumulate.__class__ is builtins.bool and _names_by_numbers(indices)
+    )
+    return (_with_put if is_plain else _with_put.__wrapped__)(input, indices, values, accumulate)  # type: ignore[attr-defined]
+
+
+@composed()
+def _with_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool) -> Tensor:
     return index_put_(ops.elementwise.clone(input), indices, values, accumulate)
 
 
@@ -216,6 +251,7 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
 
 
 @public("function", "method")
+@composed()
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along a dimension that ``index`` (int64 or int32, one dimension) selects, in its order; a copy.
 
@@ -247,6 +283,7 @@ def _at_least_1d(tensor: Tensor) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on. The result has index's shape.
 
@@ -270,6 +307,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 @public("function", "method", "in_place")
+@composed()
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of input with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.
 

@@ -10,13 +10,14 @@ from numgrad import ops
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import MULTIPLE, fix
 from numgrad.tensor.arguments import as_int, cast, check_tensor, result_type, wrap_dim
+from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of ``split_size`` elements along a dimension (the last may be smaller), or of the sizes in a list.
 
@@ -52,7 +53,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
     return _pieces("SplitBackward0", ops.joining.split(input, sizes=tuple(sizes), dim=axis))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension, without it. They are views that, like those of `split`, may not be changed in place in a graph.
 
@@ -79,7 +80,7 @@ def _pieces(maker: str, pieces: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return pieces
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` views of equal size along a dimension; the last may be smaller.
 
@@ -102,6 +103,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @public("function")
+@composed()
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along an existing dimension. Dtypes are promoted, other extents have to be equal, empty vectors are ignored.
 
@@ -158,6 +160,7 @@ def list_of(op: str, tensors: Any) -> Sequence[Tensor]:
 
 
 @public("function")
+@composed()
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension; dtypes are promoted.
 

@@ -20,6 +20,7 @@ from numgrad.registry import chain
 from numgrad.tensor import arguments, comparison, margins, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, pair, real
+from numgrad.tensor.composed import composed
 from numgrad.tensor.shaping import drop_base_of_copy
 from numgrad.tensor.surface import public
 
@@ -85,6 +86,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def dot(input: Tensor, other: Tensor) -> Tensor:
     """The sum of the products of two vectors of one length and dtype, as a tensor without dimensions.
 
@@ -459,6 +461,7 @@ def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 
 @public("function", "method", "special")
+@composed()
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first.
 
@@ -477,6 +480,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 
 @public("function", "method", "special")
+@composed()
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`, exact where softmax underflows; with ``dtype`` the input is converted first.
 

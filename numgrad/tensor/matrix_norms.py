@@ -13,6 +13,7 @@ from numgrad.errors import DtypeError, ShapeError
 from numgrad.ops import matrices as _m
 from numgrad.tensor import creation, diagonals, reductions, shaping
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap_dim
+from numgrad.tensor.composed import composed
 from numgrad.tensor.grids import broadcast_tensors
 from numgrad.tensor.matrices import check_flag, check_floating, check_square, check_two_dims, tolerances
 from numgrad.tensor.spectra import eigvalsh, svdvals
@@ -273,6 +274,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
 
 
 @public("linalg", name="cross")
+@composed()
 def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The cross products of vectors of three elements along ``dim``, of tensors that broadcast.
 
@@ -306,6 +308,7 @@ def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """`linalg.cross` along ``dim``, by default the first one of three elements.
 
@@ -327,6 +330,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 
 @public("linalg")
+@composed()
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """Vandermonde's matrices [..., n, N] of x [..., n]: its powers 0 to N - 1 in columns; N is n by default.
 
@@ -355,7 +359,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return ops.joining.stack(*columns[:count], dim=x._spec.ndim)  # type: ignore[no-any-return]
 
 
-@public("linalg", name="diagonal")
+@public("linalg", name="diagonal", known=True)
 def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices in two dimensions, as the last dimension of a view.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from numgrad.dtypes import dtype as Dtype
 from numgrad.tensor.creation import empty, full, ones, tensor, zeros
+from numgrad.tensor.known import UNDEFINED
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -26,7 +27,7 @@ def new_tensor(input: Tensor, data: Any, *, dtype: Dtype | None = None, requires
     return tensor(data, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@public("method")
+@public("method", known=UNDEFINED)
 def new_empty(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """`empty` with this tensor\'s dtype, unless another is given.
 
@@ -42,7 +43,7 @@ def new_empty(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gr
     return empty(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@public("method")
+@public("method", known=True)
 def new_zeros(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """`zeros` with this tensor\'s dtype, unless another is given.
 
@@ -58,7 +59,7 @@ def new_zeros(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gr
     return zeros(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@public("method")
+@public("method", known=True)
 def new_ones(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """`ones` with this tensor\'s dtype, unless another is given.
 
@@ -74,7 +75,7 @@ def new_ones(input: Tensor, *size: Any, dtype: Dtype | None = None, requires_gra
     return ones(*size, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-@public("method")
+@public("method", known=True)
 def new_full(
     input: Tensor, size: Any, fill_value: Any, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:

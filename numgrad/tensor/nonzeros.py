@@ -9,6 +9,7 @@ from numgrad import dtypes, ops
 from numgrad.layout import product
 from numgrad.tensor import comparison, joining, pointwise, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, size_of
+from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _rows(input: Tensor) -> Tensor:
     count = index_arrays.count_true(mask)
     if not still._spec.ndim:
         return creation.empty(count, 0, dtype=dtypes.int64)
-    return ops.masks.nonzero(mask, count=count)  # type: ignore[no-any-return]
+    return ops.masks.nonzero.apply((mask,), count, -1)  # type: ignore[no-any-return]
 
 
 @public("function", "method")
@@ -83,6 +84,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
 
 
 @public("function")
+@composed()
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """Positions in the row-major order of a shape as indices, a tensor for each dimension.
 

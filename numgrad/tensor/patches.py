@@ -8,46 +8,20 @@ import numpy as np
 
 from numgrad import ops
 from numgrad.errors import DtypeError, ShapeError, warn
-from numgrad.tensor import arguments, creation, layers, margins, shaping
+from numgrad.tensor import arguments, creation, layers, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import pair
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 
-def _columns(
-    name: str, size: tuple[int, int], kernel_size: Any, dilation: Any, padding: Any, stride: Any
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Where each element of each patch lies in the padded image, [R * S, L], and the amounts of padding.
-
-    Raises
-    ------
-    RuntimeError
-        The patches do not fit.
-    """
-    window, spread = pair(name, "kernel_size", kernel_size), pair(name, "dilation", dilation)
-    pads, steps = pair(name, "padding", padding), pair(name, "stride", stride)
-    if min(window) < 1 or min(spread) < 1 or min(steps) < 1 or min(pads) < 0:
-        raise RuntimeError(
-            f"{name}: kernel_size {window}, dilation {spread} and stride {steps} should be greater than zero, padding {pads} not "
-            "negative"
-        )
-    blocks = [
-        (extent + 2 * pad - gap * (taps - 1) - 1) // step + 1
-        for extent, pad, gap, taps, step in zip(size, pads, spread, window, steps, strict=True)
-    ]
-    if min(blocks) < 1:
-        raise RuntimeError(
-            f"{name}: Given an image of {list(size)}, kernel_size={window}, dilation={spread}, padding={pads}, stride={steps}, "
-            f"calculated shape of the array of sliding blocks as {blocks}, but its components must be at least one."
-        )
-    rows, columns = (
-        np.arange(taps)[:, None] * gap + np.arange(count)[None, :] * step
-        for taps, gap, count, step in zip(window, spread, blocks, steps, strict=True)
-    )  # [R, P] and [S, Q]
-    width = size[1] + 2 * pads[1]
-    places = rows[:, None, :, None] * width + columns[None, :, None, :]
-    return places.reshape(window[0] * window[1], blocks[0] * blocks[1]), pads
+def _window(name: str, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> dict[str, tuple[int, int]]:
+    return {
+        "kernel_size": pair(name, "kernel_size", kernel_size),
+        "dilation": pair(name, "dilation", dilation),
+        "padding": pair(name, "padding", padding),
+        "stride": pair(name, "stride", stride),
+    }
 
 
 @public("functional")
@@ -64,20 +38,8 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     tensor([[[0., 2.],
              [1., 3.]]])
     """
-    shape = arguments.check_tensor("unfold", "input", input).shape
-    if len(shape) not in (3, 4) or 0 in shape[-3:]:
-        raise ShapeError(
-            "unfold: Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, "
-            f"but got: {list(shape)}"
-        )
-    batched = shaping.unsqueeze(input, 0) if len(shape) == 3 else input
-    n, c, height, width = batched.shape
-    places, (top, left) = _columns("unfold", (height, width), kernel_size, dilation, padding, stride)
-    padded = margins.pad(batched, (left, left, top, top)) if top or left else batched
-    flat = shaping.reshape(padded, (n, c, (height + 2 * top) * (width + 2 * left)))
-    taken = ops.index.index_select(flat, creation.tensor(places.ravel()), dim=2)
-    out = shaping.reshape(taken, (n, c * places.shape[0], places.shape[1]))
-    return shaping.squeeze(out, 0) if len(shape) == 3 else out
+    arguments.check_tensor("unfold", "input", input)
+    return ops.patches.im2col(input, **_window("unfold", kernel_size, dilation, padding, stride))  # type: ignore[no-any-return]
 
 
 @public("functional")
@@ -96,33 +58,10 @@ def fold(
     >>> ng.nn.functional.fold(columns, (1, 3), (1, 2))
     tensor([[[[1., 2., 1.]]]])
     """
-    shape = arguments.check_tensor("fold", "input", input).shape
-    if len(shape) not in (2, 3) or 0 in shape[-2:]:
-        raise ShapeError(
-            "fold: Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, "
-            f"but got: {list(shape)}"
-        )
-    batched = shaping.unsqueeze(input, 0) if len(shape) == 2 else input
-    height, width = pair("fold", "output_size", output_size)
-    places, (top, left) = _columns("fold", (height, width), kernel_size, dilation, padding, stride)
-    n, rows, blocks = batched.shape
-    taps, count = places.shape
-    if rows % taps:
-        raise ShapeError(
-            "fold: Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
-            f"input.size(1)={rows} and {taps} elements in a patch."
-        )
-    if blocks != count:
-        raise ShapeError(
-            f"fold: Given output_size={[height, width]}, expected size of input's dimension 2 to match the calculated number of "
-            f"sliding blocks {count}, but got input.size(2)={blocks}."
-        )
-    c, high, wide = rows // taps, height + 2 * top, width + 2 * left
-    parts = shaping.reshape(batched, (n, c, taps * count))
-    index = creation.tensor(places.ravel())
-    added = ops.index.index_select_backward(parts, index, size=(n, c, high * wide), dim=2)
-    out = margins.pad(shaping.reshape(added, (n, c, high, wide)), (-left, -left, -top, -top))
-    return shaping.squeeze(out, 0) if len(shape) == 2 else out
+    arguments.check_tensor("fold", "input", input)
+    size = pair("fold", "output_size", output_size)
+    window = _window("fold", kernel_size, dilation, padding, stride)
+    return ops.patches.col2im(input, size=size, **window)  # type: ignore[no-any-return]
 
 
 # ---- grids ------------------------------------------------------------------------------------------------------
@@ -223,37 +162,24 @@ def grid_sample(
             f"'{padding_mode}'"
         )
     aligned = _corners("grid_sample", align_corners)
-    arguments.check_tensor("grid_sample", "input", input)
-    arguments.check_tensor("grid_sample", "grid", grid)
-    dims = input.ndim - 2
-    if dims not in (2, 3) or grid.ndim != input.ndim or grid.shape[-1] != dims or grid.shape[0] != input.shape[0]:
+    image = arguments.check_tensor("grid_sample", "input", input)._spec
+    points = arguments.check_tensor("grid_sample", "grid", grid)._spec
+    dims = image.ndim - 2
+    shape, extents = image.shape, points.shape
+    if dims not in (2, 3) or points.ndim != image.ndim or extents[-1] != dims or extents[0] != shape[0]:
         raise ShapeError(
             "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions and batch size, and the grid to have "
-            f"size {dims} in last dimension, but got input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
+            f"size {dims} in last dimension, but got input with sizes {list(shape)} and grid with sizes {list(extents)}"
         )
     if mode == "bicubic" and dims == 3:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
-    if input.dtype is not grid.dtype or not input.is_floating_point():
+    if image.dtype is not points.dtype or not image.dtype.is_floating_point:
         raise DtypeError(
-            f"grid_sampler(): expected input and grid to have same dtype, of floating point, but input has {input.dtype} and grid "
-            f"{grid.dtype}"
+            f"grid_sampler(): expected input and grid to have same dtype, of floating point, but input has {image.dtype} and grid "
+            f"{points.dtype}"
         )
-    if 0 in input.shape[1:]:
+    if 0 in shape[1:]:
         raise ShapeError(
-            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)}"
+            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(shape)}"
         )
-    return _sampled(input, grid, mode, padding_mode, aligned)
-
-
-def _sampled(input: Tensor, grid: Tensor, mode: str, padding_mode: str, aligned: bool) -> Tensor:
-    """Each point is a weighted sum of the pixels under it, which are rows of channels."""
-    n, c, *image = input.shape
-    dims, out_image = len(image), tuple(grid.shape[1:-1])
-    points = grid.numel() // dims
-    form = {"size": tuple(image), "mode": mode, "padding": padding_mode, "aligned": aligned}
-    coordinates = shaping.reshape(grid, (points, dims))
-    weights = ops.grid_points.grid_weights(coordinates, orders=(0,) * dims, **form)
-    index = ops.grid_points.grid_index(coordinates.detach(), points=points // max(n, 1), **form)
-    rows = shaping.reshape(shaping.permute(input, 0, *range(2, dims + 2), 1), (-1, c))
-    out = shaping.reshape(ops.rows.sum_rows(rows, weights, index), (n, *out_image, c))
-    return shaping.contiguous(shaping.permute(out, 0, dims + 1, *range(1, dims + 1)))
+    return ops.grid_sample.grid_sample(input, grid, mode=mode, padding=padding_mode, aligned=aligned)  # type: ignore[no-any-return]

@@ -8,6 +8,7 @@ from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import in_place, pointwise, shaping
 from numgrad.tensor.arguments import as_element, as_number, check_tensor, wrap_dim
+from numgrad.tensor.composed import composed
 from numgrad.tensor.scattering import REDUCES, at_least_1d, scatter_reduced
 from numgrad.tensor.surface import public
 
@@ -53,6 +54,7 @@ def _put(input: Tensor, target: Tensor, index: Tensor, source: Tensor, axis: int
 
 
 @public("function", "method", "in_place")
+@composed()
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy of input with the slices of alpha * source along ``dim`` added to those that ``index`` (a vector) names.
 
@@ -80,6 +82,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 
 
 @public("function", "method", "in_place")
+@composed()
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of input with the slices of source along ``dim`` in the place of those that ``index`` (a vector) names.
 
@@ -99,6 +102,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 
 @public("function", "method", "in_place")
+@composed()
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A copy of input with one value, a number or a tensor without dimensions, in the slices that ``index`` names.
 
@@ -139,6 +143,7 @@ def _from_the_end(index: Tensor, extent: int) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def index_reduce(
     input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
@@ -188,6 +193,7 @@ def index_reduce_(
 
 
 @public("function", "method")
+@composed()
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at positions of the input as a vector, in the shape of ``index``; negative ones count from the end.
 
@@ -218,6 +224,7 @@ def _flat(name: str, input: Tensor, index: Any) -> tuple[Tensor, Tensor]:
 
 
 @public("function", "method", "in_place")
+@composed()
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of input with the elements of ``source`` written to, or added at, positions of the input as a vector.
 
@@ -278,6 +285,7 @@ def _check_mask(name: str, mask: Any) -> None:
 
 
 @public("function", "method", "in_place")
+@composed()
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy of input with the elements of ``source``, one after the other, in the places where the mask is True.
 

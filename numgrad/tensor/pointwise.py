@@ -23,6 +23,7 @@ from numgrad.tensor.arguments import (
     compared_dtype,
 )
 from numgrad.tensor.checked import older_form
+from numgrad.tensor.composed import composed
 from numgrad.tensor.in_place import assign, check_result, joint_dtype, named_result_type, overwrite
 from numgrad.tensor.surface import public
 
@@ -328,6 +329,7 @@ def minimum(input: Any, other: Any) -> Tensor:
 
 
 @public("function", asks=True)
+@composed()
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition, a tensor of bools, is True, otherwise other; broadcast and promoted.
 
@@ -388,7 +390,7 @@ def _function_of(op: Any) -> Callable[..., Tensor]:
     function: Any = (_unary if len(op.inputs) == 1 else _binary)(op)
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = op.doc
-    return public(*op.homes, asks=True)(function)  # type: ignore[no-any-return]
+    return public(*op.homes, asks=True, known=True)(function)  # type: ignore[no-any-return]
 
 
 of_specs = {op.name: _function_of(op) for op in OPS.values() if getattr(op, "homes", ())}

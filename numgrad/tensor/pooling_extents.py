@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from numgrad import ops
 from numgrad.dtypes import int64
 from numgrad.errors import DtypeError, ShapeError
-from numgrad.tensor import arguments, creation, pointwise, pooling, shaping
+from numgrad.tensor import arguments, pooling, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag
-from numgrad.tensor.pooling_volumes import batched, columns_of, planes_of, unbatched, volumes_of, windows_of
+from numgrad.tensor.pooling_volumes import batched, checked, columns_of, planes_of, unbatched, volumes_of, windows_of
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -184,7 +181,7 @@ def _unpooled(
     window, steps, pads = windows_of(name, ndim, kernel_size, stride, ("padding", padding))
     if arguments.check_tensor(name, "indices", indices).dtype is not int64:
         raise RuntimeError(f"{name}: elements in indices should be type int64 but got: {indices.dtype}")
-    images, alone = batched(name, input, ndim)
+    shape = checked(name, input, ndim)
     if indices.shape != input.shape:
         raise ShapeError(
             f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices tensor with "
@@ -192,7 +189,7 @@ def _unpooled(
         )
     size = tuple(
         (extent - 1) * step + taps - 2 * pad
-        for extent, step, taps, pad in zip(images.shape[2:], steps, window, pads, strict=True)
+        for extent, step, taps, pad in zip(shape[-ndim:], steps, window, pads, strict=True)
     )
     if output_size is not None:
         given = tuple(output_size)[-ndim:]
@@ -206,18 +203,7 @@ def _unpooled(
                     f'{name}: invalid output_size "{list(given)}": each must be within a stride of {list(size)}'
                 )
         size = tuple(as_int(name, "output_size", each) for each in given)
-    n, c, *image = images.shape
-    whole, pixels = math.prod(size), math.prod(image)
-    rows = creation.tensor((np.arange(n * c) * whole).reshape(n, c, *(1,) * ndim))
-    own = shaping.reshape(indices, tuple(images.shape))
-    if pixels and bool(pointwise.of_specs["logical_not"]((own >= 0) & (own < whole)).any()):
-        raise RuntimeError(
-            f"{name}: found an invalid max index, which is not one of the output's {list(size)} elements"
-        )
-    zeros = creation.zeros(n * c * whole, dtype=input.dtype)
-    places = shaping.reshape(pointwise.add(own, rows), -1)
-    out = ops.index.index_put(zeros, places, shaping.reshape(images, -1), accumulate=False)
-    return unbatched(shaping.reshape(out, (n, c, *size)), alone)  # type: ignore[no-any-return]
+    return ops.patches.max_unpool(input, indices, size=size)  # type: ignore[no-any-return]
 
 
 @public("functional")

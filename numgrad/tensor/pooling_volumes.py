@@ -17,21 +17,26 @@ if TYPE_CHECKING:
 _e = ops.elementwise
 
 
-def batched(name: str, input: Tensor, ndim: int) -> tuple[Tensor, bool]:
-    """The input with a batch, and whether it came without; ``ndim`` extents follow the channels.
+def checked(name: str, input: Tensor, ndim: int) -> tuple[int, ...]:
+    """The shape of an input whose channels ``ndim`` extents follow, with a batch or without.
 
     Raises
     ------
     RuntimeError
         It has another number of dimensions, or one of them is empty.
     """
-    shape = arguments.check_tensor(name, "input", input).shape
+    shape: tuple[int, ...] = arguments.check_tensor(name, "input", input)._spec.shape
     if len(shape) not in (ndim + 1, ndim + 2) or 0 in shape[-ndim - 1 :]:
         raise ShapeError(
             f"{name}: Expected {ndim + 1}D or {ndim + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
             f"got: {list(shape)}"
         )
-    return (input, False) if len(shape) == ndim + 2 else (shaping.unsqueeze(input, 0), True)
+    return shape
+
+
+def batched(name: str, input: Tensor, ndim: int) -> tuple[Tensor, bool]:
+    """The input with a batch, and whether it came without; errors as `checked`."""
+    return (input, False) if len(checked(name, input, ndim)) == ndim + 2 else (shaping.unsqueeze(input, 0), True)
 
 
 def unbatched(out: Any, alone: bool) -> Any:

@@ -11,6 +11,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
 from numgrad.tensor import comparison, creation
 from numgrad.tensor.arguments import as_number, cast, check_tensor
+from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _e = ops.elementwise
 
 
 @public("function", "method")
+@composed()
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: builtins.bool = False
 ) -> Tensor:
@@ -80,6 +82,7 @@ def isneginf(input: Tensor) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def isreal(input: Tensor) -> Tensor:
     """True everywhere: all of numgrad's numbers are real.
 

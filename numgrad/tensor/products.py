@@ -12,6 +12,7 @@ from numgrad.errors import DtypeError, ShapeError, warn
 from numgrad.tensor import combinations, layers, pointwise, reductions, shaping
 from numgrad.tensor import einsum as sums
 from numgrad.tensor.arguments import as_number, cast, check_tensor, result_type
+from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def _check_ranks(name: str, **tensors: tuple[Any, int]) -> None:
 
 
 @public("function", "method")
+@composed()
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """The products of all elements of two vectors, [n] and [m], as a matrix [n, m]; dtypes are promoted.
 
@@ -48,6 +50,7 @@ public("function", "method", name="ger")(outer)
 
 
 @public("function", "method")
+@composed()
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix [n, m] and a vector [m].
 
@@ -69,6 +72,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """`dot`, of which it is the same for real numbers.
 
@@ -85,6 +89,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sums of products over the last dimension of both; of a scalar and a tensor the product.
 
@@ -111,6 +116,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def kron(input: Tensor, other: Tensor) -> Tensor:
     """Kronecker's product: each element of the input times all of the other tensor, in its place; dtypes are promoted.
 
@@ -206,6 +212,7 @@ def _plus(name: str, input: Tensor, multiplied: Tensor, beta: Any, alpha: Any) -
 
 
 @public("function", "method", "in_place")
+@composed()
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2), for matrices [n, k] and [k, m]; the input broadcasts to [n, m].
 
@@ -223,6 +230,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
 
 
 @public("function", "method", "in_place", "in_place_function")
+@composed()
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec), for a matrix [n, m] and a vector [m]; the input broadcasts to [n].
 
@@ -239,6 +247,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
 
 
 @public("function", "method", "in_place")
+@composed()
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2); the input broadcasts to [n, m], and dtypes are promoted.
 
@@ -263,6 +272,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
 
 
 @public("function", "method", "in_place")
+@composed()
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * bmm(batch1, batch2); the input broadcasts to [b, n, m].
 
@@ -280,6 +290,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
 
 
 @public("function", "method", "in_place")
+@composed()
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * the sum of the products bmm(batch1, batch2) over the batch; the input broadcasts to [n, m].
 
@@ -311,6 +322,7 @@ _MODES = (
 
 
 @public("function")
+@composed()
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """The p-norms of the differences of all pairs of rows of x1 [..., P, M] and x2 [..., R, M]: [..., P, R].
 

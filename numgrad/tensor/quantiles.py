@@ -11,6 +11,7 @@ from numgrad.engine.tape import TensorBase, modes
 from numgrad.registry import chain
 from numgrad.tensor.arguments import as_number, cast, check_tensor, wrap_dim
 from numgrad.tensor.comparison import eq, lt, ne
+from numgrad.tensor.composed import composed
 from numgrad.tensor.creation import full, tensor
 from numgrad.tensor.indexing import gather
 from numgrad.tensor.pointwise import add, mul, sub, where
@@ -80,6 +81,7 @@ def _lower_median_of_numbers(input: Tensor, axis: int, keepdim: builtins.bool) -
 
 
 @public("function", "method")
+@composed(kind=MedianResult)
 def median(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Any:
     """The median of all elements, or along ``dim`` a pair (values, indices). Of an even number the lower of the middle ones.
 
@@ -100,6 +102,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
 
 
 @public("function", "method")
+@composed(kind=NanmedianResult)
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Any:
     """`median` of the elements that are not NaN; NaN if all are.
 
@@ -117,6 +120,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: builtins.bool = Fa
 
 
 @public("function", "method")
+@composed(kind=ModeResult)
 def mode(input: Tensor, dim: int = -1, keepdim: builtins.bool = False) -> Any:
     """The most frequent element along a dimension, and the last rank where it is, as a pair (values, indices).
 
@@ -231,6 +235,7 @@ def _of_lines(lines: Tensor, q: Tensor, interpolation: str, skips: bool) -> Tens
 
 
 @public("function", "method")
+@composed()
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
@@ -257,6 +262,7 @@ def quantile(
 
 
 @public("function", "method")
+@composed()
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
 ) -> Tensor:

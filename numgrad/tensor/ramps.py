@@ -18,6 +18,8 @@ from numgrad.layout import contiguous_strides
 from numgrad.registry import chain
 from numgrad.tensor import creation, in_place
 from numgrad.tensor.arguments import as_int, as_number, check_tensor, number_within, size_of
+from numgrad.tensor.composed import composed
+from numgrad.tensor.known import CONSTANT, UNDEFINED
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -29,7 +31,7 @@ def _real(op: str, name: str, value: Any) -> float:
     return float(number)
 
 
-@public("function")
+@public("function", known=True)
 def linspace(
     start: float, end: float, steps: int, *, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -120,7 +122,7 @@ def range(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function")
+@public("function", known=CONSTANT)
 def scalar_tensor(s: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False) -> Tensor:
     """A number as a tensor without dimensions, of the default dtype unless another is given.
 
@@ -139,7 +141,7 @@ def scalar_tensor(s: Any, *, dtype: Dtype | None = None, requires_grad: builtins
     return creation.tensor(number, dtype=creation.chosen_dtype("scalar_tensor", dtype), requires_grad=requires_grad)
 
 
-@public("function")
+@public("function", known=UNDEFINED)
 def empty_strided(
     size: Any, stride: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
 ) -> Tensor:
@@ -165,7 +167,7 @@ def empty_strided(
     return creation.finished(creation.uninitialized(chosen, shape, strides), requires_grad)
 
 
-@public("function")
+@public("function", known=UNDEFINED)
 def empty_permuted(
     size: Any, physical_layout: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
 ) -> Tensor:
@@ -205,7 +207,7 @@ def empty_permuted(
     )
 
 
-@public("method")
+@public("method", known=UNDEFINED)
 def new_empty_strided(
     input: Tensor, size: Any, stride: Any, *, dtype: Dtype | None = None, requires_grad: builtins.bool = False
 ) -> Tensor:
@@ -439,6 +441,7 @@ def map2_(input: Tensor, x: Tensor, y: Tensor, callable: Callable[[Any, Any, Any
 
 
 @public("function")
+@composed()
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor in the shape and dtype of the input, of one value, a number or a tensor without dimensions.
 

@@ -14,7 +14,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import DtypeError, warn
 from numgrad.layout import preserve_format
-from numgrad.tensor import arguments, creation, in_place
+from numgrad.tensor import arguments, creation, in_place, known
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
@@ -122,6 +122,7 @@ class Generator:
 
 default_generator = Generator()
 default_generator.seed()
+known.lasting.append(default_generator._state)
 
 
 @public("function")
@@ -169,6 +170,9 @@ def seed() -> int:
     return default_generator.seed()
 
 
+known.lasting.append(default_generator._state)
+
+
 @public("function")
 def get_rng_state() -> Tensor:
     """A copy of the default generator's state, of int64, for `set_rng_state`.
@@ -211,6 +215,8 @@ def _state(name: str, generator: Generator | None) -> Tensor:
 
 
 def _float(name: str, argument: str, value: Any) -> float:
+    if value.__class__ is float:
+        return value  # type: ignore[no-any-return]
     if isinstance(value, str) or not hasattr(value, "__float__"):
         raise TypeError(f"{name}(): argument '{argument}' must be float, not {type(value).__name__}")
     return float(value)
@@ -224,7 +230,7 @@ def _floating(name: str, dtype: Dtype | None) -> Dtype:
     return chosen
 
 
-@public("function")
+@public("function", known=True)
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -246,7 +252,7 @@ def rand(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -269,7 +275,7 @@ def randn(
     return creation.finished(drawn, requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def randint(
     low: Any = None,
     high: Any = None,
@@ -382,7 +388,7 @@ def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Genera
     in_place.check_writable("uniform_", input)
     low, high, state = _float("uniform_", "from", a), _float("uniform_", "to", b), _state("uniform_", generator)
     if _takes_draws(input):
-        return ops.random.uniform_(input, state, low=low, high=high)  # type: ignore[no-any-return]
+        return ops.random.uniform_.apply((input, state), low, high)  # type: ignore[no-any-return]
     drawn = ops.random.uniform(state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
     return in_place.copy_(input, drawn)
 
@@ -405,22 +411,23 @@ def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Ge
     in_place.check_writable("normal_", input)
     mean, std, state = _float("normal_", "mean", mean), _float("normal_", "std", std), _state("normal_", generator)
     if _takes_draws(input):
-        return ops.random.normal_(input, state, mean=mean, std=std)  # type: ignore[no-any-return]
+        return ops.random.normal_.apply((input, state), mean, std)  # type: ignore[no-any-return]
     drawn = ops.random.normal(state, size=tuple(input.shape), mean=mean, std=std, dtype=input.dtype)
     return in_place.copy_(input, drawn)
 
 
 def _takes_draws(target: Tensor) -> bool:
-    """Whether numbers may be drawn directly into the tensor's memory: nothing is recorded, and the memory is dense."""
-    return (
-        not modes.grad_enabled
-        and not registry.is_wrapped()
-        and target._spec.is_dense
-        and not target._spec.dtype.is_half
-    )
+    """Whether numbers may be drawn directly into the tensor's memory: nothing is recorded, and the memory is dense.
+
+    In a tensor with neither graph nor base nothing is recorded, since a leaf that requires a gradient was refused.
+    """
+    spec = target._spec
+    if modes.grad_enabled and not (target._node is None and target._base is None and spec.kind.is_exact):
+        return False
+    return spec.is_dense and not spec.dtype.is_half and not registry.is_wrapped()
 
 
-@public("function")
+@public("function", known=True)
 def rand_like(
     input: Tensor,
     *,
@@ -447,7 +454,7 @@ def rand_like(
     return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
 
 
-@public("function")
+@public("function", known=True)
 def randn_like(
     input: Tensor,
     *,

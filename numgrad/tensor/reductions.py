@@ -15,6 +15,7 @@ from numgrad.errors import GradError
 from numgrad.layout import product
 from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, wrap_dim
 from numgrad.tensor.comparison import eq, ne
+from numgrad.tensor.composed import composed
 from numgrad.tensor.pointwise import maximum, minimum, pow, sub, where
 from numgrad.tensor.results import MaxResult, MinResult
 from numgrad.tensor.shaping import clone, reshape
@@ -37,6 +38,7 @@ def converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
 
 
 @public("function", "method")
+@composed()
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Sum of the elements, over all dimensions or those given. Integers are summed in int64, or in ``dtype``.
 
@@ -58,6 +60,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
 
 
 @public("function", "method")
+@composed()
 def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Mean of the elements, over all dimensions or those given; computed in ``dtype``, if given. The mean of no elements is NaN.
 
@@ -79,6 +82,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtyp
 
 
 @public("function", "method")
+@composed()
 def prod(
     input: Tensor, dim: int | None = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None
 ) -> Tensor:
@@ -103,6 +107,7 @@ def prod(
 
 
 @public("function", "method")
+@composed()
 def var(
     input: Tensor,
     dim: Any = None,
@@ -133,6 +138,7 @@ def var(
 
 
 @public("function", "method")
+@composed()
 def std(
     input: Tensor,
     dim: Any = None,
@@ -197,6 +203,7 @@ def _deviations(op: str, input: Tensor, dim: Any, correction: float) -> tuple[Te
 
 
 @public("function")
+@composed()
 def norm(
     input: Tensor,
     p: float | str | None = "fro",
@@ -299,6 +306,7 @@ def _refuse_nothing(name: str, input: Tensor, error: type[Exception]) -> None:
 
 
 @public("function", "method")
+@composed()
 def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The largest element over all dimensions or those given; NaN if there is a NaN. Equal elements share the gradient.
 
@@ -317,6 +325,7 @@ def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tens
 
 
 @public("function", "method")
+@composed()
 def amin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The smallest element over all dimensions or those given; NaN if there is a NaN. Equal elements share the gradient.
 
@@ -356,6 +365,7 @@ def _max_or_min(
 
 
 @public("function", "method")
+@composed(kind=MaxResult)
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
     """The largest element; along ``dim`` a pair (values, indices); of two tensors `maximum`. NaN if there is a NaN.
 
@@ -376,6 +386,7 @@ def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, other
 
 
 @public("function", "method")
+@composed(kind=MinResult)
 def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
     """The smallest element; along ``dim`` a pair (values, indices); of two tensors `minimum`. NaN if there is a NaN.
 
@@ -403,6 +414,7 @@ def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Ten
 
 
 @public("function", "method")
+@composed()
 def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
     """Index (int64) of the largest element along ``dim``, or in the flattened input; the first of equal elements.
 
@@ -420,6 +432,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
 
 
 @public("function", "method")
+@composed()
 def argmin(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
     """Index (int64) of the smallest element along ``dim``, or in the flattened input; the first of equal elements.
 
@@ -444,6 +457,7 @@ def _truth(op: Any, name: str, input: Tensor, dim: Any, keepdim: builtins.bool) 
 
 
 @public("function", "method")
+@composed()
 def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """Whether any element is not 0, over all dimensions or those given; ``dim=()``: each element. uint8 gives uint8, others bool.
 
@@ -460,6 +474,7 @@ def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tenso
 
 
 @public("function", "method")
+@composed()
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """Whether all elements are not 0, over all dimensions or those given; ``dim=()``: each element. uint8 gives uint8, others bool.
 

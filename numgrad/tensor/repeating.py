@@ -12,6 +12,7 @@ from numgrad.errors import ShapeError
 from numgrad.layout import contiguous_strides, product
 from numgrad.tensor import shaping
 from numgrad.tensor.arguments import as_int, check_tensor, reduced_dims, size_of, wrap_dim
+from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 @public("method")
+@composed()
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """The tensor so many times along each dimension, in new memory; there may be more repeats than dimensions.
 
@@ -66,6 +68,7 @@ def _laid_anew(spread: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """As `repeat`; where there are fewer repeats than dimensions, they are those of the last dimensions.
 
@@ -86,6 +89,7 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def repeat_interleave(
     input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
@@ -167,6 +171,7 @@ def _check_output(output_size: int | None, count: int) -> None:
 
 
 @public("function", "method")
+@composed()
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy with the order of the elements reversed along the dimensions, ints or one tuple of them.
 
@@ -211,6 +216,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def fliplr(input: Tensor) -> Tensor:
     """A copy with the columns, dimension 1, in reverse order.
 
@@ -230,6 +236,7 @@ def fliplr(input: Tensor) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def flipud(input: Tensor) -> Tensor:
     """A copy with the rows, dimension 0, in reverse order.
 
@@ -249,6 +256,7 @@ def flipud(input: Tensor) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     """A copy with the elements moved by ``shifts`` places along the dimensions; those that leave at one end come in at the other.
 
@@ -301,6 +309,7 @@ def _rolled(input: Tensor, shift: int, axis: int) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """The tensor turned by ``k`` quarter turns in the plane of two dimensions, from the first towards the second.
 

@@ -11,6 +11,7 @@ from numgrad.errors import warn
 from numgrad.layout import product, spec_of
 from numgrad.tensor import reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, shape_of, size_of, wrap_dim
+from numgrad.tensor.composed import composed
 from numgrad.tensor.diagonals import replaced
 from numgrad.tensor.surface import public
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def ravel(input: Tensor) -> Tensor:
     """All elements as a vector in row-major order; a view if they lie so.
 
@@ -32,7 +33,7 @@ def ravel(input: Tensor) -> Tensor:
     return shaping.reshape(shaping.contiguous(input), (spec.numel,))
 
 
-@public("method")
+@public("method", known=True)
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """`reshape` to the shape of another tensor.
 
@@ -124,7 +125,7 @@ def numel(input: Tensor) -> int:
     return input._spec.numel
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """`transpose` by another name.
 
@@ -140,7 +141,7 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     return shaping.transpose(input, axis0, axis1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """`transpose` by another name.
 
@@ -156,7 +157,7 @@ def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return shaping.transpose(input, dim0, dim1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """A view with dimensions moved to other places, ints or tuples of them; the others keep their order.
 
@@ -192,7 +193,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return shaping.permute(input, *[goals[axis] if axis in goals else next(others) for axis in range(ndim)])
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
     """`movedim` by another name.
 
@@ -208,7 +209,7 @@ def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
     return movedim(input, source, destination)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """A view with one dimension cut into several, of which one may be -1, to be inferred.
 
@@ -241,7 +242,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
 # ---- any strides ------------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=3)
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the input's storage by any shape and strides, from element ``storage_offset`` on (default: the input's own).
 
@@ -300,6 +301,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 
 
 @public("function", "method")
+@composed()
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of input with ``src`` in the place of ``input.select(dim, index)``.
 
@@ -319,6 +321,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
@@ -348,6 +351,7 @@ def cut(name: str, input: Tensor, dim: int, start: int | None, end: int | None, 
 
 
 @public("function", "method")
+@composed()
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A copy of input with ``src`` in the place of `as_strided` of it.
 
@@ -365,6 +369,7 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
 
 
 @public("function", "method")
+@composed()
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`narrow`, copied.
 

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from numgrad import dtypes, ops
+from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import DtypeError
 from numgrad.layout import preserve_format
 from numgrad.tensor import arguments, creation, grids, in_place, pointwise, random, reductions, shaping
 from numgrad.tensor.arguments import as_int, as_number, check_tensor
+from numgrad.tensor.composed import composed
 from numgrad.tensor.random import Generator
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
@@ -21,18 +23,20 @@ from numgrad.tensor.tensor import Tensor
 _TINY = 2.0**-54
 
 
-def _uniform(name: str, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
+def _uniform(state: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Numbers from [0, 1) in float64."""
-    return ops.random.uniform(random._state(name, generator), size=shape, dtype=dtypes.float64)  # type: ignore[no-any-return]
+    return ops.random.uniform(state, size=shape, dtype=dtypes.float64)  # type: ignore[no-any-return]
 
 
-def _exponential(name: str, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
+def _exponential(state: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Numbers of the exponential distribution of mean 1, in float64; none is 0."""
-    drawn = _uniform(name, shape, generator)
+    drawn = _uniform(state, shape)
     return pointwise.add(pointwise.mul(ops.elementwise.log1p(pointwise.mul(drawn, -1.0)), -1.0), _TINY)
 
 
 def _number(name: str, argument: str, value: Any) -> float:
+    if value.__class__ is float:
+        return value  # type: ignore[no-any-return]
     number = as_number(value.item() if isinstance(value, TensorBase) and value._spec.numel == 1 else value)  # type: ignore[attr-defined]
     if number is None:
         raise TypeError(f"{name}(): argument '{argument}' must be float, not {type(value).__name__}")
@@ -142,13 +146,13 @@ def multinomial(
         )
     shape = tuple(input._spec.shape)
     if count == 1 or not replacement:  # the smallest waiting times, each in proportion to 1 / weight
-        times = _exponential("multinomial", shape, generator)
+        times = _exponential(random._state("multinomial", generator), shape)
         rates = pointwise.div(arguments.cast(input.detach(), dtypes.float64), times)
         if count == 1:
             return reductions.argmax(rates, -1, True)
         order = np.argsort(-rates._array(), axis=-1, kind="stable")[..., :count]
         return creation.from_numpy(np.ascontiguousarray(order, np.int64))
-    drawn = _uniform("multinomial", (*shape[:-1], count), generator)._array()
+    drawn = _uniform(random._state("multinomial", generator), (*shape[:-1], count))._array()
     rows, sums = drawn.reshape(-1, count), np.cumsum(weights, -1).reshape(-1, categories)
     last = categories - 1 - np.argmax(weights.reshape(-1, categories)[:, ::-1] > 0, 1)  # that can be drawn at all
     low, high = np.zeros_like(rows, np.int64), np.broadcast_to(last[:, None], rows.shape)
@@ -242,10 +246,10 @@ def randint_like(
 # ---- in place ---------------------------------------------------------------------------------------------------
 
 
-def _filled(name: str, input: Tensor, drawn: Any) -> Tensor:
-    """Write over the tensor what a function draws for its shape, after it was asked whether it can be changed."""
-    in_place.check_writable(name, input)
-    return in_place.copy_(input, drawn(tuple(input._spec.shape)))
+@composed(tensors=2, fills=True)
+def _filled(input: Tensor, state: Tensor, drawn: Any, *numbers: Any) -> Tensor:
+    """Write over the tensor what a function draws for its shape from a generator's state."""
+    return in_place.copy_(input, drawn(state, tuple(input._spec.shape), *numbers))
 
 
 @public("method")
@@ -261,19 +265,24 @@ def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = Non
     >>> ng.zeros(3).bernoulli_(1.0)
     tensor([1., 1., 1.])
     """
-    if isinstance(p, TensorBase):
-        chances = arguments.cast(p.detach(), dtypes.float64)  # type: ignore[attr-defined]
-    else:
-        chance = _number("bernoulli_", "p", p)
-        if not 0 <= chance <= 1:
-            raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
-        chances = creation.tensor(chance, dtype=dtypes.float64)
     state = random._state("bernoulli_", generator)
-    return _filled(
-        "bernoulli_",
-        input,
-        lambda shape: ops.random.bernoulli(shaping.contiguous(shaping.expand(chances, shape)), state),
-    )
+    if isinstance(p, TensorBase):
+        in_place.check_writable("bernoulli_", input)
+        chances = arguments.cast(p.detach(), dtypes.float64)  # type: ignore[attr-defined]
+        return in_place.copy_(input, _successes(state, tuple(input._spec.shape), chances))
+    chance = _number("bernoulli_", "p", p)
+    if not 0 <= chance <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+    in_place.check_writable("bernoulli_", input)
+    return _filled(input, state, _of_one_chance, chance)
+
+
+def _successes(state: Tensor, shape: tuple[int, ...], chances: Tensor) -> Tensor:
+    return ops.random.bernoulli(shaping.contiguous(shaping.expand(chances, shape)), state)  # type: ignore[no-any-return]
+
+
+def _of_one_chance(state: Tensor, shape: tuple[int, ...], chance: float) -> Tensor:
+    return _successes(state, shape, constant(chance, dtypes.float64))  # type: ignore[arg-type]
 
 
 @public("method")
@@ -307,7 +316,12 @@ def random_(input: Tensor, a: Any = None, b: Any = None, *, generator: Generator
     if not dtype.is_floating_point and not (dtype.smallest <= low and high - 1 <= dtype.largest):
         raise RuntimeError(f"random_: {low} to {high - 1} is out of bounds for {dtype}")
     state = random._state("random_", generator)
-    return _filled("random_", input, lambda shape: ops.random.randint(state, size=shape, low=low, high=high))
+    in_place.check_writable("random_", input)
+    return _filled(input, state, _integers, low, high)
+
+
+def _integers(state: Tensor, shape: tuple[int, ...], low: int, high: int) -> Tensor:
+    return ops.random.randint(state, size=shape, low=low, high=high)  # type: ignore[no-any-return]
 
 
 @public("method")
@@ -327,9 +341,12 @@ def exponential_(input: Tensor, lambd: float = 1.0, *, generator: Generator | No
     if not rate > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
     _floating("exponential_", input)
-    return _filled(
-        "exponential_", input, lambda shape: pointwise.div(_exponential("exponential_", shape, generator), rate)
-    )
+    in_place.check_writable("exponential_", input)
+    return _filled(input, random._state("exponential_", generator), _waiting_times, rate)
+
+
+def _waiting_times(state: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:
+    return pointwise.div(_exponential(state, shape), rate)
 
 
 @public("method")
@@ -348,12 +365,13 @@ def geometric_(input: Tensor, p: float, *, generator: Generator | None = None) -
     chance = _number("geometric_", "p", p)
     if not 0 < chance < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
+    in_place.check_writable("geometric_", input)
+    return _filled(input, random._state("geometric_", generator), _trials, chance)
 
-    def drawn(shape: tuple[int, ...]) -> Tensor:
-        trials = pointwise.div(_exponential("geometric_", shape, generator), -math.log1p(-chance))
-        return ops.elementwise.clamp_min(ops.elementwise.ceil(trials), 1.0)  # type: ignore[no-any-return]
 
-    return _filled("geometric_", input, drawn)
+def _trials(state: Tensor, shape: tuple[int, ...], chance: float) -> Tensor:
+    trials = pointwise.div(_exponential(state, shape), -math.log1p(-chance))
+    return ops.elementwise.clamp_min(ops.elementwise.ceil(trials), 1.0)  # type: ignore[no-any-return]
 
 
 @public("method")
@@ -373,13 +391,14 @@ def cauchy_(input: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator
     if not width > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
     _floating("cauchy_", input)
+    in_place.check_writable("cauchy_", input)
+    return _filled(input, random._state("cauchy_", generator), _tangents, center, width)
 
-    def drawn(shape: tuple[int, ...]) -> Tensor:
-        angle = pointwise.mul(pointwise.add(_uniform("cauchy_", shape, generator), _TINY), math.pi)
-        slope = pointwise.div(ops.elementwise.cos(angle), ops.elementwise.sin(angle))
-        return pointwise.add(pointwise.mul(slope, -width), center)
 
-    return _filled("cauchy_", input, drawn)
+def _tangents(state: Tensor, shape: tuple[int, ...], center: float, width: float) -> Tensor:
+    angle = pointwise.mul(pointwise.add(_uniform(state, shape), _TINY), math.pi)
+    slope = pointwise.div(ops.elementwise.cos(angle), ops.elementwise.sin(angle))
+    return pointwise.add(pointwise.mul(slope, -width), center)
 
 
 @public("method")
@@ -399,9 +418,11 @@ def log_normal_(input: Tensor, mean: float = 1.0, std: float = 2.0, *, generator
     if not width > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
     _floating("log_normal_", input)
-    state, dtype = random._state("log_normal_", generator), input._spec.dtype
-    return _filled(
-        "log_normal_",
-        input,
-        lambda shape: ops.elementwise.exp(ops.random.normal(state, size=shape, mean=center, std=width, dtype=dtype)),
-    )
+    in_place.check_writable("log_normal_", input)
+    state = random._state("log_normal_", generator)
+    return _filled(input, state, _powers_of_normal, center, width, input._spec.dtype)
+
+
+def _powers_of_normal(state: Tensor, shape: tuple[int, ...], center: float, width: float, dtype: Any) -> Tensor:
+    drawn = ops.random.normal(state, size=shape, mean=center, std=width, dtype=dtype)
+    return ops.elementwise.exp(drawn)  # type: ignore[no-any-return]

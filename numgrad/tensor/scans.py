@@ -9,6 +9,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap_dim
 from numgrad.tensor.comparison import ne
+from numgrad.tensor.composed import composed
 from numgrad.tensor.creation import zeros
 from numgrad.tensor.joining import cat
 from numgrad.tensor.pointwise import add, div, mul, sub
@@ -33,6 +34,7 @@ def along(op: Any, input: Tensor, dim: int, **params: Any) -> Any:
 
 
 @public("function", "method", "in_place")
+@composed()
 def cumsum(input: Tensor, dim: int, *, dtype: Dtype | None = None) -> Tensor:
     """Running sums along a dimension: out[i] = input[0] + ... + input[i]. Integers are summed in int64, or in ``dtype``.
 
@@ -77,6 +79,7 @@ def _running(op: Any, input: Tensor, dim: int, dtype: Any) -> Tensor:
 
 
 @public("function", "method")
+@composed(kind=CummaxResult)
 def cummax(input: Tensor, dim: int) -> Any:
     """The largest element so far along a dimension, and its index, as a pair (values, indices).
 
@@ -139,6 +142,7 @@ def _pairs(input: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 @public("function", "method")
+@composed()
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
@@ -228,6 +232,7 @@ def _trapezoid(op: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tenso
 
 
 @public("function")
+@composed()
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The integral along a dimension by the trapezoidal rule, over points ``x`` or points at distances ``dx``, 1 by default.
 
@@ -268,6 +273,7 @@ def trapz(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) 
 
 
 @public("function")
+@composed()
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The integrals up to each point but the first, by the trapezoidal rule; with the arguments of `trapezoid`.
 

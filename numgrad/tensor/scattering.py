@@ -9,6 +9,7 @@ from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import comparison, in_place, pointwise, shaping
 from numgrad.tensor.arguments import as_element, cast, check_tensor, wrap_dim
+from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def at_least_1d(tensor: Tensor) -> Tensor:
 
 
 @public("function", "method", "in_place")
+@composed()
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Tensor:
@@ -105,6 +107,7 @@ def _written(name: str, reduce: str, input: Tensor, axis: int, index: Tensor, sr
 
 
 @public("function", "method")
+@composed()
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
@@ -182,6 +185,7 @@ def _neutral(reduce: str, dtype: Any) -> Tensor:
 
 
 @public("function", "method")
+@composed()
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`gather` with the other dimensions broadcast to each other; without ``dim`` the elements count as a vector.
 

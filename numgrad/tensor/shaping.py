@@ -19,6 +19,7 @@ from numgrad.layout import (
     product,
 )
 from numgrad.ops import view as view_ops
+from numgrad.tensor import known
 from numgrad.tensor.arguments import as_int, cast, reduced_dims, shape_of, size_of, wrap_dim
 from numgrad.tensor.surface import public
 
@@ -53,7 +54,7 @@ def _filled_size(op: str, size: tuple[int, ...], numel: int) -> tuple[int, ...]:
     return tuple(numel // others if extent == -1 else extent for extent in size)
 
 
-@public("method")
+@public("method", known=True)
 def view(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, over the same memory. One extent may be -1, to be inferred.
 
@@ -74,7 +75,7 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     return view_ops.view.apply((input,), size)  # type: ignore[no-any-return]
 
 
-@public("method")
+@public("method", known=True)
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """`view` in the shape of another tensor.
 
@@ -92,7 +93,7 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     return view(input, shape_of("view_as", other))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, over the same memory if possible. One extent may be -1, to be inferred.
 
@@ -120,7 +121,7 @@ def drop_base_of_copy(result: Tensor, input: Tensor) -> Tensor:
     return result
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from start_dim to end_dim, both included, merged into one; a view if possible.
 
@@ -147,7 +148,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(input, (*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :]))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """A view with the dimensions in another order.
 
@@ -169,7 +170,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     return ops.view.permute.apply((input,), tuple([wrap_dim("permute", d, ndim) for d in order]))  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A view with two dimensions exchanged.
 
@@ -187,7 +188,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return ops.view.transpose.apply((input,), first, second) if ndim else permute(input)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix, as a view; vectors and scalars stay as they are.
 
@@ -207,7 +208,7 @@ def t(input: Tensor) -> Tensor:
     return transpose(input, 0, 1) if input._spec.ndim == 2 else permute(input, *range(input._spec.ndim))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def adjoint(input: Tensor) -> Tensor:
     """A view with the last two dimensions exchanged: the adjoint matrices, of real numbers.
 
@@ -230,7 +231,7 @@ def of_matrices(name: str, input: Tensor) -> Tensor:
     return input if input._spec.ndim == 0 else transpose(input, -2, -1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def expand(input: Tensor, *size: Any) -> Tensor:
     """A view that repeats dimensions of extent 1, and may have new dimensions in front; -1 keeps an extent.
 
@@ -264,7 +265,7 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     return ops.view.expand.apply((input,), tuple(filled))  # type: ignore[no-any-return]
 
 
-@public("method")
+@public("method", known=True)
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """`expand` to the shape of another tensor.
 
@@ -282,7 +283,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return expand(input, shape_of("expand_as", other))
 
 
-@public("function")
+@public("function", known=True)
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """A view without the dimensions of extent 1: all of them, or only those in ``dim``, an int or several.
 
@@ -300,7 +301,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     return ops.view.squeeze.apply((input,), dims)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A view with a new dimension of extent 1 at ``dim``, from -ndim - 1 to ndim.
 
@@ -316,7 +317,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return ops.view.unsqueeze.apply((input,), wrap_dim("unsqueeze", dim, input._spec.ndim + 1))  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """A view of ``length`` elements of one dimension, from ``start`` on; a negative start counts from the end.
 
@@ -344,7 +345,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     return view_ops.narrow(input, axis, start, length)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at ``index`` of one dimension, without that dimension: a view.
 
@@ -383,6 +384,8 @@ def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
     >>> ng.ones(2, 3, 4, 5).contiguous(memory_format=ng.channels_last).stride()
     (60, 1, 15, 3)
     """
+    if memory_format is contiguous_format and input._spec.is_contiguous:
+        return input
     format = as_memory_format("contiguous", memory_format, input._spec.ndim)
     if format is preserve_format:
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
@@ -409,7 +412,7 @@ def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool
     return spec.is_contiguous or spec.is_private
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
     """A copy in memory of its own; gradients flow through it. `preserve_format` keeps the order in memory.
 
@@ -439,8 +442,11 @@ def to_format(input: Tensor, memory_format: Any) -> Tensor:
 
 def converted(input: Tensor, dtype: Dtype, memory_format: Any) -> Tensor:
     """The tensor in another dtype and in a memory format, for ``float()`` and the like."""
-    result = cast(input, dtype)
+    result = input if input._spec.dtype is dtype else known.by_table(_casts, cast, input, dtype)
     return result if memory_format is preserve_format else to_format(result, memory_format)
+
+
+_casts = known.table()
 
 
 def _in_format(input: Tensor, format: memory_format) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from numgrad.dtypes import uint8
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor.arguments import as_int, as_number, check_tensor, reduced_dims, wrap_dim
+from numgrad.tensor.composed import composed
 from numgrad.tensor.joining import cat
 from numgrad.tensor.pointwise import add, div, mul, sub
 from numgrad.tensor.shaping import narrow, reshape
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 @public("function")
+@composed()
 def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
     """Estimates of the partial derivatives of a function whose values are the elements, one tensor for each of ``dim``.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, result_type, wrap_dim
+from numgrad.tensor.composed import composed
 from numgrad.tensor.creation import full, tensor
 from numgrad.tensor.indexing import gather
 from numgrad.tensor.results import KthvalueResult, SortResult, TopkResult
@@ -29,6 +30,7 @@ def flag(op: str, name: str, value: Any) -> builtins.bool:
 
 
 @public("function", "method")
+@composed(kind=SortResult)
 def sort(
     input: Tensor, dim: int = -1, descending: builtins.bool = False, *, stable: builtins.bool | None = None
 ) -> Any:
@@ -52,6 +54,7 @@ def sort(
 
 
 @public("function", "method")
+@composed()
 def argsort(
     input: Tensor, dim: int = -1, descending: builtins.bool = False, *, stable: builtins.bool | None = None
 ) -> Tensor:
@@ -73,6 +76,7 @@ def argsort(
 
 
 @public("function", "method")
+@composed()
 def msort(input: Tensor) -> Tensor:
     """The elements along the first dimension in order.
 
@@ -85,6 +89,7 @@ def msort(input: Tensor) -> Tensor:
 
 
 @public("function", "method")
+@composed(kind=TopkResult)
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: builtins.bool = True, sorted: builtins.bool = True
 ) -> Any:  # fmt: skip
@@ -112,6 +117,7 @@ def topk(
 
 
 @public("function", "method")
+@composed(kind=KthvalueResult)
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: builtins.bool = False) -> Any:
     """The k-th smallest element along a dimension, counted from 1, and where it is, as a pair (values, indices).
 
@@ -177,6 +183,7 @@ def _search(name: str, lines: Tensor, values: Any, out_int32: Any, right: Any, s
 
 
 @public("function")
+@composed()
 def searchsorted(
     sorted_sequence: Tensor,
     input: Any,
@@ -213,6 +220,7 @@ def searchsorted(
 
 
 @public("function")
+@composed()
 def bucketize(
     input: Any, boundaries: Tensor, *, out_int32: builtins.bool = False, right: builtins.bool = False
 ) -> Tensor:  # fmt: skip

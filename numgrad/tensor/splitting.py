@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of so many sections of nearly one size, or of the parts between indices, along a dimension.
 
@@ -87,7 +87,7 @@ def _divided(name: str, input: Tensor, sections: Any, axis: int, least: int) -> 
     return _split_at(name, input, sections, axis)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """`tensor_split` along the columns, dimension 1, of a vector along dimension 0, into sections of one size.
 
@@ -103,7 +103,7 @@ def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     return _divided("hsplit", input, indices_or_sections, 0 if input._spec.ndim == 1 else 1, 1)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """`tensor_split` along the rows, dimension 0, into sections of one size.
 
@@ -119,7 +119,7 @@ def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     return _divided("vsplit", input, indices_or_sections, 0, 2)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """`tensor_split` along dimension 2, into sections of one size.
 
@@ -135,7 +135,7 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     return _divided("dsplit", input, indices_or_sections, 2, 3)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """`split` into views of the sizes in a list.
 
@@ -151,7 +151,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
     return joining.split(input, list(split_sizes), dim)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`split`, whose views are safe here.
 
@@ -167,7 +167,7 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
     return joining.split(input, split_size, dim)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """`split_with_sizes`, whose views are safe here.
 
@@ -183,7 +183,7 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int 
     return joining.split(input, list(split_sizes), dim)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`chunk`, whose views are safe here.
 

@@ -10,6 +10,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.ops import reduce_known as _known
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, reduced_dims, wrap_dim
 from numgrad.tensor.comparison import eq, gt, ne
+from numgrad.tensor.composed import composed
 from numgrad.tensor.creation import arange, tensor
 from numgrad.tensor.indexing import gather
 from numgrad.tensor.pointwise import add, div, mul, sub, where
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 @public("function", "method", "special")
+@composed()
 def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor:
     """log(sum(exp(input))) over the dimensions given, without overflow; of no elements -inf.
 
@@ -53,6 +55,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor
 
 
 @public("function", "method")
+@composed()
 def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """`sum` with 0 in the place of NaN.
 
@@ -76,6 +79,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dt
 
 
 @public("function", "method")
+@composed()
 def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """The mean of the elements that are not NaN; NaN if all are.
 
@@ -101,6 +105,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, d
 
 
 @public("function")
+@composed()
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -125,6 +130,7 @@ def var_mean(
 
 
 @public("function")
+@composed()
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -149,6 +155,7 @@ def std_mean(
 
 
 @public("function", "method")
+@composed(kind=AminmaxResult)
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: builtins.bool = False) -> Any:
     """The smallest and the largest element, of all or along ``dim``, as a pair (min, max); NaN if there is a NaN.
 
@@ -174,6 +181,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: builtins.bool = F
 
 
 @public("function", "method")
+@composed()
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """The number (int64) of elements that are not 0, over all dimensions or those given. NaN is not 0.
 
@@ -192,6 +200,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 
 @public("function", "method", "in_place")
+@composed()
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """The input with those slices along ``dim`` whose p-norm is above ``maxnorm`` scaled down to it.
 
@@ -253,6 +262,7 @@ def _weights(name: str, weights: Any, count: int) -> Tensor | None:
 
 
 @public("function", "method")
+@composed()
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
 ) -> Tensor:  # fmt: skip
@@ -308,6 +318,7 @@ def cov(
 
 
 @public("function", "method")
+@composed()
 def corrcoef(input: Tensor) -> Tensor:
     """The correlation coefficients of variables, one a row of [variables, observations], within [-1, 1].
 

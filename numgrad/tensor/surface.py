@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from numgrad.engine.tape import TensorBase
-from numgrad.tensor import arguments, in_place, keywords
+from numgrad.tensor import arguments, composed, in_place, keywords
+from numgrad.tensor import known as known_calls
 from numgrad.tensor.methods import Methods
 
 # function: in ``numgrad``; method: of Tensor, with the function's first argument as self; in_place: the method with a
@@ -40,7 +41,7 @@ _public: dict[str, dict[str, Callable[..., Any]]] = {home: {} for home in ("meth
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
+def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> Callable[[F], F]:
     """Declare a function public.
 
     Parameters
@@ -51,6 +52,9 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
         Its public name; by default the function's own.
     asks
         The function checks itself that its arguments are tensors, so its method needs no guard.
+    known
+        True: what it does depends on the specs of its tensors, its other arguments and the default dtype alone. A number says
+        so of calls with at most so many arguments. See `known`, also for `CONSTANT` and `UNDEFINED`.
 
     Raises
     ------
@@ -64,10 +68,13 @@ def public(*homes: str, name: str = "", asks: bool = False) -> Callable[[F], F]:
     def declare(function: F) -> F:
         public_name = name or function.__name__
         module = next((_MODULES[home] for home in homes if home in _MODULES), "numgrad.Tensor")
-        shown = guarded(function, public_name, module)
+        shown = guarded(function, public_name, module, known)
+        method = shown
+        if asks:
+            method = functools.wraps(function)(known_calls.knowing(function, known)) if known else function
         for home in homes:
             if home in _public:
-                _add(home, public_name, function if asks and home != "function" else shown)
+                _add(home, public_name, shown if home == "function" else method)
         if {"in_place", "in_place_function"} & set(homes):
             form = in_place.form_of(public_name, function)
             if "in_place" in homes:
@@ -115,7 +122,7 @@ def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
             namespace[name] = guarded(value, name, package)
 
 
-def guarded(function: Any, name: str, module: str) -> Any:
+def guarded(function: Any, name: str, module: str, known: int = 0) -> Any:
     """The public form of a function: it explains errors, and pickles find it under its name in ``module``.
 
     It also takes the keywords of `keywords`, which it looks for only when Python could not bind one.
@@ -131,18 +138,28 @@ def guarded(function: Any, name: str, module: str) -> Any:
             explanation = explained(function, args, kwargs, error)
             raise explanation from (None if explanation is error else error)
         except TypeError as error:
-            # An error of binding has no frame but this one.
-            bound = not kwargs or (error.__traceback__ is not None and error.__traceback__.tb_next is not None)
+            bound = not kwargs or not _is_of_binding(error)
             translated = None if bound else keywords.translated(function, name, module, args, kwargs)
             if translated is None:
                 raise
         return keywords.run(call, name, translated)
 
-    call.__module__, call.__name__ = module, name
+    shown = call
+    if known:
+        shown = functools.wraps(function)(known_calls.knowing(call, known))
+    shown.__module__, shown.__name__ = module, name
     extended = keywords.signature(function, name, module)
     if extended is not None:
-        call.__signature__ = extended  # type: ignore[attr-defined]
-    return call
+        shown.__signature__ = extended  # type: ignore[attr-defined]
+    return shown
+
+
+def _is_of_binding(error: Exception) -> bool:
+    """Whether no line of the function was run: the error has no frames but those of its call."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is None or trace.tb_frame.f_globals.get("__name__") in (__name__, composed.__name__)
 
 
 def _is_ours(error: Exception) -> bool:

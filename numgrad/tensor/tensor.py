@@ -18,7 +18,19 @@ from numgrad.engine.tape import Node, TensorBase, modes, tensor_over
 from numgrad.errors import NegativeStepError
 from numgrad.layout import Size, preserve_format, repeats_elements, spec_of
 from numgrad.runtime import memory
-from numgrad.tensor import arguments, backwards, in_place, indexing, inference, joining, pointwise, printing, shaping
+from numgrad.runtime.fast import start as fast
+from numgrad.tensor import (
+    arguments,
+    backwards,
+    in_place,
+    indexing,
+    inference,
+    joining,
+    known,
+    pointwise,
+    printing,
+    shaping,
+)
 from numgrad.tensor.attributes import Attributes
 from numgrad.tensor.legacy import as_subclass, constructed
 from numgrad.tensor.methods import Methods
@@ -661,10 +673,10 @@ class Tensor(Operators, Attributes, Methods):
         return _unpickled, (type(self), in_memory, order, self._requires_grad, *bits)
 
     def __getitem__(self, index: Any) -> Tensor:
-        try:
-            return indexing.get_item(self, index)
-        except NegativeStepError:
-            return backwards.get_item(self, index)
+        result = fast.run_known(_items, self, index)
+        if result is None:
+            return known.watched(_items, _item, (self, index), kind=2 if indexing.is_basic(index) else 0)  # type: ignore[no-any-return]
+        return _item(self, index) if result is NotImplemented else result
 
     def __setitem__(self, index: Any, value: Any) -> None:
         try:
@@ -868,6 +880,16 @@ class Tensor(Operators, Attributes, Methods):
         tensor([False,  True,  True])
         """
         return shaping.converted(self, dtypes.bool_, memory_format)
+
+
+_items = known.table()
+
+
+def _item(tensor: Tensor, index: Any) -> Tensor:
+    try:
+        return indexing.get_item(tensor, index)
+    except NegativeStepError:
+        return backwards.get_item(tensor, index)
 
 
 def _unpickled(

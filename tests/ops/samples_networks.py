@@ -486,6 +486,26 @@ for _mode in ("bilinear", "bicubic", "nearest"):
         _grid = constant([[-1.3, 0.21], [0.11, -0.63], [0.87, 1.27], [-0.39, 0.43]], "float64")
         good("grid_weights", f"{_mode} {_padding}", _grid, params={**_form, "orders": (0, 0)}, tolerance=ROUGH)
         good("grid_index", f"{_mode} {_padding}", _grid, params={**_form, "points": 2})
+        _form = {key: value for key, value in _form.items() if key != "size"}
+        _points = constant([[[[-1.3, 0.21], [0.11, -0.63]]], [[[0.87, 1.27], [-0.39, 0.43]]]], "float64")
+        _name = f"{_mode} {_padding}"
+        good("grid_sample", _name, normal(2, 3, 4, 5), _points, params=_form, tolerance=ROUGH)
+        _sized = {**_form, "size": (4, 5)}
+        good("grid_sample_backward", _name, normal(2, 3, 1, 2), _points, params=_sized, tolerance=ROUGH)
+        good(
+            "grid_sample_backward_grid",
+            _name,
+            normal(2, 3, 1, 2),
+            normal(2, 3, 4, 5),
+            _points,
+            params=_form,
+            tolerance=ROUGH,
+        )
+good("grid_sample", "volume", normal(1, 2, 2, 3, 4), normal(1, 1, 2, 2, 3), tolerance=ROUGH)
+good("grid_sample", "nothing", normal(1, 2, 3, 4), normal(1, 0, 2, 2))
+bad("grid_sample", "axes", normal(1, 2, 3, 4), normal(1, 2, 2, 3), error=RuntimeError, match="expected")
+bad("grid_sample", "dtypes", normal(1, 2, 3, 4), integers(0, 2, 1, 2, 2, 2), error=RuntimeError, match="dtype")
+bad("grid_sample_backward", "grid", normal(1, 2, 3, 4), normal(1, 2, 2, 2), error=RuntimeError, match="grid has shape")
 good("grid_weights", "volume", normal(6, 3), params={"size": (2, 3, 4), "orders": (0, 0, 0)}, tolerance=ROUGH)
 good("grid_index", "volume", normal(6, 3), params={"size": (2, 3, 4), "points": 3})
 bad("grid_weights", "axes", normal(4, 3), params={"size": (2, 3)}, error=RuntimeError, match=r"expected \[P, 2\]")
@@ -514,6 +534,51 @@ bad(
     params={"size": (1, 1, 3, 3)},
     error=RuntimeError,
     match="grad has shape",
+)
+_patches = {"kernel_size": (2, 3), "dilation": (1, 2), "padding": (1, 2), "stride": (2, 1)}
+good("im2col", "window", normal(2, 3, 5, 6), params=_patches)
+good("im2col", "one image", normal(3, 4, 4), params={"kernel_size": (2, 2), "stride": (2, 2)})
+good("im2col", "no images", normal(0, 3, 4, 4), params={"kernel_size": (2, 2)})
+good("col2im", "window", normal(2, 18, 18), params={**_patches, "size": (5, 6)}, tolerance=ROUGH)
+good("col2im", "one image", normal(8, 9), params={"kernel_size": (2, 2), "size": (4, 4)}, tolerance=ROUGH)
+bad(
+    "im2col",
+    "too large",
+    normal(1, 1, 2, 2),
+    params={"kernel_size": (3, 3)},
+    error=RuntimeError,
+    match="sliding blocks",
+)
+bad(
+    "im2col",
+    "no window",
+    normal(1, 1, 2, 2),
+    params={"kernel_size": (0, 3)},
+    error=RuntimeError,
+    match="greater than zero",
+)
+bad(
+    "col2im",
+    "columns",
+    normal(1, 4, 3),
+    params={"kernel_size": (2, 2), "size": (3, 3)},
+    error=RuntimeError,
+    match="blocks 4",
+)
+good("max_unpool", "line", normal(2, 3, 2), constant([[[1, 4], [0, 2], [3, 1]]] * 2, "int64"), params={"size": (5,)})
+good("max_unpool", "image", normal(2, 1, 2), constant([[[5, 0]], [[1, 3]]], "int64"), params={"size": (2, 3)})
+bad(
+    "max_unpool", "index", normal(1, 2), constant([[0, 5]], "int64"), params={"size": (5,)}, error=RuntimeError,
+    match="invalid max index",
+)  # fmt: skip
+bad(
+    "max_unpool",
+    "shape",
+    normal(1, 2),
+    constant([[0]], "int64"),
+    params={"size": (5,)},
+    error=RuntimeError,
+    match="shape",
 )
 _PARTS = {"output_size": (1, 2, 3)}
 good("max_boxes", "parts", normal(2, 2, 3, 5), None, params=_PARTS)

@@ -214,6 +214,7 @@ NOT_READ = {
     ("xlog1py", 0): {"x"},
     ("log_odds", 0): {"out"},
     ("attention", 2): {"value", "out"},
+    ("grid_sample", 0): {"input"},  # as in torch
     ("layer_norm", 1): {"weight"},
     ("layer_norm", 2): {"input", "weight", "mean", "rstd"},
     **{(f"batch_norm{relu}_eval", 0): {"input", "running_mean"} for relu in ("", "_relu")},

@@ -11,7 +11,9 @@ Each function stands above those that it calls. All values are words: addresses 
 
 from __future__ import annotations
 
+from numgrad.runtime.fast.arrays import over_array
 from numgrad.runtime.fast.edges import field, new_edges, new_none, pattern_of
+from numgrad.runtime.fast.known import class_of, inputs_of_step, known_entry, mark_views
 from numgrad.runtime.fast.layout import (
     ARG_DISTANCE,
     ARG_GRADS,
@@ -29,6 +31,8 @@ from numgrad.runtime.fast.layout import (
     FIRST_LISTENER,
     FIRST_READ,
     GRAD_ENABLED,
+    INT_CLASS,
+    KNOWN,
     LIST,
     LISTENERS,
     MEMORY,
@@ -38,6 +42,8 @@ from numgrad.runtime.fast.layout import (
     NODE_SAVED,
     NODE_VERSIONS,
     NONE,
+    NOT_IMPLEMENTED,
+    OVER,
     PAIR_SIZE,
     PAIR_STORAGE,
     PAIR_TENSOR,
@@ -58,10 +64,14 @@ from numgrad.runtime.fast.layout import (
     RUN,
     SAVED,
     SPEC,
+    STEP_DISTANCE,
+    STEP_MARKS,
+    STEP_PLAN,
     STORAGE,
     STORAGE_VERSION,
     TENSOR_BASE,
     TRUE,
+    WRAPPERS,
 )
 from numgrad.runtime.fast.results import count_changes, drop, fill_node, fill_outputs, keep_inputs, make_all
 from numgrad.runtime.kernel import device, native
@@ -75,8 +85,10 @@ from numgrad.runtime.objects import (
     is_subtype,
     list_get,
     list_size,
+    tuple_get,
     tuple_new,
     tuple_set,
+    tuple_size,
     type_of,
 )
 from numgrad.runtime.pool import READY
@@ -90,11 +102,16 @@ def apply(self, args, count):
     If the word `SAVED` is set, it is ``apply_saved(plans, params, node, grads, reads)``, which takes gradients and saved
     tensors as inputs. ``reads`` is the address of a saved call's words. If the word `MOVED` is set, it is
     ``apply_moved(plan, params, spec, distance, input)``, which makes the view that the plan describes, but ``distance`` bytes
-    on. All are one function, since compiling takes long.
+    on. If the word `KNOWN` is set, it is ``run_known(table, *args)``, which does what the table says of these arguments; with the
+    word `OVER` it is ``run_over(table, array)``. All are one function, since compiling takes long.
     """
     words = python_to_word(self)
     if peek(words + MOVED):
         return moved_to(words, args)
+    if peek(words + KNOWN):
+        return known_to(words, args, count)
+    if peek(words + OVER):
+        return new_none(words) if listened_to(words) else over_array(words, args)
     if peek(words + SAVED) == 0:
         return apply_to(words, args, count, 0, 0)
     call_args = stack_words(BEFORE_INPUTS + MOST_INPUTS)
@@ -264,6 +281,64 @@ def moved_to(words, args):
     poke(call_args + FIRST_INPUT, tensor)
     distance = python_to_word(peek(args + ARG_DISTANCE))
     return apply_to(words, call_args, BEFORE_INPUTS + 1, peek(args + ARG_PLANS), distance)
+
+
+# ---- `run_known`: a table has the plans, the parameters and the inputs ---------------------------------------------
+
+
+@device
+def known_to(words, args, count):
+    """`run_known`: the result of a step, or the tuple of the results of several; NotImplemented where the function has to run.
+
+    None: the table does not know the call.
+    """
+    other = peek(words + NOT_IMPLEMENTED)
+    if list_size(peek(words + WRAPPERS)) or listened_to(words):
+        incref(other)
+        return other
+    entry = known_entry(words, args, count)
+    if entry == 0:
+        return 0 if error_occurred() else new_none(words)
+    result, none = other, peek(words + NONE)
+    if entry == other or entry == peek(words + FALSE):
+        incref(other)
+    elif tuple_get(entry, 0) != none:
+        result = result_of_step(words, args, entry)
+    else:
+        steps, position = tuple_size(entry) - 1, 0
+        result = tuple_new(steps)
+        while result and position < steps:
+            part = result_of_step(words, args, tuple_get(entry, position + 1))
+            if part == 0 or part == other:
+                decref(result)
+                result, position = part, steps
+            else:
+                tuple_set(result, position, part)
+                position += 1
+    decref(entry)
+    return result
+
+
+@device
+def result_of_step(words, args, step):
+    """What a step gives, with a reference; NotImplemented where Python has to do it, 0 for an error."""
+    call_args = stack_words(BEFORE_INPUTS + MOST_INPUTS)
+    inputs = inputs_of_step(words, args, step, call_args)
+    distance = python_to_word(tuple_get(step, STEP_DISTANCE))
+    result = apply_to(words, call_args, inputs, tuple_get(step, STEP_PLAN), distance)
+    if result == 0:
+        return 0
+    # A status, too, is left to Python, which gets it again, and explains it.
+    if result == peek(words + NONE) or class_of(words, result) == peek(words + INT_CLASS):
+        decref(result)
+        result = peek(words + NOT_IMPLEMENTED)
+        incref(result)
+    elif tuple_get(step, STEP_MARKS) != peek(words + NONE):
+        recording = is_recording(words)
+        if recording == -2 or mark_views(words, step, result, recording) == 0:
+            decref(result)
+            return 0
+    return result
 
 
 # ---- `apply_saved`: gradients and saved tensors become the inputs -------------------------------------------------

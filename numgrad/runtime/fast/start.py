@@ -1,6 +1,6 @@
 """When ops are applied in machine code: `run` becomes `apply` once that is loaded; before, Python applies every op.
 
-``run = run_saved = run_moved = nothing`` leaves every op to Python for ever.
+``run = run_saved = run_moved = run_known = run_over = nothing`` leaves every op to Python for ever.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ _log = logging.getLogger("numgrad.fast")
 run: Callable[..., Any]  # `apply`
 run_saved: Callable[..., Any]  # `apply` for saved tensors
 run_moved: Callable[..., Any]  # `apply` for views that begin anywhere
-load: Callable[[], None]  # makes machine code of the three now
+run_known: Callable[..., Any]  # what a table knows of a call of a public function; see `known`
+run_over: Callable[..., Any]  # a tensor over an array of a kind that a table knows; see `arrays`
+load: Callable[[], None]  # makes machine code of them now
 
 
 def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
-    """Set `run`, `run_saved`, `run_moved` and `load` for the engine's ``facts``, the arguments of `write.load`.
+    """Set `run` and the others, and `load`, for the engine's ``facts``, the arguments of `write.load`.
 
     Python applies the first ops. `apply` takes over after a few calls if the store has it. Otherwise it takes over when
     another process has compiled it, or after so many calls that compiling it here pays.
     """
-    global run, run_saved, run_moved, load
+    global run, run_saved, run_moved, run_known, run_over, load
     loading = locks.awaited()
     calls = 0
 
@@ -47,12 +49,13 @@ def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
         return None
 
     def load_now() -> None:
-        global run, run_saved, run_moved
+        global run, run_saved, run_moved, run_known, run_over
         with loading:
             if run is first_run:
-                run, run_saved, run_moved = _loaded(facts)
+                run, run_saved, run_moved, run_known, run_over = _loaded(facts)
 
-    run, run_saved, run_moved, load = first_run, nothing, nothing, load_now
+    run_saved = run_moved = run_known = run_over = nothing
+    run, load = first_run, load_now
 
 
 def nothing(*_: Any) -> None:
@@ -73,10 +76,10 @@ def run_moving(plans: dict[Any, Any], params: Any, *inputs: Any) -> Any:
 
 def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]]:
     if config.PYTHON.is_set():
-        return nothing, nothing, nothing
+        return (nothing,) * 5
     # References that `apply` borrows from lists and slots are safe only while no other thread runs Python.
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return nothing, nothing, nothing
+        return (nothing,) * 5
     try:
         known = facts()
         functions = write.load(*known)
@@ -84,4 +87,4 @@ def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]
         return functions
     except KernelError as error:  # an interpreter that lays out its objects in another way
         _log.warning("ops are applied by Python, which is slower: %s", error)
-        return nothing, nothing, nothing
+        return (nothing,) * 5

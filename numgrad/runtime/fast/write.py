@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from numgrad.dtypes import dtype
+from numgrad.layout import Size
 from numgrad.runtime import memory, objects, program, threads
-from numgrad.runtime.fast import layout
+from numgrad.runtime.fast import arrays, layout
 from numgrad.runtime.fast.apply import apply
 from numgrad.runtime.host import HostCall
 
@@ -34,7 +36,7 @@ def plan_words(
         return None
     new = [number for number, output in enumerate(plan.outputs) if output.source is None]
     views = any(output.source is not None and output.spec is not None for output in plan.outputs)
-    if (new or plan.changed) if plan.program is None else views:
+    if (plan.changed or (new and views)) if plan.program is None else views:
         return None
     if len(plan.outputs) + len(plan.allocations) > layout.MOST_OPERANDS:
         return None
@@ -98,8 +100,9 @@ def load(
     record: type,
     singletons: Sequence[Any],
     listeners: Sequence[list[Any]],
+    wrappers: list[Any],
 ) -> list[Callable[..., Any]]:
-    """`start.run`, `start.run_saved` and `start.run_moved` for the engine's classes.
+    """`start.run`, `start.run_saved`, `start.run_moved`, `start.run_known` and `start.run_over` for the engine's classes.
 
     Parameters
     ----------
@@ -113,6 +116,8 @@ def load(
         leaf that has no accumulator, and the accumulators' records by spec.
     listeners
         Lists; while one of them has an item, `apply` does nothing.
+    wrappers
+        The list of what stands before the engine; while it has an item, `run_known` does nothing.
 
     Raises
     ------
@@ -131,6 +136,21 @@ def load(
         "false": False,
         "list": list,
         "tensor_base": base,
+        "tensor_class": type(tensor),
+        "tuple_class": tuple,
+        "size_class": Size,
+        "slice_class": slice,
+        "int_class": int,
+        "bool_class": bool,
+        "float_class": float,
+        "str_class": str,
+        "dtype_class": dtype,
+        "ellipsis": ...,
+        "array_class": np.ndarray,
+        "dtype_name": "dtype",
+        "shape_name": "shape",
+        "not_implemented": NotImplemented,
+        "wrappers": wrappers,
         "modes": modes,
         "grad_enabled": "grad_enabled",
         "sequence": sequence,
@@ -138,16 +158,20 @@ def load(
         "leaf_records": leaf_records,
     }
     functions = []
-    for saved, moved in ((0, 0), (1, 0), (0, 1)):
+    parts = objects.parts_of_builtins() | arrays.places()
+    for number in range(5):
         filled = layout.ENGINE.filled(
-            saved=saved,
-            moved=moved,
+            saved=int(number == 1),
+            moved=int(number == 2),
+            known=int(number == 3),
+            over=int(number == 4),
             clock=CLOCK,
             memory=memory.WORDS,
             pool=threads.ADDRESS,
             run=program.run_program.address(),
             listeners=objects.addresses_of([*listeners, program.observers]),
             **dict(zip(by_name, objects.addresses_of([*by_name.values()]), strict=True)),
+            **parts,
             **slots,
             **templates,
         )

@@ -22,6 +22,7 @@ PREFIXES = {
     "ARGUMENTS": "ARG_",
     "MOVED_ARGUMENTS": "ARG_",
     "SAVED_ARGUMENTS": "ARG_",
+    "KNOWN_ARGUMENTS": "ARG_",
     "PAIR": "PAIR_",
     "PARTS": "PARTS_",
 }
