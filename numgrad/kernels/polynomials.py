@@ -79,9 +79,13 @@ def _by_angle(y, n, double, shift):
     factor = n + 1.0 if shift == 0.0 else n + 0.5
     part = angle if shift == 0.0 else 0.5 * angle
     if shift < 0.0:
-        quotient = scalar.cos(factor * angle) / scalar.cos(part) if y < 1.0 else math.cosh(factor * angle) / math.cosh(part)
+        quotient = (
+            scalar.cos(factor * angle) / scalar.cos(part) if y < 1.0 else math.cosh(factor * angle) / math.cosh(part)
+        )
     else:
-        quotient = scalar.sin(factor * angle) / scalar.sin(part) if y < 1.0 else math.sinh(factor * angle) / math.sinh(part)
+        quotient = (
+            scalar.sin(factor * angle) / scalar.sin(part) if y < 1.0 else math.sinh(factor * angle) / math.sinh(part)
+        )
     return sign * quotient
 
 

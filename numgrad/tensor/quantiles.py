@@ -116,7 +116,14 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: builtins.bool = Fa
     >>> ng.nanmedian(ng.tensor([4.0, math.nan, 1.0, 3.0]))
     tensor(3.)
     """
-    return _median("nanmedian", input, dim, keepdim, NanmedianResult, _lower_median_of_numbers)
+    pick: Any = _lower_median_of_numbers
+    if dim is None and not keepdim and not chain.wrappers and modes.capture is None and input._spec.numel:
+        still = input.detach()
+        if (
+            not ne(still, still).any().item()
+        ):  # none of all is found without sorting, and there is no index to be the first
+            pick = _lower_median
+    return _median("nanmedian", input, dim, keepdim, NanmedianResult, pick)
 
 
 @public("function", "method")
