@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numgrad import dtypes, ops
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import ShapeError, warn
 from numgrad.layout import Size
-from numgrad.tensor import joining, repeating, shaping
+from numgrad.registry import chain
+from numgrad.tensor import in_place, joining, repeating, shaping
 from numgrad.tensor.arguments import as_int, cast, check_tensor, result_type, size_of
 from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
@@ -313,6 +314,16 @@ def block_diag(*tensors: Any) -> Tensor:
     dtype = result_type(*each)
     blocks = [cast(_to_2d(tensor), dtype) for tensor in each]
     width, before, bands = builtins.sum(block._spec.shape[1] for block in blocks), 0, []
+    if not (chain.wrappers or modes.forward is not None or (modes.grad_enabled and any(x.requires_grad for x in each))):
+        height, above = builtins.sum(block._spec.shape[0] for block in blocks), 0
+        whole = creation.zeros(height, width, dtype=dtype)
+        for block in blocks:
+            rows, columns = block._spec.shape
+            if rows and columns:
+                here = ops.view.slice_(whole, starts=(above, before), steps=(1, 1), sizes=(rows, columns))
+                in_place.copy_(here, block)
+            above, before = above + rows, before + columns
+        return whole
     for block in blocks:
         rows, columns = block._spec.shape
         parts = [
