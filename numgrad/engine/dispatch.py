@@ -216,9 +216,8 @@ def _status_error(op: Op, status: int, params: Any) -> Exception:
 def _facts() -> tuple[Any, ...]:
     tensor = tensor_over(tensor_class, None, None, None)  # type: ignore[arg-type]
     singletons = (TensorBase, modes, tape._sequence, gradient_edge, tape._leaf_records)
-    leaf: Any = tape.AccumulateGrad(tensor)
-    listeners = recorders, guards, node_watchers
-    return tensor, Node(None, ()), leaf, Plan, Record, singletons, listeners, chain.wrappers  # type: ignore[arg-type]
+    examples: Any = tensor, Node(None, ()), tape.AccumulateGrad(tensor)  # type: ignore[arg-type]
+    return *examples, Plan, Record, singletons, (recorders, guards, node_watchers), chain.wrappers
 
 
 fast.connect(_facts)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also unregistered ones, the parts of other ops
 tables: list[dict[Any, Any]] = []  # of calls whose plans are known, by whoever keeps them
+times_forgotten = 0  # of these
 
 _MOST_PLANS = 1 << 12  # of all ops together, some 2 KB each
 _HEAVIEST_PLAN = 1 << 9  # in the same unit; a heavier plan, of some 30,000 operands, is made anew each time
@@ -44,18 +45,20 @@ def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
     plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
     if plan is None:
         plan = _planned(op, specs, params)
-    keep(op, (params[1:] if op.moving else params, *specs), plan)
+    if counted(plan):
+        op.plans[(params[1:] if op.moving else params, *specs)] = plan
     return plan
 
 
-def keep(op: Op, key: tuple[Any, ...], plan: Plan) -> None:
-    """Cache a plan under its signature."""
+def counted(plan: Plan) -> bool:
+    """Count a plan that is about to be kept, for which others may be forgotten; False if it is too heavy to be kept."""
     global _plans_made
-    if plan.weight <= _HEAVIEST_PLAN:
-        op.plans[key] = plan
-        _plans_made += plan.weight
-        if _plans_made >= _MOST_PLANS:
-            _forget_half()
+    if plan.weight > _HEAVIEST_PLAN:
+        return False
+    _plans_made += plan.weight
+    if _plans_made >= _MOST_PLANS:
+        _forget_half()
+    return True
 
 
 def _planned(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
@@ -126,6 +129,8 @@ def forget_plans() -> None:
 
 def forget_calls() -> None:
     """Drop what is known of calls, which holds plans."""
+    global times_forgotten
+    times_forgotten += 1
     for table in list(tables):
         table.clear()
 

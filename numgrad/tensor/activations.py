@@ -44,7 +44,7 @@ def _elu(input: Tensor, alpha: float) -> Tensor:
     return activation(_e.elu, input, alpha)
 
 
-@public("functional", asks=True)
+@public("functional", asks=True, known=True)
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(0, input); with ``inplace`` written over input. NaN passes.
 
@@ -77,7 +77,7 @@ def relu_(input: Tensor) -> Tensor:
     return input.relu_()
 
 
-@public("functional", asks=True)
+@public("functional", asks=True, known=True)
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input * sigmoid(input); with ``inplace`` written over input.
 
@@ -93,7 +93,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return applied("silu", _silu, inplace, input)
 
 
-@public("functional")
+@public("functional", known=True)
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """input where it is positive, else negative_slope * input; with ``inplace`` written over input.
 
@@ -130,7 +130,7 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     return leaky_relu(input, negative_slope, True)
 
 
-@public("functional")
+@public("functional", known=True)
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else alpha * (exp(input) - 1); with ``inplace`` written over input.
 
@@ -162,7 +162,7 @@ def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     return elu(input, alpha, True)
 
 
-@public("functional")
+@public("functional", known=True)
 def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + exp(-input))), exact on both sides.
 
@@ -178,7 +178,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     return _e.log_sigmoid(input)
 
 
-@public("functional")
+@public("functional", known=True)
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input is above the threshold.
 

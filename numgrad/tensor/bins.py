@@ -15,9 +15,10 @@ from numgrad.layout import product
 from numgrad.registry import chain
 from numgrad.tensor.arguments import as_number, cast, check_tensor
 from numgrad.tensor.comparison import eq
-from numgrad.tensor.composed import LARGEST, composed
 from numgrad.tensor.creation import zeros
+from numgrad.tensor.joined import LARGEST
 from numgrad.tensor.joining import cat
+from numgrad.tensor.known import knowing
 from numgrad.tensor.pointwise import add, div, mul, sub, where
 from numgrad.tensor.shaping import contiguous, expand, narrow, reshape
 from numgrad.tensor.statistics import aminmax
@@ -48,26 +49,28 @@ def of_few(name: str, input: Tensor, bins: Sequence[Any], range: Any, columns: i
     counts = tuple(bins)
     if {int} != {each.__class__ for each in counts} or builtins.min(counts) < 1:
         return None
-    limits: Any = None
+    limits: list[float] = []
     if range is not None:
         if not isinstance(range, (tuple, list)) or len(range) != 2 * columns:
             return None
-        limits = tuple([range_of("histogram", range[k], range[k + 1], 0.5) for k in builtins.range(0, 2 * columns, 2)])
+        for k in builtins.range(0, 2 * columns, 2):
+            limits += range_of("histogram", range[k], range[k + 1], 0.5)
     if product(tuple([count + 1 for count in counts])) > LARGEST:
         return None
-    *few, is_finite = _even_bins(input.detach(), counts, limits)
+    *few, is_finite = _even_bins(input.detach(), counts, *limits)
     return few if is_finite.item() else None
 
 
-@composed(tensors=1)
-def _even_bins(input: Tensor, counts: tuple[int, ...], limits: Any) -> Any:
+@knowing
+def _even_bins(input: Tensor, counts: tuple[int, ...], *limits: float) -> Any:
     """Heights, the edges of each column, and whether the bounds are finite. Edges are computed as by NumPy's ``linspace``."""
     points, dtype = reshape(input, (-1, len(counts))), input._spec.dtype
-    if limits is None:
+    if not limits:
         ends = [cast(each, float64) for each in aminmax(points, dim=0)]
         bounds = [tuple(reshape(narrow(end, 0, k, 1), ()) for end in ends) for k in range(len(counts))]
     else:
-        bounds = [tuple(constant(end, float64) for end in pair) for pair in limits]  # type: ignore[misc]
+        lines = [constant(end, float64) for end in limits]
+        bounds = list(zip(lines[::2], lines[1::2], strict=True))  # type: ignore[arg-type]
     edges: list[Tensor] = []
     is_finite: Any = None
     flat: Any = None
@@ -87,7 +90,7 @@ def _even_bins(input: Tensor, counts: tuple[int, ...], limits: Any) -> Any:
     return contiguous(cast(heights, dtype)), *edges, is_finite
 
 
-@composed(tensors=1)
+@knowing
 def counted(places: Tensor, count: int) -> Tensor:
     """How often each of ``count`` places is named."""
     ones = expand(constant(1, int64), tuple(places._spec.shape))  # type: ignore[arg-type]

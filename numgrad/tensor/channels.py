@@ -11,7 +11,6 @@ from numgrad.layout import product
 from numgrad.tensor import arguments, creation, layers, margins, pointwise, pooling, random, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, real
-from numgrad.tensor.composed import composed
 from numgrad.tensor.layers import normed_shape
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
@@ -318,8 +317,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 # ---- pixels and channels ------------------------------------------------------------------------------------------
 
 
-@public("function", "functional")
-@composed()
+@public("function", "functional", known=True)
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """[..., C * r², H, W] as [..., C, H * r, W * r], for the factor r: each pixel's channels become r x r pixels.
 
@@ -353,8 +351,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return shaping.reshape(moved, (*batch, c, h * r, w * r))
 
 
-@public("function", "functional")
-@composed()
+@public("function", "functional", known=True)
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """[..., C, H * r, W * r] as [..., C * r², H, W], for the factor r: `pixel_shuffle` undone.
 
@@ -387,8 +384,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return shaping.reshape(moved, (*batch, c * r * r, h, w))
 
 
-@public("function", "functional")
-@composed()
+@public("function", "functional", known=True)
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """The channels of [N, C, ...] in another order: the first of each of ``groups`` groups, then the second of each, ...
 

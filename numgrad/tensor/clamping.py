@@ -11,7 +11,6 @@ from numgrad.engine.views import requires_grad
 from numgrad.registry import find
 from numgrad.tensor.arguments import as_input, as_number, cast, check_tensor
 from numgrad.tensor.changes import Changes
-from numgrad.tensor.composed import composed
 from numgrad.tensor.in_place import apart, assign, check_result, joint_dtype, overwrite
 from numgrad.tensor.pointwise import binary
 from numgrad.tensor.surface import public
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 _e = ops.elementwise
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """input, at least min and at most max; each is a number or a tensor that broadcasts, and one of them may be None.
 
@@ -50,8 +48,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return result
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """input, at least min, a number or a tensor that broadcasts.
 
@@ -69,8 +66,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
     return clamp(input, _require_bound("clamp_min", "min", min))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """input, at most max, a number or a tensor that broadcasts.
 

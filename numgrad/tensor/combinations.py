@@ -10,7 +10,6 @@ from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import DtypeError, warn
 from numgrad.tensor.arguments import as_input, as_number, as_operand, cast, check_tensor
-from numgrad.tensor.composed import composed
 from numgrad.tensor.in_place import assign, check_result, kept, named_result_type, overwrite
 from numgrad.tensor.pointwise import mul, of_floats, pow, sub
 from numgrad.tensor.reductions import norm
@@ -56,8 +55,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     return _e.lerp(input, end, as_operand(weight, dtype))  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2, elementwise and broadcast, in the dtype to which the tensors are promoted.
 
@@ -91,8 +89,7 @@ def addcmul_(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: An
     return _over("addcmul", input, _terms("addcmul_", input, tensor1, tensor2, further, value))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1) -> Tensor:
     """input + value * tensor1 / tensor2, elementwise and broadcast, in the dtype to which the tensors are promoted.
 
@@ -345,8 +342,7 @@ def float_power_(input: Tensor, exponent: Any) -> Tensor:
     return assign("float_power_", input, float_power(kept(input, exponent), exponent))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def dist(input: Tensor, other: Tensor, p: Any = 2) -> Tensor:
     """The p-norm of input - other, a tensor without dimensions.
 

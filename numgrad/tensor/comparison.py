@@ -13,7 +13,6 @@ from numgrad import ops, registry
 from numgrad.engine.tape import modes
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.tensor.arguments import check_tensor
-from numgrad.tensor.composed import composed
 from numgrad.tensor.pointwise import binary
 from numgrad.tensor.surface import public
 
@@ -80,8 +79,7 @@ bitwise_right_shift = _bitwise(
 )
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def bitwise_not(input: Tensor) -> Tensor:
     """The complement of all bits of an integer; for bools, not.
 

@@ -20,9 +20,10 @@ from numgrad.tensor.arguments import as_int, as_number, as_operand, cast, check_
 from numgrad.tensor.bins import counted, of_few, range_of
 from numgrad.tensor.clamping import clamp_max
 from numgrad.tensor.comparison import eq, ge, le, ne
-from numgrad.tensor.composed import LARGEST, composed
 from numgrad.tensor.creation import from_numpy, zeros
 from numgrad.tensor.index_arrays import count_true
+from numgrad.tensor.joined import LARGEST
+from numgrad.tensor.known import knowing
 from numgrad.tensor.pointwise import add, div, mul, sub, where
 from numgrad.tensor.reshaping import movedim
 from numgrad.tensor.results import HistogramddResult, HistogramResult
@@ -197,7 +198,7 @@ def isin(
 # ---- bins -------------------------------------------------------------------------------------------------------
 
 
-@composed(tensors=2)
+@knowing
 def _is_among(elements: Tensor, others: Tensor, dtype: Any, invert: builtins.bool) -> Tensor:
     """Whether each element is one of others: the first that is not below it, in their order."""
     some, line = cast(contiguous(elements), dtype), cast(reshape(others, (-1,)), dtype)

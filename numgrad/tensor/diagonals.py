@@ -10,7 +10,6 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
 from numgrad.tensor import in_place, reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, wrap_dim
-from numgrad.tensor.composed import composed
 from numgrad.tensor.known import CONSTANT
 from numgrad.tensor.surface import public
 
@@ -37,8 +36,7 @@ def _triangle(name: str, input: Tensor, diagonal: int, lower: builtins.bool) -> 
     return _e.where(kept, input, 0)  # type: ignore[no-any-return]
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros above a diagonal, ``diagonal`` columns to the right of the main one.
 
@@ -55,8 +53,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     return _triangle("tril", input, diagonal, True)
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices with zeros below a diagonal, ``diagonal`` columns to the right of the main one.
 
@@ -146,8 +143,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     return ops.strides.diagonal(input, offset=as_int("diagonal", "offset", offset), dim1=first, dim2=second)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the last dimension of the input on a diagonal of theirs, and zeros elsewhere.
 
@@ -177,8 +173,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     return ops.strides.diagonal_backward(input, size=tuple(size), offset=shift, dim1=first, dim2=second)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """Of a vector the matrix with it on a diagonal, of a matrix its diagonal as a vector of its own memory.
 
@@ -201,8 +196,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     return shaping.clone(ops.strides.diagonal(input, offset=offset, dim1=0, dim2=1))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The matrix with all elements of the input, in order, on a diagonal.
 
@@ -214,8 +208,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return diag_embed(shaping.reshape(input, (input._spec.numel,)), offset)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of input with ``src`` in the place of its `diagonal`.
 
@@ -278,8 +271,7 @@ def fill_diagonal_(input: Tensor, fill_value: Any, wrap: builtins.bool = False) 
     return input
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 

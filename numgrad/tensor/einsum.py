@@ -16,7 +16,6 @@ from numgrad import ops
 from numgrad.layout import product
 from numgrad.tensor import layers, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor
-from numgrad.tensor.composed import composed
 from numgrad.tensor.diagonals import diagonal
 from numgrad.tensor.surface import public
 
@@ -34,8 +33,7 @@ class _Equation(NamedTuple):
     output: Labels
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def einsum(*args: Any) -> Tensor:
     """The sum of products of tensors that an equation such as ``'bij,bjk->bik'`` says.
 
@@ -405,8 +403,7 @@ def _finished(tensor: Tensor, labels: Labels, output: Labels, extents: dict[int,
 # ---- over given dimensions --------------------------------------------------------------------------------------
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum of products over dimensions of both: the last ``dims`` of a and the first of b, or two lists of dimensions.
 

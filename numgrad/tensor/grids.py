@@ -16,7 +16,6 @@ from numgrad.layout import Size
 from numgrad.registry import chain
 from numgrad.tensor import in_place, joining, repeating, shaping
 from numgrad.tensor.arguments import as_int, cast, check_tensor, result_type, size_of
-from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -208,8 +207,7 @@ def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 public("function", name="concatenate")(concat)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along their columns: along dimension 1, vectors along dimension 0.
 
@@ -226,8 +224,7 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     return joining.cat(each, 0 if each[0]._spec.ndim == 1 else 1)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along dimension 0, vectors as rows.
 
@@ -247,8 +244,7 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
 public("function", name="row_stack")(vstack)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along dimension 2, which vectors and matrices get.
 
@@ -265,8 +261,7 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
     return joining.cat([_to_3d(tensor) for tensor in _several("dstack", tensors)], 2)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors joined along dimension 1, vectors as columns.
 
@@ -284,8 +279,7 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     return hstack([shaping.reshape(x, (x._spec.numel, 1)) if x._spec.ndim < 2 else x for x in each])
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def block_diag(*tensors: Any) -> Tensor:
     """A matrix with the matrices on its diagonal and zeros elsewhere; vectors count as one row. Dtypes are promoted.
 
@@ -388,8 +382,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     return tuple(grids)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def cartesian_prod(*tensors: Any) -> Tensor:
     """All tuples with one element of each vector, as rows, the last element changing fastest; one vector alone is returned.
 
@@ -417,8 +410,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
     return joining.stack([shaping.reshape(grid, (grid._spec.numel,)) for grid in grids], 1)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """The choices of ``r`` elements of a vector in its order, as rows; with replacement an element may come several times.
 
@@ -452,8 +444,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return ops.index.index_select(input, index, dim=0)  # type: ignore[no-any-return]
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:  # noqa: N803 (torch's name)
     """The powers of a vector's elements as the columns of a matrix [n, N], the highest power first unless ``increasing``.
 

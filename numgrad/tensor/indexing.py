@@ -15,7 +15,7 @@ from numgrad.engine.views import check_in_place
 from numgrad.errors import NegativeStepError, warn
 from numgrad.layout import Spec
 from numgrad.tensor import arguments, in_place, index_arrays, shaping
-from numgrad.tensor.composed import composed
+from numgrad.tensor.known import knowing
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     if index is None:
         return ops.view.unsqueeze.apply((tensor,), 0)  # type: ignore[no-any-return]
     if kind not in _SINGLE and (kind is not tuple or not _SINGLE.issuperset([item.__class__ for item in index])):
-        if _names_by_numbers(index):
-            return _taken(tensor, index)
         arrays = _only_tensors(tensor, index)
         if arrays is not None:
             return index_arrays.take(tensor, arrays)
@@ -59,12 +57,7 @@ def get_item(tensor: Tensor, index: Any) -> Tensor:
     return shaping.permute(result, *range(result.ndim)) if result is tensor else result
 
 
-def is_basic(index: Any) -> bool:
-    """Whether the index gives a view, whatever the numbers of any tensor are."""
-    return index.__class__ in _SINGLE or (index.__class__ is tuple and _SINGLE.issuperset(map(type, index)))
-
-
-def _names_by_numbers(index: Any) -> builtins.bool:
+def names_by_numbers(index: Any) -> builtins.bool:
     """Whether an index has no mask and nothing else of which values are read: tensors of ints, and parts of views."""
     for each in index if index.__class__ in (tuple, list) else (index,):
         if isinstance(each, TensorBase):
@@ -73,13 +66,6 @@ def _names_by_numbers(index: Any) -> builtins.bool:
         elif each.__class__ not in _SINGLE:
             return False
     return True
-
-
-@composed()
-def _taken(tensor: Tensor, index: Any) -> Tensor:
-    """The elements that an index of numbers names."""
-    arrays = _only_tensors(tensor, index)
-    return index_arrays.take(*(_split(tensor, index) if arrays is None else (tensor, arrays)))
 
 
 @functools.lru_cache(1 << 12)
@@ -234,12 +220,12 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
     tensor([1., 0., 2.])
     """
     is_plain = (
-        indices.__class__ in (tuple, list) and accumulate.__class__ is builtins.bool and _names_by_numbers(indices)
+        indices.__class__ in (tuple, list) and accumulate.__class__ is builtins.bool and names_by_numbers(indices)
     )
     return (_with_put if is_plain else _with_put.__wrapped__)(input, indices, values, accumulate)  # type: ignore[attr-defined]
 
 
-@composed()
+@knowing
 def _with_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool) -> Tensor:
     return index_put_(ops.elementwise.clone(input), indices, values, accumulate)
 
@@ -250,8 +236,7 @@ def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
     return arguments.wrap_dim(name, dim, input.ndim)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along a dimension that ``index`` (int64 or int32, one dimension) selects, in its order; a copy.
 
@@ -282,8 +267,7 @@ def _at_least_1d(tensor: Tensor) -> Tensor:
     return tensor if tensor.ndim else shaping.view(tensor, 1)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1, and so on. The result has index's shape.
 
@@ -306,8 +290,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return result if index.ndim else shaping.reshape(result, ())
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of input with src[i][j][k] added at [i][index[i][j][k]][k] for dim 1, and so on.
 

@@ -10,7 +10,6 @@ from numgrad import ops
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import MULTIPLE, fix
 from numgrad.tensor.arguments import as_int, cast, check_tensor, result_type, wrap_dim
-from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -102,8 +101,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-extent // chunks) if extent else [0] * chunks, dim)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along an existing dimension. Dtypes are promoted, other extents have to be equal, empty vectors are ignored.
 
@@ -159,8 +157,7 @@ def list_of(op: str, tensors: Any) -> Sequence[Tensor]:
     return tensors  # type: ignore[no-any-return]
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension; dtypes are promoted.
 

@@ -1,33 +1,42 @@
-"""Calls of public functions that machine code makes without the function (`runtime/fast/known.py`).
+"""Calls of functions that machine code makes without the function (`runtime/fast/known.py`).
 
-Many functions check and convert their arguments, and then return what one op gives for the tensors among these. Which op and
-which parameters depends on the specs of the tensors and on the other arguments alone: such functions are declared so
-(``known=`` in `surface.public`). A call of one is looked up in the function's table; what is not there runs as ever, and is
-watched: if it applied one op (or one op for each tensor of a tuple) to its own tensors, the table knows it from then on.
+Many functions check and convert their arguments, and then return what one op or a few give for the tensors among these. Which ops
+and which parameters depends on the specs of the tensors, on the other arguments, and on whether a gradient is needed, but not on
+numbers in tensors: such functions are declared so (``known=`` in `surface.public`, or `knowing`). A call of one is looked up in the
+function's table. What is not there runs as ever, and is watched:
 
-So errors, wrappers such as `vmap`, recorders such as a capture, and all calls of any other kind are the function's own.
+- If it applied one op (or one op for each tensor of a tuple) to its own tensors, the table knows it from then on.
+- If it applied several, and no gradient is needed, the second such call is followed by a rehearsal of it on copies of small
+  operands, whose ops become one plan (`joined`).
+- All other calls are the function's own from then on.
+
+So are errors, wrappers such as `vmap`, recorders such as a capture, and all calls of another kind.
 """
 
 from __future__ import annotations
 
-import operator
+import ctypes
+import functools
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
-from numgrad import config, dtypes, ops
-from numgrad.engine import dispatch, private
+from numgrad import config, dtypes, errors, ops
+from numgrad.engine import dispatch
 from numgrad.engine.constants import is_constant
-from numgrad.engine.tape import TensorBase, modes
+from numgrad.engine.tape import TensorBase, modes, tensor_over
 from numgrad.layout import Size, Spec
-from numgrad.registry import chain, plans
+from numgrad.registry import EVERY, chain, plans
 from numgrad.runtime import kernel, locks
 from numgrad.runtime.fast import start as fast
+from numgrad.runtime.fast.layout import ITEM, MOST_ITEMS
+from numgrad.runtime.memory import allocate, filled_stack
 from numgrad.runtime.plan import PlanBuilder
+from numgrad.tensor import joined
 
-# By key, a step or several (see `runtime/fast/known.py`); False for a call that is left to the function.
+# By key, a step or several, False for a call that is left to the function, or True for one that is to be rehearsed.
 Table = dict[tuple[Any, ...], Any]
 
 _MOST_CALLS = 1 << 9  # of a table; then nothing is learned until so many calls were not there
@@ -40,13 +49,14 @@ CONSTANT, UNDEFINED = -1, -2
 _LARGEST_CONSTANT = 1 << 12  # bytes
 lasting: list[TensorBase] = []  # tensors that functions give to ops, and that stay for ever: states of random numbers
 _MOST_NAMES = 1 << 4  # kinds of calls with keywords
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def table() -> Table:
     """A table for the calls of a function; it is emptied where plans are forgotten, or the default dtype changes."""
-    made: Table = {}
-    plans.tables.append(made)
-    return made
+    calls: Table = {}
+    plans.tables.append(calls)
+    return calls
 
 
 dtypes.when_default_changes.append(plans.forget_calls)
@@ -60,10 +70,22 @@ def by_table(calls: Table, function: Callable[..., Any], *args: Any) -> Any:
     return function(*args) if result is NotImplemented else result
 
 
-def knowing(function: Callable[..., Any], kind: int = True) -> Callable[..., Any]:
-    """A function that does what ``function`` does, by tables where these know the call; ``kind`` says what can be known."""
-    positional, by_names = table(), dict[tuple[str, ...], Table]()
+class Tables:
+    """The tables of a function: of calls without keywords, and by the names of these."""
 
+    def __init__(self) -> None:
+        self.positional, self.by_names = table(), dict[tuple[str, ...], Table]()
+
+
+def knowing(function: F, kind: int = True, tables: Tables | None = None) -> F:
+    """A function that does what ``function`` does, by tables where these know the call; ``kind`` says what can be known.
+
+    Functions that differ only in how they explain errors may share their tables.
+    """
+    tables = tables or Tables()
+    positional, by_names = tables.positional, tables.by_names
+
+    @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             names = (*kwargs,)
@@ -80,7 +102,7 @@ def knowing(function: Callable[..., Any], kind: int = True) -> Callable[..., Any
             return watched(calls, function, args, kwargs, kind)
         return function(*args, **kwargs) if result is NotImplemented else result
 
-    return call
+    return call  # type: ignore[return-value]
 
 
 # ---- learning ----------------------------------------------------------------------------------------------------
@@ -93,19 +115,34 @@ class _Call:
 
 
 class _Watcher:
-    """A recorder of the ops that this thread applies during a call. It removes itself where Ctrl-C has kept it in the list."""
+    """Notes the ops that this thread applies during a call, new tensors with numbers of NumPy's, and whether any numbers are read.
+
+    It is a recorder, and to functions what the capture of a step is. It removes itself where Ctrl-C has kept it in the list.
+    """
 
     def __init__(self, call: _Call) -> None:
         self.thread = threading.get_ident()
         self.call = weakref.ref(call)
         self.steps: list[tuple[Any, ...]] = []
+        self.filled: set[Any] = set()  # storages
+        self.fits = True
 
     def applied(self, op: Any, inputs: tuple[Any, ...], outputs: list[Any], plan: Any, params: Any) -> None:
         """Called by dispatch after each op."""
         if self.call() is None:
             _remove(self)
         elif threading.get_ident() == self.thread:
-            self.steps.append((op, inputs, outputs, plan, params))
+            self.steps.append((op, inputs, list(outputs), plan, params))
+
+    def fills(self, tensor: Any, data: Any = None) -> None:
+        """A new tensor has numbers of Python's or NumPy's, which are the same at each call."""
+        self.filled.add(tensor._storage)
+
+    def _refused(self, *_: Any) -> None:
+        self.fits = False
+
+    def __getattr__(self, name: str) -> Any:
+        return self._refused  # numbers are read, or something happens that no op does
 
 
 def _remove(watcher: _Watcher) -> None:
@@ -138,36 +175,108 @@ def watched(
     if kind is not True and 0 <= kind < len(values):
         calls[key] = False
         return function(*args, **kwargs)
-    if len(set(map(id, values))) < len(values) and (others := _told_apart(values)) is not values:
-        watched(calls, function, others[: len(args)], dict(zip(kwargs, others[len(args) :], strict=True)), kind)
-        return function(*args, **kwargs)
-    call = _Call()
-    watcher = _Watcher(call)
-    dispatch.recorders.append(watcher)
-    try:
+    times_forgotten, warned = plans.times_forgotten, errors.warned
+    again = calls.get(key) is True
+    if again:
         result = function(*args, **kwargs)
-    finally:
-        _remove(watcher)
-    if _key(values) == key:  # else a layout was private, and is no more
-        if kind < 0:
-            calls[key] = _is_new(result) and (_constant(result) if kind == CONSTANT else _undefined(result._spec))
-        else:
-            calls[key] = _entry(watcher.steps, result, values)
+        entry = _key(values) == key and _rehearsed(function, args, kwargs, key[-1] is not None)
+    else:
+        watcher, result = _watch(function, args, kwargs)
+        entry = watcher.fits and errors.warned == warned and _entry(watcher, result, values, key[-1] is not None, kind)
+    # Else a layout was private, and is no more, or plans have been forgotten meanwhile.
+    if _key(values) == key and plans.times_forgotten == times_forgotten:
+        calls[key] = entry
     return result
 
 
-def _told_apart(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments with an alias for a tensor that comes again: f(x, x) does not say which of the two an op takes.
+def _watch(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Watcher, Any]:
+    call = _Call()
+    watcher = _Watcher(call)
+    dispatch.recorders.append(watcher)
+    modes.capture = watcher
+    try:
+        result = function(*args, **kwargs)
+    finally:
+        modes.capture = None
+        _remove(watcher)
+    return watcher, result
 
-    The same arguments, if no tensor comes again.
-    """
-    seen: set[int] = set()
-    apart: list[Any] = []
+
+def _entry(watcher: _Watcher, result: Any, values: Sequence[Any], needs_grad: bool, kind: int) -> Any:
+    """What a table keeps of a call after it was watched; True: it has to be rehearsed."""
+    if kind < 0:
+        return _is_new(result) and (_constant(result) if kind == CONSTANT else _undefined(result._spec))
+    tensors = [tensor for _, tensor in _tensors_of(values)]
+    if len({id(tensor) for tensor in tensors}) == len(tensors):  # f(x, x) does not say which of the two an op has taken
+        entry = _by_one_op(watcher.steps, result, values)
+        if entry is not False:
+            return entry
+    elif needs_grad and len(watcher.steps) == 1:
+        return not watcher.steps[0][3].changed
+    return not needs_grad and _may_be_joined(watcher.steps, tensors)
+
+
+def _may_be_joined(steps: list[tuple[Any, ...]], tensors: list[Any]) -> bool:
+    small = max([tensor._spec.numel for tensor in tensors], default=0) <= joined.LARGEST
+    given = {id(tensor) for tensor in tensors}
+    own = not any(_lasts(tensor) and id(tensor) not in given for step in steps for tensor in step[1])
+    return bool(steps) and small and own and not any(tensor._spec.is_private for tensor in tensors)
+
+
+def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], needs_grad: bool) -> Any:
+    """What a table keeps of a call, after it was done once more on copies of its tensors."""
+    values = (*args, *kwargs.values())
+    copies = [_copy_of(tensor) for _, tensor in _tensors_of(values)]
+    specs = [copy._spec for copy in copies]
+    others = _replaced(values, iter(copies))
+    watcher, result = _watch(function, others[: len(args)], dict(zip(kwargs, others[len(args) :], strict=True)))
+    results = result if isinstance(result, tuple) else (result,)
+    if not watcher.fits or [copy._spec for copy in copies] != specs:
+        return False
+    if needs_grad:
+        return _by_one_op(watcher.steps, result, others)
+    sources = [source for source, _ in _tensors_of(others)]
+    plan = joined.plan_of([step[:4] for step in watcher.steps], copies, results, watcher.filled)
+    if plan is None or not plans.counted(plan):
+        return False
+    for nbytes in [nbytes for nbytes in plan.allocations if nbytes is not None]:
+        filled_stack(nbytes)  # machine code takes blocks, but makes none
+    plan.prepare(EVERY if isinstance(result, tuple) else 1, True)  # it has no records, so calls with gradients are left
+    return plan.fast is not None and (plan, (), 0, None, _class_of(result), *sources)
+
+
+def _copy_of(tensor: Any) -> Any:
+    """A tensor of the same spec over memory of its own, with the same numbers."""
+    spec = tensor._spec
+    storage = allocate(spec.nbytes)
+    ctypes.memmove(storage.address, tensor._address, spec.nbytes)
+    copy = tensor_over(dispatch.tensor_class, storage, spec, storage.address)
+    copy._requires_grad = modes.grad_enabled and _needs_grad(tensor)
+    return copy
+
+
+def _tensors_of(values: Sequence[Any]) -> list[tuple[int, Any]]:
+    """The tensors among the arguments, each with its number as a source (`runtime/fast/known.py`)."""
+    tensors = []
+    for place, value in enumerate(values):
+        if isinstance(value, TensorBase):
+            tensors.append((place, value))
+        elif value.__class__ is tuple or value.__class__ is list:
+            items = enumerate(value, 1)
+            tensors += [(place + ITEM * number, item) for number, item in items if isinstance(item, TensorBase)]
+    return tensors
+
+
+def _replaced(values: Any, tensors: Iterator[Any]) -> Any:
+    """The arguments with other tensors in their places."""
+    others = []
     for value in values:
-        again = isinstance(value, TensorBase) and id(value) in seen
-        seen.add(id(value))
-        apart.append(private.alias(value, type(value)) if again else value)
-    return values if len(seen) == len(values) or all(map(operator.is_, apart, values)) else tuple(apart)
+        if isinstance(value, TensorBase):
+            others.append(next(tensors))
+        else:
+            has_items = value.__class__ is tuple or value.__class__ is list
+            others.append(_replaced(value, tensors) if has_items else value)
+    return values.__class__(others)
 
 
 def _is_new(result: Any) -> bool:
@@ -182,7 +291,7 @@ def _undefined(spec: Spec) -> Any:
     builder.output(spec.dtype, tuple(spec.shape), spec.strides)
     plan = builder.finish()
     plan.prepare(1, False)
-    return plan.fast is not None and (plan, (), 0, None)
+    return plan.fast is not None and (plan, (), 0, None, None)
 
 
 def _constant(result: TensorBase) -> Any:
@@ -192,7 +301,7 @@ def _constant(result: TensorBase) -> Any:
     clone = ops.elementwise.clone
     kept = clone(result)
     plan = clone.plans.get((clone.defaults, kept._spec)) or clone.make_plan((kept._spec,), clone.defaults)
-    return plan.fast is not None and (plan, clone.defaults, 0, None, kept)
+    return plan.fast is not None and (plan, clone.defaults, 0, None, None, kept)
 
 
 def _has_room(calls: Table) -> bool:
@@ -214,11 +323,19 @@ def _is_free() -> bool:
 
 def _key(values: Sequence[Any]) -> tuple[Any, ...] | None:
     """The key of a call, as machine code makes it; None where it would not say all."""
-    for value in values:
-        if isinstance(value, TensorBase) and value._view_node.__class__ is tuple:  # of one that cannot be followed
-            return None
-    key = tuple([_piece(value) for value in values])
-    return None if _NO_PIECE in key else key
+    tensors = [tensor for _, tensor in _tensors_of(values)]
+    if len(values) >= ITEM or any(tensor._view_node.__class__ is tuple for tensor in tensors):
+        return None  # a view that cannot be followed
+    pieces = [_piece(value) for value in values]
+    if _NO_PIECE in pieces:
+        return None
+    return (*pieces, TensorBase if modes.grad_enabled and any(map(_needs_grad, tensors)) else None)
+
+
+def _needs_grad(tensor: Any) -> bool:
+    """Whether a gradient is needed for a tensor, or for the base of a view."""
+    base = tensor if tensor._base is None else tensor._base
+    return tensor._node is not None or tensor._requires_grad or base._node is not None or base._requires_grad  # type: ignore[no-any-return]
 
 
 _NO_PIECE = object()
@@ -228,15 +345,17 @@ _ALIKE = {int, str, type(None), type(...), dtypes.dtype}
 def _piece(value: Any) -> Any:
     """What stands in a key for an argument, as `runtime/fast/known.py: piece_of` makes it."""
     cls = value.__class__
-    if cls is tuple or cls is Size:
+    if cls is tuple or cls is Size or cls is list:
+        if len(value) > MOST_ITEMS and not (cls is not list and {int}.issuperset([item.__class__ for item in value])):
+            return _NO_PIECE
         pieces = tuple([_simple_piece(item) for item in value])
-        return _NO_PIECE if _NO_PIECE in pieces else pieces
-    if cls is list:
-        return (list, *value) if {int}.issuperset([item.__class__ for item in value]) else _NO_PIECE
-    return getattr(value, "_spec", _NO_PIECE) if isinstance(value, TensorBase) else _simple_piece(value)
+        return _NO_PIECE if _NO_PIECE in pieces else (list, *pieces) if cls is list else pieces
+    return _simple_piece(value)
 
 
 def _simple_piece(value: Any) -> Any:
+    if isinstance(value, TensorBase):
+        return getattr(value, "_spec", _NO_PIECE)
     cls = value.__class__
     if cls in _ALIKE:
         return value
@@ -251,26 +370,31 @@ def _simple_piece(value: Any) -> Any:
     return _NO_PIECE
 
 
-def _entry(steps: list[tuple[Any, ...]], result: Any, values: Sequence[Any]) -> Any:
-    """What a table keeps of a call that applied these ops: a step, None and several steps, or False if it is of another kind."""
-    places = {id(value): place for place, value in enumerate(values) if isinstance(value, TensorBase)}
+def _by_one_op(steps: list[tuple[Any, ...]], result: Any, values: Sequence[Any]) -> Any:
+    """The step for a call that applied one op, or None and steps, one for each tensor of a tuple; False if it did not."""
+    places = {id(tensor): source for source, tensor in _tensors_of(values)}
     if not steps:
         return False
-    if result.__class__ is not tuple:
-        return len(steps) == 1 and steps[0][0].public == 1 and _step(steps[0], (result,), places)
+    if not isinstance(result, tuple):
+        return len(steps) == 1 and steps[0][0].public == 1 and _step(steps[0], (result,), places, None)
     if len(steps) == 1 and steps[0][0].public != 1:
-        return _step(steps[0], result, places)
-    if len(steps) != len(result) or any(step[0].public != 1 for step in steps):
+        return _step(steps[0], result, places, _class_of(result))
+    if len(steps) != len(result) or any(step[0].public != 1 for step in steps) or result.__class__ is not tuple:
         return False
-    entry = [_step(step, (each,), places) for step, each in zip(steps, result, strict=True)]
+    entry = [_step(step, (each,), places, None) for step, each in zip(steps, result, strict=True)]
     return (None, *entry) if all(entry) else False
 
 
-def _step(applied: tuple[Any, ...], results: Any, places: dict[int, int]) -> Any:
+def _class_of(result: Any) -> type | None:
+    """The class that is to be made of a tuple of outputs."""
+    return None if result.__class__ is tuple or not isinstance(result, tuple) else result.__class__
+
+
+def _step(applied: tuple[Any, ...], results: Any, places: dict[int, int], cls: type | None) -> Any:
     """The step for an op that gave these results; False if there is none, since something else was done besides."""
     op, inputs, outputs, plan, params = applied
     same = len(results) == min(op.public, len(outputs)) and all(map(_is_same, results, outputs))
-    lasts = [tensor is not None and any(tensor is each for each in lasting) for tensor in inputs]
+    lasts = [_lasts(tensor) for tensor in inputs]
     if not same or plan.fast is None or op.aliases or any(not lasts[number] for number in plan.changed):
         return False
     sources: list[Any] = []
@@ -281,9 +405,14 @@ def _step(applied: tuple[Any, ...], results: Any, places: dict[int, int]) -> Any
     distance = plan.begin(params[0]) * inputs[0]._spec.dtype.itemsize if op.moving else 0
     nodes = [each._view_node for each in results]
     marks = [node[1:] for node in nodes if node.__class__ is tuple]
-    if len(marks) not in (0, len(nodes)) or (op.public != 1 and not modes.grad_enabled):
+    is_view = any(each._base is not None for each in results)
+    if len(marks) not in (0, len(nodes)) or (op.public != 1 and is_view and not modes.grad_enabled):
         return False
-    return plan, params, distance, tuple(marks) or None, *sources
+    return plan, params, distance, tuple(marks) or None, cls, *sources
+
+
+def _lasts(tensor: Any) -> bool:
+    return tensor is not None and any(tensor is each for each in lasting)
 
 
 def _is_same(result: Any, output: Any) -> bool:

@@ -20,7 +20,6 @@ from numgrad.registry import chain
 from numgrad.tensor import arguments, comparison, margins, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag, pair, real
-from numgrad.tensor.composed import composed
 from numgrad.tensor.shaping import drop_base_of_copy
 from numgrad.tensor.surface import public
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 # ---- products ---------------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Matrix product of [M, K] and [K, N], of one dtype.
 
@@ -66,7 +65,7 @@ def spmm(input: Tensor, mat2: Tensor) -> Tensor:
     return mm(input, mat2)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Matrix products of a batch: [B, M, K] and [B, K, N], of one dtype. Batches do not broadcast; see `matmul`.
 
@@ -85,8 +84,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return ops.linalg.bmm(input, mat2)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def dot(input: Tensor, other: Tensor) -> Tensor:
     """The sum of the products of two vectors of one length and dtype, as a tensor without dimensions.
 
@@ -103,7 +101,7 @@ def dot(input: Tensor, other: Tensor) -> Tensor:
     return ops.vectors.dot(input, other)  # type: ignore[no-any-return]
 
 
-@public("function", "method", "linalg")
+@public("function", "method", "linalg", known=True)
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product by NumPy's rules: vectors, matrices, and batches of matrices that broadcast.
 
@@ -157,7 +155,7 @@ def _one_batch(matrices: Tensor, batch: tuple[int, ...], matrix: tuple[int, int]
     return matrices if len(batch) == 1 else shaping.reshape(matrices, (product(batch), *matrix))
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input [..., in] times the transpose of weight [out, in], plus bias [out]: [..., out].
 
@@ -357,7 +355,7 @@ def normed_shape(name: str, input: Tensor, normalized_shape: Any) -> tuple[int, 
     return shape
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def layer_norm(
     input: Tensor,
     normalized_shape: tuple[int, ...],
@@ -460,8 +458,7 @@ def _along(op: Any, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return op(input, dim=axis)  # type: ignore[no-any-return]
 
 
-@public("function", "method", "special")
-@composed()
+@public("function", "method", "special", known=True)
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(input) / sum(exp(input)) along a dimension; with ``dtype`` the input is converted first.
 
@@ -479,8 +476,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return _along(ops.loss.softmax, input, dim, dtype)
 
 
-@public("function", "method", "special")
-@composed()
+@public("function", "method", "special", known=True)
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`, exact where softmax underflows; with ``dtype`` the input is converted first.
 

@@ -13,7 +13,6 @@ from numgrad.errors import DtypeError, ShapeError
 from numgrad.ops import matrices as _m
 from numgrad.tensor import creation, diagonals, reductions, shaping
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap_dim
-from numgrad.tensor.composed import composed
 from numgrad.tensor.grids import broadcast_tensors
 from numgrad.tensor.matrices import check_flag, check_floating, check_square, check_two_dims, tolerances
 from numgrad.tensor.spectra import eigvalsh, svdvals
@@ -273,8 +272,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return reductions.sum(x * y, dim)
 
 
-@public("linalg", name="cross")
-@composed()
+@public("linalg", name="cross", known=True)
 def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The cross products of vectors of three elements along ``dim``, of tensors that broadcast.
 
@@ -307,8 +305,7 @@ def linalg_cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return ops.vectors.cross(x, y, dim=axis)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """`linalg.cross` along ``dim``, by default the first one of three elements.
 
@@ -329,8 +326,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return linalg_cross(input, other, dim=dim)
 
 
-@public("linalg")
-@composed()
+@public("linalg", known=True)
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """Vandermonde's matrices [..., n, N] of x [..., n]: its powers 0 to N - 1 in columns; N is n by default.
 

@@ -8,7 +8,6 @@ from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import in_place, pointwise, shaping
 from numgrad.tensor.arguments import as_element, as_number, check_tensor, wrap_dim
-from numgrad.tensor.composed import composed
 from numgrad.tensor.scattering import REDUCES, at_least_1d, scatter_reduced
 from numgrad.tensor.surface import public
 
@@ -53,8 +52,7 @@ def _put(input: Tensor, target: Tensor, index: Tensor, source: Tensor, axis: int
     return result if input._spec.ndim else shaping.reshape(result, ())  # type: ignore[no-any-return]
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy of input with the slices of alpha * source along ``dim`` added to those that ``index`` (a vector) names.
 
@@ -81,8 +79,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _put(input, target, index, scaled, axis, True)
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of input with the slices of source along ``dim`` in the place of those that ``index`` (a vector) names.
 
@@ -101,8 +98,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     return _put(input, target, index, source, axis, False)
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A copy of input with one value, a number or a tensor without dimensions, in the slices that ``index`` names.
 
@@ -142,8 +138,7 @@ def _from_the_end(index: Tensor, extent: int) -> Tensor:
     return ops.index.linear_index(index, extents=(extent,))  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def index_reduce(
     input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
@@ -192,8 +187,7 @@ def index_reduce_(
 # ---- by positions in row-major order, and by masks --------------------------------------------------------------
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at positions of the input as a vector, in the shape of ``index``; negative ones count from the end.
 
@@ -223,8 +217,7 @@ def _flat(name: str, input: Tensor, index: Any) -> tuple[Tensor, Tensor]:
     return shaping.reshape(input, (input._spec.numel,)), _from_the_end(index, input._spec.numel)
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of input with the elements of ``source`` written to, or added at, positions of the input as a vector.
 
@@ -274,6 +267,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     from numgrad.tensor import grids, index_arrays
 
     _check_mask("masked_select", mask)
+    if input._spec.shape == mask._spec.shape and mask._spec.ndim:
+        return ops.masks.masked_select.apply((input, mask), index_arrays.count_true(mask))  # type: ignore[no-any-return]
     input, mask = (at_least_1d(each) for each in grids.broadcast_tensors(input, mask))
     return ops.masks.masked_select(input, mask, count=index_arrays.count_true(mask))  # type: ignore[no-any-return]
 
@@ -284,8 +279,7 @@ def _check_mask(name: str, mask: Any) -> None:
         raise RuntimeError(f"{name}: expected BoolTensor for mask, got {mask._spec.dtype}; convert with .bool()")
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy of input with the elements of ``source``, one after the other, in the places where the mask is True.
 

@@ -23,7 +23,6 @@ from numgrad.tensor.arguments import (
     compared_dtype,
 )
 from numgrad.tensor.checked import older_form
-from numgrad.tensor.composed import composed
 from numgrad.tensor.in_place import assign, check_result, joint_dtype, named_result_type, overwrite
 from numgrad.tensor.surface import public
 
@@ -72,7 +71,7 @@ def _float_result(name: str, *values: Any) -> Dtype:
 # ---- functions --------------------------------------------------------------------------------------------------
 
 
-@public("function", "method", asks=True)
+@public("function", "method", asks=True, known=True)
 def add(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """input + alpha * other, elementwise and broadcast, in the dtype to which both are promoted; for bools it is ``or``.
 
@@ -94,7 +93,7 @@ def add(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     )
 
 
-@public("function", "method", asks=True)
+@public("function", "method", asks=True, known=True)
 def sub(input: Any, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """input - alpha * other, elementwise and broadcast, in the dtype to which both are promoted.
 
@@ -145,7 +144,7 @@ def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
     return mul(as_operand(other, dtype), factor) if number is None else factor * number
 
 
-@public("function", "method", "in_place", asks=True)
+@public("function", "method", "in_place", asks=True, known=True)
 def mul(input: Any, other: Any) -> Tensor:
     """input * other, elementwise and broadcast, in the dtype to which both are promoted; for bools it is ``and``.
 
@@ -292,7 +291,7 @@ def _checked_power(base: Any, exponent: Any) -> Dtype:
     return dtype
 
 
-@public("function", "method", asks=True)
+@public("function", "method", asks=True, known=True)
 def maximum(input: Any, other: Any) -> Tensor:
     """The larger of two, elementwise and broadcast, in the dtype to which both are promoted; NaN if either is.
 
@@ -310,7 +309,7 @@ def maximum(input: Any, other: Any) -> Tensor:
     return binary(_e.maximum, input, other)
 
 
-@public("function", "method", asks=True)
+@public("function", "method", asks=True, known=True)
 def minimum(input: Any, other: Any) -> Tensor:
     """The smaller of two, elementwise and broadcast, in the dtype to which both are promoted; NaN if either is.
 
@@ -328,8 +327,7 @@ def minimum(input: Any, other: Any) -> Tensor:
     return binary(_e.minimum, input, other)
 
 
-@public("function", asks=True)
-@composed()
+@public("function", asks=True, known=True)
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition, a tensor of bools, is True, otherwise other; broadcast and promoted.
 
@@ -396,7 +394,7 @@ def _function_of(op: Any) -> Callable[..., Tensor]:
 of_specs = {op.name: _function_of(op) for op in OPS.values() if getattr(op, "homes", ())}
 
 
-@public("function", "method", "in_place", asks=True)
+@public("function", "method", "in_place", asks=True, known=True)
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1, elementwise, in the input's dtype; bools stay as they are. The gradient is 0.
 
@@ -408,7 +406,7 @@ def sign(input: Tensor) -> Tensor:
     return _e.clone(input) if is_bool else _e.sign(input)
 
 
-@public("function", "method", "in_place", "in_place_function", asks=True)
+@public("function", "method", "in_place", "in_place_function", asks=True, known=True)
 def square(input: Tensor) -> Tensor:
     """input * input, elementwise, in the input's dtype; for bools in int64.
 
@@ -420,7 +418,7 @@ def square(input: Tensor) -> Tensor:
     return _e.square(cast(input, dtypes.int64) if is_bool else input)
 
 
-@public("function", "functional", asks=True)
+@public("function", "functional", asks=True, known=True)
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """GELU: input * Phi(input), by erf, or by the tanh approximation.
 

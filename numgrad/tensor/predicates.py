@@ -11,7 +11,6 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.constants import constant
 from numgrad.tensor import comparison, creation
 from numgrad.tensor.arguments import as_number, cast, check_tensor
-from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -23,8 +22,7 @@ _e = ops.elementwise
 # ---- of elements -----------------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: builtins.bool = False
 ) -> Tensor:
@@ -81,8 +79,7 @@ def isneginf(input: Tensor) -> Tensor:
     return comparison.eq(check_tensor("isneginf", "input", input), float("-inf"))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def isreal(input: Tensor) -> Tensor:
     """True everywhere: all of numgrad's numbers are real.
 

@@ -12,7 +12,6 @@ from numgrad.errors import DtypeError, ShapeError, warn
 from numgrad.tensor import combinations, layers, pointwise, reductions, shaping
 from numgrad.tensor import einsum as sums
 from numgrad.tensor.arguments import as_number, cast, check_tensor, result_type
-from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -27,8 +26,7 @@ def _check_ranks(name: str, **tensors: tuple[Any, int]) -> None:
             )
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """The products of all elements of two vectors, [n] and [m], as a matrix [n, m]; dtypes are promoted.
 
@@ -49,8 +47,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 public("function", "method", name="ger")(outer)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix [n, m] and a vector [m].
 
@@ -71,8 +68,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return ops.vectors.mv(input, vec)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """`dot`, of which it is the same for real numbers.
 
@@ -88,8 +84,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
     return layers.dot(input, other)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sums of products over the last dimension of both; of a scalar and a tensor the product.
 
@@ -115,8 +110,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     return sums.tensordot(input, other, ([-1], [-1]))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def kron(input: Tensor, other: Tensor) -> Tensor:
     """Kronecker's product: each element of the input times all of the other tensor, in its place; dtypes are promoted.
 
@@ -211,8 +205,7 @@ def _plus(name: str, input: Tensor, multiplied: Tensor, beta: Any, alpha: Any) -
     return pointwise.add(spread if numbers[0] == 1 else pointwise.mul(spread, numbers[0]), scaled)
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2), for matrices [n, k] and [k, m]; the input broadcasts to [n, m].
 
@@ -229,8 +222,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     return _plus("addmm", input, layers.mm(mat1, mat2), beta, alpha)
 
 
-@public("function", "method", "in_place", "in_place_function")
-@composed()
+@public("function", "method", "in_place", "in_place_function", known=True)
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec), for a matrix [n, m] and a vector [m]; the input broadcasts to [n].
 
@@ -246,8 +238,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
     return _plus("addmv", input, mv(mat, vec), beta, alpha)
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2); the input broadcasts to [n, m], and dtypes are promoted.
 
@@ -271,8 +262,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     return _plus("addr", cast(input, dtype), cast(multiplied, dtype), beta, alpha)
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * bmm(batch1, batch2); the input broadcasts to [b, n, m].
 
@@ -289,8 +279,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
     return _plus("baddbmm", input, layers.bmm(batch1, batch2), beta, alpha)
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * the sum of the products bmm(batch1, batch2) over the batch; the input broadcasts to [n, m].
 
@@ -321,8 +310,7 @@ _MODES = (
 )
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """The p-norms of the differences of all pairs of rows of x1 [..., P, M] and x2 [..., R, M]: [..., P, R].
 

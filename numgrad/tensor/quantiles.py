@@ -11,7 +11,6 @@ from numgrad.engine.tape import TensorBase, modes
 from numgrad.registry import chain
 from numgrad.tensor.arguments import as_number, cast, check_tensor, wrap_dim
 from numgrad.tensor.comparison import eq, lt, ne
-from numgrad.tensor.composed import composed
 from numgrad.tensor.creation import full, tensor
 from numgrad.tensor.indexing import gather
 from numgrad.tensor.pointwise import add, mul, sub, where
@@ -80,8 +79,7 @@ def _lower_median_of_numbers(input: Tensor, axis: int, keepdim: builtins.bool) -
     return _picked(input, gather(order, axis, middle), axis, keepdim)
 
 
-@public("function", "method")
-@composed(kind=MedianResult)
+@public("function", "method", known=True)
 def median(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Any:
     """The median of all elements, or along ``dim`` a pair (values, indices). Of an even number the lower of the middle ones.
 
@@ -101,8 +99,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
     return _median("median", input, dim, keepdim, MedianResult, _lower_median)
 
 
-@public("function", "method")
-@composed(kind=NanmedianResult)
+@public("function", "method", known=True)
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Any:
     """`median` of the elements that are not NaN; NaN if all are.
 
@@ -126,8 +123,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: builtins.bool = Fa
     return _median("nanmedian", input, dim, keepdim, NanmedianResult, pick)
 
 
-@public("function", "method")
-@composed(kind=ModeResult)
+@public("function", "method", known=True)
 def mode(input: Tensor, dim: int = -1, keepdim: builtins.bool = False) -> Any:
     """The most frequent element along a dimension, and the last rank where it is, as a pair (values, indices).
 
@@ -241,8 +237,7 @@ def _of_lines(lines: Tensor, q: Tensor, interpolation: str, skips: bool) -> Tens
     return add(near, sub(mul(far, weight), mul(near, weight)))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
@@ -268,8 +263,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
 ) -> Tensor:

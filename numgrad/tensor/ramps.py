@@ -18,7 +18,6 @@ from numgrad.layout import contiguous_strides
 from numgrad.registry import chain
 from numgrad.tensor import creation, in_place
 from numgrad.tensor.arguments import as_int, as_number, check_tensor, number_within, size_of
-from numgrad.tensor.composed import composed
 from numgrad.tensor.known import CONSTANT, UNDEFINED
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
@@ -440,8 +439,7 @@ def map2_(input: Tensor, x: Tensor, y: Tensor, callable: Callable[[Any, Any, Any
 # ---- filled -----------------------------------------------------------------------------------------------------
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor in the shape and dtype of the input, of one value, a number or a tensor without dimensions.
 

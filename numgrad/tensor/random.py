@@ -14,8 +14,9 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import DtypeError, warn
 from numgrad.layout import preserve_format
-from numgrad.tensor import arguments, creation, in_place, known
+from numgrad.tensor import arguments, creation, in_place
 from numgrad.tensor.arguments import as_int
+from numgrad.tensor.known import lasting
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -34,7 +35,7 @@ class Generator:
 
     def __init__(self, device: Any = None) -> None:
         on_cpu("Generator", device)
-        self._state = creation.from_numpy(np.zeros(2, np.int64))  # seed, counter
+        self._state: Tensor = creation.from_numpy(np.zeros(2, np.int64))  # seed, counter
         self.manual_seed(0)
 
     def manual_seed(self, seed: int) -> Generator:
@@ -122,7 +123,7 @@ class Generator:
 
 default_generator = Generator()
 default_generator.seed()
-known.lasting.append(default_generator._state)
+lasting.append(default_generator._state)
 
 
 @public("function")
@@ -168,9 +169,6 @@ def seed() -> int:
     True
     """
     return default_generator.seed()
-
-
-known.lasting.append(default_generator._state)
 
 
 @public("function")

@@ -33,7 +33,7 @@ def _celu(input: Tensor, alpha: float) -> Tensor:
     return _shaped(_e.celu, input, alpha)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """scale * (input where it is positive, else alpha * (exp(input) - 1)): the outputs of a network keep mean 0, variance 1.
 
@@ -67,7 +67,7 @@ def selu_(input: Tensor) -> Tensor:
     return selu(input, True)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else alpha * (exp(input / alpha) - 1); with ``inplace`` written over input.
 
@@ -101,7 +101,7 @@ def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     return celu(input, alpha, True)
 
 
-@public("functional")
+@public("functional", known=True)
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """input, at least min_val and at most max_val; with ``inplace`` written over input. Beyond and at both the slope is 0.
 
@@ -137,7 +137,7 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
     return hardtanh(input, min_val, max_val, True)
 
 
-@public("functional")
+@public("functional", known=True)
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """input, at least 0 and at most 6; with ``inplace`` written over input.
 
@@ -153,7 +153,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return _shaped(_e.hardtanh, input, 0, 6, inplace=inplace)
 
 
-@public("functional")
+@public("functional", known=True)
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """(input + 3) / 6, at least 0 and at most 1; with ``inplace`` written over input.
 
@@ -169,7 +169,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return activations.applied("hardsigmoid", lambda x: _shaped(_e.hardsigmoid, x), inplace, input)
 
 
-@public("functional")
+@public("functional", known=True)
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """input * hardsigmoid(input); with ``inplace`` written over input.
 
@@ -185,7 +185,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return activations.applied("hardswish", lambda x: _shaped(_e.hardswish, x), inplace, input)
 
 
-@public("functional")
+@public("functional", known=True)
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """input * tanh(log(1 + exp(input))); with ``inplace`` written over input.
 
@@ -201,7 +201,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return activations.applied("mish", lambda x: _shaped(_e.mish, x), inplace, input)
 
 
-@public("functional")
+@public("functional", known=True)
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """input moved towards 0 by lambd; 0 where it is nearer.
 
@@ -219,7 +219,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return _shaped(_e.softshrink, input, lambd)
 
 
-@public("function", "method", "functional")
+@public("function", "method", "functional", known=True)
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """input, or 0 where it is within lambd of 0.
 
@@ -235,7 +235,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return _shaped(_e.hardshrink, input, lambd)
 
 
-@public("functional")
+@public("functional", known=True)
 def tanhshrink(input: Tensor) -> Tensor:
     """input - tanh(input).
 
@@ -246,7 +246,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     return pointwise.sub(input, pointwise.of_specs["tanh"](input))
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """input where it is above the threshold, else value; with ``inplace`` written over input. NaN passes.
 
@@ -360,7 +360,7 @@ def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, traini
     return rrelu(input, lower, upper, training, True)
 
 
-@public("functional")
+@public("functional", known=True)
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half of ``dim`` times the sigmoid of the second.
 
@@ -390,7 +390,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     )
 
 
-@public("functional")
+@public("functional", known=True)
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
     """The softmax of -input, with the arguments of `softmax`.
 

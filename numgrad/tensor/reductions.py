@@ -15,7 +15,6 @@ from numgrad.errors import GradError
 from numgrad.layout import product
 from numgrad.tensor.arguments import cast, check_tensor, reduced_dims, wrap_dim
 from numgrad.tensor.comparison import eq, ne
-from numgrad.tensor.composed import composed
 from numgrad.tensor.pointwise import maximum, minimum, pow, sub, where
 from numgrad.tensor.results import MaxResult, MinResult
 from numgrad.tensor.shaping import clone, reshape
@@ -37,8 +36,7 @@ def converted(op: str, input: Tensor, dtype: Any) -> tuple[Tensor, Dtype]:
     return cast(input, chosen), chosen
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Sum of the elements, over all dimensions or those given. Integers are summed in int64, or in ``dtype``.
 
@@ -59,8 +57,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
     return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """Mean of the elements, over all dimensions or those given; computed in ``dtype``, if given. The mean of no elements is NaN.
 
@@ -81,8 +78,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtyp
     return _r.mean(input, dims=reduced_dims("mean", dim, input._spec.ndim, keepdim), keepdim=keepdim)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def prod(
     input: Tensor, dim: int | None = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None
 ) -> Tensor:
@@ -106,8 +102,7 @@ def prod(
     return product if dtype is None else cast(product, dtype)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def var(
     input: Tensor,
     dim: Any = None,
@@ -137,8 +132,7 @@ def var(
     return _r.squares(centred, dims=dims, keepdim=keepdim, divisor=divisor)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def std(
     input: Tensor,
     dim: Any = None,
@@ -202,8 +196,7 @@ def _deviations(op: str, input: Tensor, dim: Any, correction: float) -> tuple[Te
     return centred, dims, divisor if divisor > 0 else 0.0
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def norm(
     input: Tensor,
     p: float | str | None = "fro",
@@ -305,8 +298,7 @@ def _refuse_nothing(name: str, input: Tensor, error: type[Exception]) -> None:
         raise error(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify it with 'dim'.")
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The largest element over all dimensions or those given; NaN if there is a NaN. Equal elements share the gradient.
 
@@ -324,8 +316,7 @@ def amax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tens
     return _extremum(_r.amax, input, dim, keepdim)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def amin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """The smallest element over all dimensions or those given; NaN if there is a NaN. Equal elements share the gradient.
 
@@ -364,8 +355,7 @@ def _max_or_min(
     return result(along(input, dim=axis, keepdim=keepdim))
 
 
-@public("function", "method")
-@composed(kind=MaxResult)
+@public("function", "method", known=True)
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
     """The largest element; along ``dim`` a pair (values, indices); of two tensors `maximum`. NaN if there is a NaN.
 
@@ -385,8 +375,7 @@ def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, other
     return _max_or_min(input, dim, keepdim, other, "max", _r.amax, _r.max_dim, MaxResult)
 
 
-@public("function", "method")
-@composed(kind=MinResult)
+@public("function", "method", known=True)
 def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
     """The smallest element; along ``dim`` a pair (values, indices); of two tensors `minimum`. NaN if there is a NaN.
 
@@ -413,8 +402,7 @@ def _arg(op: Any, input: Tensor, dim: int | None, keepdim: builtins.bool) -> Ten
     return op(input, dim=axis, keepdim=keepdim)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
     """Index (int64) of the largest element along ``dim``, or in the flattened input; the first of equal elements.
 
@@ -431,8 +419,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False
     return _arg(_r.argmax, input, dim, keepdim)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def argmin(input: Tensor, dim: int | None = None, keepdim: builtins.bool = False) -> Tensor:
     """Index (int64) of the smallest element along ``dim``, or in the flattened input; the first of equal elements.
 
@@ -456,8 +443,7 @@ def _truth(op: Any, name: str, input: Tensor, dim: Any, keepdim: builtins.bool) 
     return cast(truth, dtypes.uint8) if input._spec.dtype is dtypes.uint8 else truth
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """Whether any element is not 0, over all dimensions or those given; ``dim=()``: each element. uint8 gives uint8, others bool.
 
@@ -473,8 +459,7 @@ def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tenso
     return _truth(_r.any_, "any", input, dim, keepdim)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
     """Whether all elements are not 0, over all dimensions or those given; ``dim=()``: each element. uint8 gives uint8, others bool.
 

@@ -12,15 +12,13 @@ from numgrad.errors import ShapeError
 from numgrad.layout import contiguous_strides, product
 from numgrad.tensor import shaping
 from numgrad.tensor.arguments import as_int, check_tensor, reduced_dims, size_of, wrap_dim
-from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("method")
-@composed()
+@public("method", known=True)
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """The tensor so many times along each dimension, in new memory; there may be more repeats than dimensions.
 
@@ -67,8 +65,7 @@ def _laid_anew(spread: Tensor, shape: tuple[int, ...]) -> Tensor:
     return shaping.drop_base_of_copy(shaping.view(copied, shape), spread)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """As `repeat`; where there are fewer repeats than dimensions, they are those of the last dimensions.
 
@@ -88,8 +85,7 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
     return _repeated("tile", input, (1,) * (input._spec.ndim - len(counts)) + counts)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def repeat_interleave(
     input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
@@ -170,8 +166,7 @@ def _check_output(output_size: int | None, count: int) -> None:
 # ---- turned round -----------------------------------------------------------------------------------------------
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy with the order of the elements reversed along the dimensions, ints or one tuple of them.
 
@@ -215,8 +210,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     return result if len(groups) == ndim else shaping.reshape(result, shape)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def fliplr(input: Tensor) -> Tensor:
     """A copy with the columns, dimension 1, in reverse order.
 
@@ -235,8 +229,7 @@ def fliplr(input: Tensor) -> Tensor:
     return flip(input, 1)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def flipud(input: Tensor) -> Tensor:
     """A copy with the rows, dimension 0, in reverse order.
 
@@ -255,8 +248,7 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     """A copy with the elements moved by ``shifts`` places along the dimensions; those that leave at one end come in at the other.
 
@@ -308,8 +300,7 @@ def _rolled(input: Tensor, shift: int, axis: int) -> Tensor:
     return ops.rolling.roll(input, shift=shift % extent, dim=axis)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """The tensor turned by ``k`` quarter turns in the plane of two dimensions, from the first towards the second.
 

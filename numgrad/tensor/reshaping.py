@@ -11,7 +11,6 @@ from numgrad.errors import warn
 from numgrad.layout import product, spec_of
 from numgrad.tensor import reductions, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, shape_of, size_of, wrap_dim
-from numgrad.tensor.composed import composed
 from numgrad.tensor.diagonals import replaced
 from numgrad.tensor.surface import public
 
@@ -300,8 +299,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 # ---- copies with a window replaced ------------------------------------------------------------------------------
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of input with ``src`` in the place of ``input.select(dim, index)``.
 
@@ -320,8 +318,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return replaced("select_scatter", input, src, lambda copy: shaping.select(copy, dim, index))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
@@ -350,8 +347,7 @@ def cut(name: str, input: Tensor, dim: int, start: int | None, end: int | None, 
     return (slice(None),) * axis + (slice(start, end, step),)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A copy of input with ``src`` in the place of `as_strided` of it.
 
@@ -368,8 +364,7 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
     return replaced("as_strided_scatter", input, src, lambda copy: as_strided(copy, size, stride, storage_offset or 0))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`narrow`, copied.
 

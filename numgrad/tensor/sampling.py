@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import math
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,12 +17,14 @@ from numgrad.errors import DtypeError
 from numgrad.layout import preserve_format
 from numgrad.tensor import arguments, creation, grids, in_place, pointwise, random, reductions, shaping, sorting
 from numgrad.tensor.arguments import as_int, as_number, check_tensor
-from numgrad.tensor.composed import composed
+from numgrad.tensor.known import knowing
 from numgrad.tensor.random import Generator
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 _TINY = 2.0**-54
+_NOTHING_DRAWN = np.zeros(4, np.uint64)
+_streams = threading.local()  # NumPy's generator of each thread
 
 
 def _uniform(state: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -179,10 +183,10 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     check_tensor("poisson", "input", input)
     _floating("poisson", input)
     rates = input.detach()._array()
-    if rates.size and not (rates >= 0).all():
+    if rates.size and not rates.min() >= 0:  # or NaN
         raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
     drawn = _of_numpy("poisson", generator).poisson(rates)
-    return creation.tensor(np.asarray(drawn).astype(rates.dtype))
+    return creation.from_numpy(np.asarray(drawn).astype(rates.dtype))
 
 
 @public("function")
@@ -201,16 +205,26 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     for word, tensor in (("count", count), ("prob", prob)):
         _floating("binomial", check_tensor("binomial", word, tensor))
     trials, chances = count.detach()._array(), prob.detach()._array()
-    if (trials.size and not (trials >= 0).all()) or (chances.size and not ((chances >= 0) & (chances <= 1)).all()):
+    # Of a NaN both are false.
+    if (trials.size and not trials.min() >= 0) or (chances.size and not (chances.min() >= 0 and chances.max() <= 1)):
         raise RuntimeError("binomial: expected counts that are not negative, and probabilities from 0 to 1")
     drawn = _of_numpy("binomial", generator).binomial(trials.astype(np.int64), chances)
-    return creation.tensor(np.asarray(drawn).astype(trials.dtype))
+    return creation.from_numpy(np.asarray(drawn).astype(trials.dtype))
 
 
 def _of_numpy(name: str, generator: Generator | None) -> np.random.Generator:
     """NumPy's stream, from a seed that is drawn: how many numbers these distributions need depends on their values."""
     seed = ops.random.randint(random._state(name, generator), size=(2,), low=-(1 << 62), high=1 << 62)
-    return np.random.Generator(np.random.Philox(key=seed._array().astype(np.uint64)))
+    key = seed._array().astype(np.uint64)
+    stream: Any = getattr(_streams, "stream", None)
+    if stream is None:
+        stream = _streams.stream = np.random.Generator(np.random.Philox(key=key))
+    # That of a new one, which takes three times as long to make.
+    stream.bit_generator.state = {
+        "bit_generator": "Philox", "state": {"counter": _NOTHING_DRAWN, "key": key}, "buffer": _NOTHING_DRAWN,
+        "buffer_pos": 4, "has_uint32": 0, "uinteger": 0,
+    }  # fmt: skip
+    return stream
 
 
 @public("function")
@@ -245,10 +259,14 @@ def randint_like(
 # ---- in place ---------------------------------------------------------------------------------------------------
 
 
-@composed(tensors=2, fills=True)
-def _filled(input: Tensor, state: Tensor, drawn: Any, *numbers: Any) -> Tensor:
-    """Write over the tensor what a function draws for its shape from a generator's state."""
-    return in_place.copy_(input, drawn(state, tuple(input._spec.shape), *numbers))
+def _filling(drawn: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function that writes over a tensor what ``drawn`` draws for its shape from a generator's state."""
+
+    @knowing
+    def fill(input: Tensor, state: Tensor, *numbers: Any) -> Tensor:
+        return in_place.copy_(input, drawn(state, tuple(input._spec.shape), *numbers))
+
+    return fill
 
 
 @public("method")
@@ -273,13 +291,14 @@ def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = Non
     if not 0 <= chance <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
     in_place.check_writable("bernoulli_", input)
-    return _filled(input, state, _of_one_chance, chance)
+    return _of_one_chance(input, state, chance)
 
 
 def _successes(state: Tensor, shape: tuple[int, ...], chances: Tensor) -> Tensor:
     return ops.random.bernoulli(shaping.contiguous(shaping.expand(chances, shape)), state)  # type: ignore[no-any-return]
 
 
+@_filling
 def _of_one_chance(state: Tensor, shape: tuple[int, ...], chance: float) -> Tensor:
     return _successes(state, shape, constant(chance, dtypes.float64))  # type: ignore[arg-type]
 
@@ -316,9 +335,10 @@ def random_(input: Tensor, a: Any = None, b: Any = None, *, generator: Generator
         raise RuntimeError(f"random_: {low} to {high - 1} is out of bounds for {dtype}")
     state = random._state("random_", generator)
     in_place.check_writable("random_", input)
-    return _filled(input, state, _integers, low, high)
+    return _integers(input, state, low, high)
 
 
+@_filling
 def _integers(state: Tensor, shape: tuple[int, ...], low: int, high: int) -> Tensor:
     return ops.random.randint(state, size=shape, low=low, high=high)  # type: ignore[no-any-return]
 
@@ -341,9 +361,10 @@ def exponential_(input: Tensor, lambd: float = 1.0, *, generator: Generator | No
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
     _floating("exponential_", input)
     in_place.check_writable("exponential_", input)
-    return _filled(input, random._state("exponential_", generator), _waiting_times, rate)
+    return _waiting_times(input, random._state("exponential_", generator), rate)
 
 
+@_filling
 def _waiting_times(state: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:
     return pointwise.div(_exponential(state, shape), rate)
 
@@ -365,9 +386,10 @@ def geometric_(input: Tensor, p: float, *, generator: Generator | None = None) -
     if not 0 < chance < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
     in_place.check_writable("geometric_", input)
-    return _filled(input, random._state("geometric_", generator), _trials, chance)
+    return _trials(input, random._state("geometric_", generator), chance)
 
 
+@_filling
 def _trials(state: Tensor, shape: tuple[int, ...], chance: float) -> Tensor:
     trials = pointwise.div(_exponential(state, shape), -math.log1p(-chance))
     return ops.elementwise.clamp_min(ops.elementwise.ceil(trials), 1.0)  # type: ignore[no-any-return]
@@ -391,9 +413,10 @@ def cauchy_(input: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
     _floating("cauchy_", input)
     in_place.check_writable("cauchy_", input)
-    return _filled(input, random._state("cauchy_", generator), _tangents, center, width)
+    return _tangents(input, random._state("cauchy_", generator), center, width)
 
 
+@_filling
 def _tangents(state: Tensor, shape: tuple[int, ...], center: float, width: float) -> Tensor:
     angle = pointwise.mul(pointwise.add(_uniform(state, shape), _TINY), math.pi)
     slope = pointwise.div(ops.elementwise.cos(angle), ops.elementwise.sin(angle))
@@ -419,9 +442,10 @@ def log_normal_(input: Tensor, mean: float = 1.0, std: float = 2.0, *, generator
     _floating("log_normal_", input)
     in_place.check_writable("log_normal_", input)
     state = random._state("log_normal_", generator)
-    return _filled(input, state, _powers_of_normal, center, width, input._spec.dtype)
+    return _powers_of_normal(input, state, center, width, input._spec.dtype)
 
 
+@_filling
 def _powers_of_normal(state: Tensor, shape: tuple[int, ...], center: float, width: float, dtype: Any) -> Tensor:
     drawn = ops.random.normal(state, size=shape, mean=center, std=width, dtype=dtype)
     return ops.elementwise.exp(drawn)  # type: ignore[no-any-return]

@@ -9,7 +9,6 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, wrap_dim
 from numgrad.tensor.comparison import ne
-from numgrad.tensor.composed import composed
 from numgrad.tensor.creation import zeros
 from numgrad.tensor.joining import cat
 from numgrad.tensor.pointwise import add, div, mul, sub
@@ -33,8 +32,7 @@ def along(op: Any, input: Tensor, dim: int, **params: Any) -> Any:
     return tuple(reshape(part, ()) for part in result) if isinstance(result, tuple) else reshape(result, ())
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def cumsum(input: Tensor, dim: int, *, dtype: Dtype | None = None) -> Tensor:
     """Running sums along a dimension: out[i] = input[0] + ... + input[i]. Integers are summed in int64, or in ``dtype``.
 
@@ -53,7 +51,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Dtype | None = None) -> Tensor:
     return _running(_s.cumsum, input, dim, dtype)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def cumprod(input: Tensor, dim: int, *, dtype: Dtype | None = None) -> Tensor:
     """Running products along a dimension: out[i] = input[0] * ... * input[i]; of integers in int64, or in ``dtype``.
 
@@ -78,8 +76,7 @@ def _running(op: Any, input: Tensor, dim: int, dtype: Any) -> Tensor:
     return result if dtype is None else cast(result, dtype)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed(kind=CummaxResult)
+@public("function", "method", known=True)
 def cummax(input: Tensor, dim: int) -> Any:
     """The largest element so far along a dimension, and its index, as a pair (values, indices).
 
@@ -114,7 +111,7 @@ def cummin(input: Tensor, dim: int) -> Any:
     return CumminResult(along(_s.cummin, input, dim))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(exp(input[0]) + ... + exp(input[i])) along a dimension, without overflow.
 
@@ -141,8 +138,7 @@ def _pairs(input: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     return narrow(input, dim, 0, count), narrow(input, dim, input._spec.shape[dim] - count, count)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
@@ -231,8 +227,7 @@ def _trapezoid(op: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tenso
     return zeros(shape[:axis] + shape[axis + 1 :], dtype=y._spec.dtype)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The integral along a dimension by the trapezoidal rule, over points ``x`` or points at distances ``dx``, 1 by default.
 
@@ -272,8 +267,7 @@ def trapz(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) 
     return _trapezoid("trapz", y, x, dx, dim)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The integrals up to each point but the first, by the trapezoidal rule; with the arguments of `trapezoid`.
 

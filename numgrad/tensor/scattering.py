@@ -9,7 +9,6 @@ from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor import comparison, in_place, pointwise, shaping
 from numgrad.tensor.arguments import as_element, cast, check_tensor, wrap_dim
-from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -27,8 +26,7 @@ def at_least_1d(tensor: Tensor) -> Tensor:
 # ---- elements ---------------------------------------------------------------------------------------------------
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Tensor:
@@ -106,8 +104,7 @@ def _written(name: str, reduce: str, input: Tensor, axis: int, index: Tensor, sr
     return result if input._spec.ndim else shaping.reshape(result, ())  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
@@ -184,8 +181,7 @@ def _neutral(reduce: str, dtype: Any) -> Tensor:
     return constant(number, dtype)  # type: ignore[return-value]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`gather` with the other dimensions broadcast to each other; without ``dim`` the elements count as a vector.
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 from numgrad import ops
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor.arguments import as_element, check_tensor
-from numgrad.tensor.composed import composed
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``value`` (a number or a tensor without dimensions) where the mask, broadcast, is True, otherwise input. The dtype stays.
 

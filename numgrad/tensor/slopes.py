@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from numgrad.dtypes import uint8
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor.arguments import as_int, as_number, check_tensor, reduced_dims, wrap_dim
-from numgrad.tensor.composed import composed
 from numgrad.tensor.joining import cat
 from numgrad.tensor.pointwise import add, div, mul, sub
 from numgrad.tensor.shaping import narrow, reshape
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
     """Estimates of the partial derivatives of a function whose values are the elements, one tensor for each of ``dim``.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from numgrad import dtypes, ops
 from numgrad.engine.tape import TensorBase
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, result_type, wrap_dim
-from numgrad.tensor.composed import composed
 from numgrad.tensor.creation import full, tensor
 from numgrad.tensor.indexing import gather
 from numgrad.tensor.results import KthvalueResult, SortResult, TopkResult
@@ -29,8 +28,7 @@ def flag(op: str, name: str, value: Any) -> builtins.bool:
     return value
 
 
-@public("function", "method")
-@composed(kind=SortResult)
+@public("function", "method", known=True)
 def sort(
     input: Tensor, dim: int = -1, descending: builtins.bool = False, *, stable: builtins.bool | None = None
 ) -> Any:
@@ -53,8 +51,7 @@ def sort(
     return SortResult(along(_s.sort, input, dim, descending=flag("sort", "descending", descending)))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def argsort(
     input: Tensor, dim: int = -1, descending: builtins.bool = False, *, stable: builtins.bool | None = None
 ) -> Tensor:
@@ -75,8 +72,7 @@ def argsort(
     return along(_s.sort, input, dim, descending=flag("argsort", "descending", descending))[1]  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def msort(input: Tensor) -> Tensor:
     """The elements along the first dimension in order.
 
@@ -88,8 +84,7 @@ def msort(input: Tensor) -> Tensor:
     return along(_s.sort, input, 0, descending=False)[0]  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed(kind=TopkResult)
+@public("function", "method", known=True)
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: builtins.bool = True, sorted: builtins.bool = True
 ) -> Any:  # fmt: skip
@@ -116,8 +111,7 @@ def topk(
     return TopkResult(along(_s.topk, input, dim, k=k, largest=largest))
 
 
-@public("function", "method")
-@composed(kind=KthvalueResult)
+@public("function", "method", known=True)
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: builtins.bool = False) -> Any:
     """The k-th smallest element along a dimension, counted from 1, and where it is, as a pair (values, indices).
 
@@ -182,8 +176,7 @@ def _search(name: str, lines: Tensor, values: Any, out_int32: Any, right: Any, s
     return cast(positions, dtypes.int32) if out_int32 else positions
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def searchsorted(
     sorted_sequence: Tensor,
     input: Any,
@@ -219,8 +212,7 @@ def searchsorted(
     return _search("searchsorted", sorted_sequence, input, out_int32, right, side, sorter)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def bucketize(
     input: Any, boundaries: Tensor, *, out_int32: builtins.bool = False, right: builtins.bool = False
 ) -> Tensor:  # fmt: skip

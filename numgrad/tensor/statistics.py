@@ -12,7 +12,6 @@ from numgrad.ops import reduce_known as _known
 from numgrad.registry import chain
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, reduced_dims, wrap_dim
 from numgrad.tensor.comparison import eq, gt, ne
-from numgrad.tensor.composed import composed
 from numgrad.tensor.creation import arange, tensor
 from numgrad.tensor.indexing import gather
 from numgrad.tensor.pointwise import add, div, mul, sub, where
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "method", "special")
-@composed()
+@public("function", "method", "special", known=True)
 def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor:
     """log(sum(exp(input))) over the dimensions given, without overflow; of no elements -inf.
 
@@ -56,8 +54,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor
     return result if keepdim or not dims else squeeze(result, dims)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """`sum` with 0 in the place of NaN.
 
@@ -80,8 +77,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dt
     return total if dtype is None else cast(total, dtype)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Dtype | None = None) -> Tensor:
     """The mean of the elements that are not NaN; NaN if all are.
 
@@ -106,8 +102,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, d
     return div(total, sum(eq(input.detach(), input.detach()), dim, keepdim))
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -131,8 +126,7 @@ def var_mean(
     return spread, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
 
 
-@public("function")
-@composed()
+@public("function", known=True)
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -156,8 +150,7 @@ def std_mean(
     return spread, mean(input, None if isinstance(dim, builtins.bool) else dim, keepdim)
 
 
-@public("function", "method")
-@composed(kind=AminmaxResult)
+@public("function", "method", known=True)
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: builtins.bool = False) -> Any:
     """The smallest and the largest element, of all or along ``dim``, as a pair (min, max); NaN if there is a NaN.
 
@@ -182,8 +175,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: builtins.bool = F
     return AminmaxResult((amin(input, dim, keepdim), amax(input, dim, keepdim)))
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """The number (int64) of elements that are not 0, over all dimensions or those given. NaN is not 0.
 
@@ -201,8 +193,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     return sum(ne(check_tensor("count_nonzero", "input", input).detach(), 0), dim)
 
 
-@public("function", "method", "in_place")
-@composed()
+@public("function", "method", "in_place", known=True)
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """The input with those slices along ``dim`` whose p-norm is above ``maxnorm`` scaled down to it.
 
@@ -264,8 +255,7 @@ def _weights(name: str, weights: Any, count: int) -> Tensor | None:
     return view(weights, -1)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
 ) -> Tensor:  # fmt: skip
@@ -320,8 +310,7 @@ def cov(
     return products if spec.ndim == 2 and spec.shape[0] != 1 else squeeze(products)
 
 
-@public("function", "method")
-@composed()
+@public("function", "method", known=True)
 def corrcoef(input: Tensor) -> Tensor:
     """The correlation coefficients of variables, one a row of [variables, observations], within [-1, 1].
 

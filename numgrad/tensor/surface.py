@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from numgrad.engine.tape import TensorBase
-from numgrad.tensor import arguments, composed, in_place, keywords
+from numgrad.tensor import arguments, in_place, keywords
 from numgrad.tensor import known as known_calls
 from numgrad.tensor.methods import Methods
 
@@ -53,8 +53,9 @@ def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> C
     asks
         The function checks itself that its arguments are tensors, so its method needs no guard.
     known
-        True: what it does depends on the specs of its tensors, its other arguments and the default dtype alone. A number says
-        so of calls with at most so many arguments. See `known`, also for `CONSTANT` and `UNDEFINED`.
+        True: which ops it applies depends on the specs of its tensors, its other arguments, the default dtype and on whether a
+        gradient is needed, or it reads numbers by `item` and the like. A number says so of calls with at most so many
+        arguments. See `known`, also for `CONSTANT` and `UNDEFINED`.
 
     Raises
     ------
@@ -68,20 +69,19 @@ def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> C
     def declare(function: F) -> F:
         public_name = name or function.__name__
         module = next((_MODULES[home] for home in homes if home in _MODULES), "numgrad.Tensor")
-        shown = guarded(function, public_name, module, known)
-        method = shown
-        if asks:
-            method = functools.wraps(function)(known_calls.knowing(function, known)) if known else function
+        tables = known_calls.Tables() if known else None
+        shown = guarded(function, public_name, module, known, tables)
+        inner = function if tables is None else known_calls.knowing(function, known, tables)
         for home in homes:
             if home in _public:
-                _add(home, public_name, shown if home == "function" else method)
+                _add(home, public_name, inner if asks and home != "function" else shown)
         if {"in_place", "in_place_function"} & set(homes):
-            form = in_place.form_of(public_name, function)
+            form = in_place.form_of(public_name, inner)
             if "in_place" in homes:
                 _add("method", f"{public_name}_", form)
             if "in_place_function" in homes:
                 _add("function", f"{public_name}_", guarded(form, f"{public_name}_", _MODULES["function"]))
-        return function
+        return inner
 
     return declare
 
@@ -122,7 +122,7 @@ def guard(namespace: dict[str, Any], names: Iterable[str]) -> None:
             namespace[name] = guarded(value, name, package)
 
 
-def guarded(function: Any, name: str, module: str, known: int = 0) -> Any:
+def guarded(function: Any, name: str, module: str, known: int = 0, tables: known_calls.Tables | None = None) -> Any:
     """The public form of a function: it explains errors, and pickles find it under its name in ``module``.
 
     It also takes the keywords of `keywords`, which it looks for only when Python could not bind one.
@@ -144,9 +144,7 @@ def guarded(function: Any, name: str, module: str, known: int = 0) -> Any:
                 raise
         return keywords.run(call, name, translated)
 
-    shown = call
-    if known:
-        shown = functools.wraps(function)(known_calls.knowing(call, known))
+    shown = known_calls.knowing(call, known, tables) if known else call
     shown.__module__, shown.__name__ = module, name
     extended = keywords.signature(function, name, module)
     if extended is not None:
@@ -159,7 +157,7 @@ def _is_of_binding(error: Exception) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is None or trace.tb_frame.f_globals.get("__name__") in (__name__, composed.__name__)
+    return trace is None or trace.tb_frame.f_globals.get("__name__") in (__name__, known_calls.__name__)
 
 
 def _is_ours(error: Exception) -> bool:

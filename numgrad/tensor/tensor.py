@@ -619,9 +619,10 @@ class Tensor(Operators, Attributes, Methods):
         return bool(self.item())
 
     def __len__(self) -> int:
-        if self.ndim == 0:
+        spec = self._spec
+        if not spec.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return self.shape[0]
+        return spec.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
@@ -675,7 +676,8 @@ class Tensor(Operators, Attributes, Methods):
     def __getitem__(self, index: Any) -> Tensor:
         result = fast.run_known(_items, self, index)
         if result is None:
-            return known.watched(_items, _item, (self, index), kind=2 if indexing.is_basic(index) else 0)  # type: ignore[no-any-return]
+            kind = 2 if index.__class__ is not list and indexing.names_by_numbers(index) else 0
+            return known.watched(_items, _item, (self, index), kind=kind)  # type: ignore[no-any-return]
         return _item(self, index) if result is NotImplemented else result
 
     def __setitem__(self, index: Any, value: Any) -> None:

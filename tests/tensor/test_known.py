@@ -193,6 +193,17 @@ def test_a_tensor_that_comes_twice_does_not_stand_for_two():
         assert ng.rsub(x, y).tolist() == [-4, -4]
 
 
+def test_outputs_that_are_given_are_written_once():
+    for _ in range(3):
+        x, out = ng.tensor([1.0, 2.0]), ng.zeros(2)
+        assert ng.add(x, x, out=x) is x
+        assert x.tolist() == [2, 4]
+        assert ng.tanh(x, out=out) is out
+        y = ng.tensor([-1.0, 2.0])
+        assert ng.nn.functional.relu(y, inplace=True) is y
+        assert y.tolist() == [0, 2]
+
+
 def test_views_of_one_call_may_not_be_changed():
     x = _leaf() * 1
     for _ in range(3):
@@ -240,6 +251,18 @@ def test_a_new_default_dtype_is_noticed():
             assert {each.dtype for each in (*made, ng.tanh(ng.arange(3)))} == {dtype}
     finally:
         ng.set_default_dtype(ng.float32)
+
+
+def test_numbers_that_tensors_give_are_not_known():
+    for count in (2, 3, 4, 2):
+        number = ng.tensor(count)
+        assert ng.full((2,), number).tolist() == [count] * 2
+        shapes = ng.zeros(number), ng.empty(number), ng.arange(number), ng.zeros(1).new_zeros(number), ng.eye(number)
+        assert [len(each) for each in shapes] == [count] * 5
+        assert ng.zeros(12).view(number, -1).shape == (count, 12 // count)
+        assert ng.arange(5)[number].item() == count
+        assert ng.addmv(ng.ones(2), ng.zeros(2, 2), ng.ones(2), beta=number).tolist() == [count] * 2
+        assert ng.arange(9).as_strided((2,), (1,), count).tolist() == [count, count + 1]
 
 
 def test_constants_are_copies():

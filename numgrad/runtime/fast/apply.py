@@ -12,8 +12,16 @@ Each function stands above those that it calls. All values are words: addresses 
 from __future__ import annotations
 
 from numgrad.runtime.fast.arrays import over_array
-from numgrad.runtime.fast.edges import field, new_edges, new_none, pattern_of
-from numgrad.runtime.fast.known import class_of, inputs_of_step, known_entry, mark_views
+from numgrad.runtime.fast.edges import field, is_recording, new_edges, new_none, pattern_of
+from numgrad.runtime.fast.known import (
+    class_of,
+    drop_inputs,
+    inputs_of_step,
+    is_tensor,
+    mark_views,
+    meets_changed,
+    new_key,
+)
 from numgrad.runtime.fast.layout import (
     ARG_DISTANCE,
     ARG_GRADS,
@@ -23,6 +31,7 @@ from numgrad.runtime.fast.layout import (
     ARG_PLANS,
     ARG_READS,
     ARG_SPEC,
+    ARG_TABLE,
     BEFORE_INPUTS,
     CALL_READS,
     CLOCK,
@@ -30,13 +39,11 @@ from numgrad.runtime.fast.layout import (
     FIRST_INPUT,
     FIRST_LISTENER,
     FIRST_READ,
-    GRAD_ENABLED,
     INT_CLASS,
     KNOWN,
     LIST,
     LISTENERS,
     MEMORY,
-    MODES,
     MOST_INPUTS,
     MOVED,
     NODE_SAVED,
@@ -64,12 +71,12 @@ from numgrad.runtime.fast.layout import (
     RUN,
     SAVED,
     SPEC,
+    STEP_CLASS,
     STEP_DISTANCE,
     STEP_MARKS,
     STEP_PLAN,
     STORAGE,
     STORAGE_VERSION,
-    TENSOR_BASE,
     TRUE,
     WRAPPERS,
 )
@@ -77,12 +84,11 @@ from numgrad.runtime.fast.results import count_changes, drop, fill_node, fill_ou
 from numgrad.runtime.kernel import device, native
 from numgrad.runtime.memory import put_back
 from numgrad.runtime.objects import (
+    call_one,
     decref,
     dict_get,
     error_occurred,
-    get_attribute,
     incref,
-    is_subtype,
     list_get,
     list_size,
     tuple_get,
@@ -250,23 +256,6 @@ def find_plan(words, args, count):
     return plan
 
 
-@device
-def is_tensor(words, instance):
-    type_ = type_of(instance)
-    decref(type_)  # the object holds it
-    return is_subtype(type_, peek(words + TENSOR_BASE)) != 0
-
-
-@device
-def is_recording(words):
-    """1 if gradients are recorded, 0 if not; -1 if Python has to decide, -2 for an error."""
-    enabled = get_attribute(peek(words + MODES), peek(words + GRAD_ENABLED))
-    if enabled == 0:
-        return -2
-    decref(enabled)
-    return 1 if enabled == peek(words + TRUE) else 0 if enabled == peek(words + FALSE) else -1
-
-
 # ---- `apply_moved`: the caller has the plan ------------------------------------------------------------------------
 
 
@@ -296,19 +285,22 @@ def known_to(words, args, count):
     if list_size(peek(words + WRAPPERS)) or listened_to(words):
         incref(other)
         return other
-    entry = known_entry(words, args, count)
-    if entry == 0:
-        return 0 if error_occurred() else new_none(words)
-    result, none = other, peek(words + NONE)
-    if entry == other or entry == peek(words + FALSE):
+    key = new_key(words, args, count)
+    if key == 0 or key == other:
+        return key
+    result, none, entry = other, peek(words + NONE), dict_get(peek(args + ARG_TABLE), key)
+    incref(entry)
+    if entry == 0 or entry == peek(words + TRUE):
+        result = 0 if error_occurred() else new_none(words)
+    elif entry == peek(words + FALSE):
         incref(other)
     elif tuple_get(entry, 0) != none:
-        result = result_of_step(words, args, entry)
+        result = result_of_step(words, args, key, entry)
     else:
         steps, position = tuple_size(entry) - 1, 0
         result = tuple_new(steps)
         while result and position < steps:
-            part = result_of_step(words, args, tuple_get(entry, position + 1))
+            part = result_of_step(words, args, key, tuple_get(entry, position + 1))
             if part == 0 or part == other:
                 decref(result)
                 result, position = part, steps
@@ -316,16 +308,21 @@ def known_to(words, args, count):
                 tuple_set(result, position, part)
                 position += 1
     decref(entry)
+    decref(key)
     return result
 
 
 @device
-def result_of_step(words, args, step):
+def result_of_step(words, args, key, step):
     """What a step gives, with a reference; NotImplemented where Python has to do it, 0 for an error."""
-    call_args = stack_words(BEFORE_INPUTS + MOST_INPUTS)
-    inputs = inputs_of_step(words, args, step, call_args)
+    call_args, plan = stack_words(BEFORE_INPUTS + MOST_INPUTS), tuple_get(step, STEP_PLAN)
+    inputs = inputs_of_step(words, args, key, step, call_args)
     distance = python_to_word(tuple_get(step, STEP_DISTANCE))
-    result = apply_to(words, call_args, inputs, tuple_get(step, STEP_PLAN), distance)
+    if inputs == 0 or meets_changed(words, call_args, inputs, python_to_word(field(words, plan, PLAN_FAST))):
+        result = new_none(words)
+    else:
+        result = apply_to(words, call_args, inputs, plan, distance)
+    drop_inputs(call_args, inputs)
     if result == 0:
         return 0
     # A status, too, is left to Python, which gets it again, and explains it.
@@ -333,11 +330,16 @@ def result_of_step(words, args, step):
         decref(result)
         result = peek(words + NOT_IMPLEMENTED)
         incref(result)
-    elif tuple_get(step, STEP_MARKS) != peek(words + NONE):
+        return result
+    if tuple_get(step, STEP_MARKS) != peek(words + NONE):
         recording = is_recording(words)
         if recording == -2 or mark_views(words, step, result, recording) == 0:
             decref(result)
             return 0
+    if tuple_get(step, STEP_CLASS) != peek(words + NONE):
+        named = call_one(tuple_get(step, STEP_CLASS), result)
+        decref(result)
+        return named
     return result
 
 

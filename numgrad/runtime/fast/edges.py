@@ -10,11 +10,14 @@ from numgrad.runtime.fast.layout import (
     BASE,
     BEFORE_INPUTS,
     EDGE_OF,
+    FALSE,
     FIRST_INPUT,
+    GRAD_ENABLED,
     HOOKS,
     LEAF_RECORDS,
     LEAF_TEMPLATE,
     LEAF_VARIABLE,
+    MODES,
     NODE,
     NODE_HOOKS,
     NODE_RECORD,
@@ -34,6 +37,7 @@ from numgrad.runtime.objects import (
     decref,
     dict_get,
     error_occurred,
+    get_attribute,
     incref,
     iterator_next,
     list_new,
@@ -65,6 +69,16 @@ def new_none(words):
     none = peek(words + NONE)
     incref(none)
     return none
+
+
+@device
+def is_recording(words):
+    """1 if gradients are recorded, 0 if not; -1 if Python has to decide, -2 for an error."""
+    enabled = get_attribute(peek(words + MODES), peek(words + GRAD_ENABLED))
+    if enabled == 0:
+        return -2
+    decref(enabled)
+    return 1 if enabled == peek(words + TRUE) else 0 if enabled == peek(words + FALSE) else -1
 
 
 @device

@@ -1,23 +1,24 @@
 """`run_known`: a call of a public function whose op and plan are known, without the Python between them.
 
 Which op a function such as `transpose` applies, with which parameters, depends on the specs of its tensors and on its other
-arguments alone. So both are kept in the function's table (`tensor/known.py` fills it), under a key that is made of them here. An
-argument that is not of a common class has no key, and the function runs in Python as ever.
+arguments alone, and on whether a gradient is needed. So all is kept in the function's table (`tensor/known.py` fills it), under a
+key that is made of them here. An argument that is not of a common class has no key, and the function runs in Python as ever.
 
 NotImplemented says that the function has to run; None, that the table does not know the call.
 
-A value in a table is False for a call that is left to the function. Else it is a *step*, the tuple (plan, params, distance, marks,
-sources ...), or None and steps, one for each tensor of a tuple. A source is an input of the op: the number of an argument, or a
-tensor. ``distance`` are the bytes that a view lies farther on than its plan says. ``marks`` are None, or for each output a pair of
-texts: why the view cannot be followed (`engine/views.py: fix`).
+A value in a table is False for a call that is left to the function, and True for one of which more has to be seen. Else it is a
+*step*, the tuple (plan, params, distance, marks, class, sources ...), or None and steps, one for each tensor of a tuple. A source
+is an input of the op: a tensor, or the number of an argument; for a tensor in a list or tuple, 1 + its place there counts 256 each.
+``distance`` are the bytes that a view lies farther on than its plan says. ``marks`` are None, or for each output a pair of texts:
+why the view cannot be followed (`engine/views.py: fix`). The class is None, or that of the tuple of the outputs.
 """
 
 from __future__ import annotations
 
-from numgrad.runtime.fast.edges import field
+from numgrad.runtime.fast.edges import field, is_recording
 from numgrad.runtime.fast.layout import (
     ARG_PARAMS,
-    ARG_TABLE,
+    BASE,
     BEFORE_INPUTS,
     BOOL_CLASS,
     DTYPE_CLASS,
@@ -25,13 +26,21 @@ from numgrad.runtime.fast.layout import (
     FALSE,
     FIRST_INPUT,
     FIRST_KNOWN,
+    FIRST_ROW,
     FLOAT_CLASS,
     FLOAT_VALUE,
     INT_CLASS,
+    ITEM,
     LIST,
     MOST_INPUTS,
+    MOST_ITEMS,
+    NODE,
     NONE,
     NOT_IMPLEMENTED,
+    PLAN_CHANGED,
+    PLAN_ROWS,
+    REQUIRES_GRAD,
+    ROW_SIZE,
     SIZE_CLASS,
     SLICE_CLASS,
     SLICE_START,
@@ -42,6 +51,8 @@ from numgrad.runtime.fast.layout import (
     STEP_PARAMS,
     STEP_SOURCES,
     STORAGE,
+    STORAGE_ADDRESS,
+    STORAGE_NBYTES,
     STORAGE_VERSION,
     STR_CLASS,
     TENSOR_BASE,
@@ -54,7 +65,6 @@ from numgrad.runtime.fast.layout import (
 from numgrad.runtime.kernel import device
 from numgrad.runtime.objects import (
     decref,
-    dict_get,
     error_occurred,
     incref,
     is_subtype,
@@ -66,7 +76,9 @@ from numgrad.runtime.objects import (
     tuple_set,
     tuple_size,
 )
-from numgrad.runtime.words import peek, poke, python_to_word, word_to_python
+from numgrad.runtime.words import peek, poke, python_to_word, stack_words, word_to_python
+
+NEEDED, STALE = 1, 2  # of a call: a gradient is needed if gradients are recorded; a view may be stale
 
 
 @device
@@ -76,17 +88,21 @@ def class_of(words, instance):
 
 
 @device
-def known_entry(words, args, count):
-    """The value in the table for these arguments, with a reference; 0 if there is none, or an error.
+def is_tensor(words, instance):
+    cls = class_of(words, instance)
+    return cls == peek(words + TENSOR_CLASS) or is_subtype(cls, peek(words + TENSOR_BASE)) != 0
 
-    NotImplemented, if they have no key.
-    """
-    other = peek(words + NOT_IMPLEMENTED)
-    key = tuple_new(count - FIRST_KNOWN)
+
+@device
+def new_key(words, args, count):
+    """The key of these arguments, a new reference; NotImplemented if they have none, 0 for an error."""
+    none, other, needs = peek(words + NONE), peek(words + NOT_IMPLEMENTED), stack_words(1)
+    poke(needs, 0)
+    key = tuple_new(count - FIRST_KNOWN + 1)
     if key == 0:
         return 0
     for position in range(FIRST_KNOWN, count):
-        piece = piece_of(words, peek(args + 8 * position))
+        piece = piece_of(words, peek(args + 8 * position), needs)
         if piece == 0:
             decref(key)
             if error_occurred():
@@ -94,29 +110,63 @@ def known_entry(words, args, count):
             incref(other)
             return other
         tuple_set(key, position - FIRST_KNOWN, piece)
-    entry = dict_get(peek(args + ARG_TABLE), key)
-    decref(key)
-    incref(entry)
-    return entry
+    last = none
+    if peek(needs):
+        recording = is_recording(words)
+        if recording < 0 or (recording and peek(needs) & STALE):
+            decref(key)
+            if recording == -2:
+                return 0
+            incref(other)
+            return other
+        last = peek(words + TENSOR_BASE) if recording else none
+    incref(last)
+    tuple_set(key, count - FIRST_KNOWN, last)
+    return key
 
 
 @device
-def piece_of(words, value):
+def piece_of_tensor(words, tensor, needs):
+    """A tensor's spec, a new reference; in ``needs`` is noted whether a gradient is needed for it or for its base."""
+    spec = field(words, tensor, SPEC)
+    if spec == 0:  # it was never initialized
+        return 0
+    none, true, base = peek(words + NONE), peek(words + TRUE), field(words, tensor, BASE)
+    if base != none:
+        node = field(words, base, NODE)
+        if node != field(words, tensor, VIEW_NODE):
+            poke(needs, peek(needs) | STALE)
+        if node != none or field(words, base, REQUIRES_GRAD) == true:
+            poke(needs, peek(needs) | NEEDED)
+    if field(words, tensor, NODE) != none or field(words, tensor, REQUIRES_GRAD) == true:
+        poke(needs, peek(needs) | NEEDED)
+    incref(spec)
+    return spec
+
+
+@device
+def piece_of(words, value, needs):
     """What stands in a key for an argument, a new reference; 0 if it has no key, or an error."""
+    if is_tensor(words, value):
+        return piece_of_tensor(words, value, needs)
     cls = class_of(words, value)
-    if cls == peek(words + TENSOR_CLASS) or is_subtype(cls, peek(words + TENSOR_BASE)):
-        spec = field(words, value, SPEC)
-        incref(spec)  # of 0, nothing
-        return spec
     if cls == peek(words + TUPLE_CLASS) or cls == peek(words + SIZE_CLASS):
-        return pieces_of_tuple(words, value)
+        return pieces_of_tuple(words, value, needs)
     if cls == peek(words + LIST):
-        return pieces_of_list(words, value)
+        return pieces_of_list(words, value, needs)
     return simple_piece(words, cls, value)
 
 
 @device
-def pieces_of_tuple(words, value):
+def piece_of_item(words, item, needs):
+    """What stands in a key for an item of a list or tuple, a new reference; 0 if it has no key, or an error."""
+    if is_tensor(words, item):
+        return piece_of_tensor(words, item, needs)
+    return simple_piece(words, class_of(words, item), item)
+
+
+@device
+def pieces_of_tuple(words, value, needs):
     """A tuple with the pieces of the items; the tuple itself where these are ints."""
     size, first_other, ints = tuple_size(value), -1, peek(words + INT_CLASS)
     for position in range(size):
@@ -125,12 +175,11 @@ def pieces_of_tuple(words, value):
     if first_other < 0:
         incref(value)
         return value
-    pieces = tuple_new(size)
+    pieces = tuple_new(size) if size <= MOST_ITEMS else 0
     if pieces == 0:
         return 0
     for position in range(size):
-        item = tuple_get(value, position)
-        piece = simple_piece(words, class_of(words, item), item)
+        piece = piece_of_item(words, tuple_get(value, position), needs)
         if piece == 0:
             decref(pieces)
             return 0
@@ -139,21 +188,21 @@ def pieces_of_tuple(words, value):
 
 
 @device
-def pieces_of_list(words, value):
-    """A tuple of the class of lists and the items, which have to be ints."""
-    size, ints = list_size(value), peek(words + INT_CLASS)
-    for position in range(size):
-        if class_of(words, list_get(value, position)) != ints:
-            return 0
-    pieces = tuple_new(size + 1)
+def pieces_of_list(words, value, needs):
+    """A tuple of the class of lists and the pieces of the items."""
+    size = list_size(value)
+    pieces = tuple_new(size + 1) if size <= MOST_ITEMS else 0
     if pieces == 0:
         return 0
     incref(peek(words + LIST))
     tuple_set(pieces, 0, peek(words + LIST))
     for position in range(size):
-        item = list_get(value, position)
-        incref(item)
-        tuple_set(pieces, position + 1, item)
+        # Making tuples may run the garbage collector, and so any Python, which may change the list.
+        piece = piece_of_item(words, list_get(value, position), needs) if position < list_size(value) else 0
+        if piece == 0:
+            decref(pieces)
+            return 0
+        tuple_set(pieces, position + 1, piece)
     return pieces
 
 
@@ -222,8 +271,11 @@ def piece_of_slice(words, value):
 
 
 @device
-def inputs_of_step(words, args, step, call_args):
-    """Write `apply`'s arguments from those of `run_known`; their number, with the two before the inputs."""
+def inputs_of_step(words, args, key, step, call_args):
+    """Write `apply`'s arguments from those of `run_known`, with references to the inputs; their number, with the two before them.
+
+    0 if there are too many, or one is not any more what the key says: other Python may have run.
+    """
     inputs = tuple_size(step) - STEP_SOURCES
     if inputs > MOST_INPUTS:
         return 0
@@ -231,9 +283,59 @@ def inputs_of_step(words, args, step, call_args):
     for number in range(inputs):
         source = tuple_get(step, STEP_SOURCES + number)
         if class_of(words, source) == peek(words + INT_CLASS):
-            source = peek(args + 8 * (FIRST_KNOWN + python_to_word(source)))
+            source = argument_at(words, args, key, python_to_word(source))
+            if source == 0:
+                drop_inputs(call_args, BEFORE_INPUTS + number)
+                return 0
+        incref(source)
         poke(call_args + FIRST_INPUT + 8 * number, source)
     return BEFORE_INPUTS + inputs
+
+
+@device
+def drop_inputs(call_args, count):
+    """Drop the references to the inputs."""
+    for position in range(BEFORE_INPUTS, count):
+        decref(peek(call_args + 8 * position))
+
+
+@device
+def argument_at(words, args, key, source):
+    """The tensor among the arguments that a source names, borrowed; 0 if it is not what the key says."""
+    place, item = source & ITEM - 1, source // ITEM - 1
+    tensor, spec = peek(args + 8 * (FIRST_KNOWN + place)), tuple_get(key, place)
+    if item >= 0:
+        if class_of(words, tensor) != peek(words + LIST):
+            tensor, spec = tuple_get(tensor, item), tuple_get(spec, item)
+        elif item < list_size(tensor):
+            tensor, spec = list_get(tensor, item), tuple_get(spec, item + 1)
+        else:
+            return 0
+    return tensor if is_tensor(words, tensor) and field(words, tensor, SPEC) == spec else 0
+
+
+@device
+def memory_of(words, tensor):
+    """Where the memory of a tensor's storage begins and ends."""
+    storage = field(words, tensor, STORAGE)
+    first = python_to_word(field(words, storage, STORAGE_ADDRESS))
+    return first, first + python_to_word(field(words, storage, STORAGE_NBYTES))
+
+
+@device
+def meets_changed(words, call_args, count, plan):
+    """Whether an input that the plan changes shares memory with another input."""
+    changed, meets = plan + FIRST_ROW + ROW_SIZE * peek(plan + PLAN_ROWS), 0
+    for number in range(peek(plan + PLAN_CHANGED)):
+        place = BEFORE_INPUTS + peek(changed + 8 * number)
+        first, end = memory_of(words, peek(call_args + 8 * place))
+        for position in range(BEFORE_INPUTS, count):
+            tensor = peek(call_args + 8 * position)
+            if position != place and tensor != peek(words + NONE):
+                other_first, other_end = memory_of(words, tensor)
+                if first < other_end and other_first < end:
+                    meets = 1
+    return meets
 
 
 @device

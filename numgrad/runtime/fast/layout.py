@@ -255,7 +255,9 @@ ARG_TABLE = KNOWN_ARGUMENTS.word("table", "the calls of the function that are kn
 FIRST_KNOWN = KNOWN_ARGUMENTS.size // WORD
 ARG_ARRAY = KNOWN_ARGUMENTS.word("array", "of `run_over`, behind the table of arrays that are known: the array")
 # Places in a step, the tuple that says what a known call does.
-STEP_PLAN, STEP_PARAMS, STEP_DISTANCE, STEP_MARKS, STEP_SOURCES = range(5)
+STEP_PLAN, STEP_PARAMS, STEP_DISTANCE, STEP_MARKS, STEP_CLASS, STEP_SOURCES = range(6)
+ITEM = 1 << 8  # what the place of a tensor in a list or tuple counts in a source
+MOST_ITEMS = 1 << 6  # of a list or tuple that is an argument
 
 # ---- the objects that `apply` makes: for each output a pair, then the parts of the node ----------------------------
 
