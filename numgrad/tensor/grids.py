@@ -279,6 +279,9 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     return hstack([shaping.reshape(x, (x._spec.numel, 1)) if x._spec.ndim < 2 else x for x in each])
 
 
+_FEW = 1 << 13  # elements of a result; parts of fewer are joined in one launch
+
+
 @public("function", known=True)
 def block_diag(*tensors: Any) -> Tensor:
     """A matrix with the matrices on its diagonal and zeros elsewhere; vectors count as one row. Dtypes are promoted.
@@ -308,8 +311,9 @@ def block_diag(*tensors: Any) -> Tensor:
     dtype = result_type(*each)
     blocks = [cast(_to_2d(tensor), dtype) for tensor in each]
     width, before, bands = builtins.sum(block._spec.shape[1] for block in blocks), 0, []
-    if not (chain.wrappers or modes.forward is not None or (modes.grad_enabled and any(x.requires_grad for x in each))):
-        height, above = builtins.sum(block._spec.shape[0] for block in blocks), 0
+    height, above = builtins.sum(block._spec.shape[0] for block in blocks), 0
+    followed = chain.wrappers or modes.forward is not None or modes.capture is not None
+    if not followed and not (modes.grad_enabled and any(x.requires_grad for x in each)) and height * width > _FEW:
         whole = creation.zeros(height, width, dtype=dtype)
         for block in blocks:
             rows, columns = block._spec.shape

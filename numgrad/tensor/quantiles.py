@@ -116,10 +116,9 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: builtins.bool = Fa
     pick: Any = _lower_median_of_numbers
     if dim is None and not keepdim and not chain.wrappers and modes.capture is None and input._spec.numel:
         still = input.detach()
-        if (
-            not ne(still, still).any().item()
-        ):  # none of all is found without sorting, and there is no index to be the first
-            pick = _lower_median
+        is_known = not ne(still, still).any().item()
+        # The median is found without sorting; of all elements nobody is told which of equal ones it is.
+        pick = _lower_median if is_known else pick
     return _median("nanmedian", input, dim, keepdim, NanmedianResult, pick)
 
 
