@@ -185,7 +185,9 @@ def plan_blocks(
         most = max(1, n // LEAST_SHARE)
         pieces = min(pieces, most)
         # One item more than the others have is a thread's time, unless there are many.
-        while pieces < most and batch * row_blocks * pieces % b.workers and batch * row_blocks * pieces < EVEN * b.workers:
+        while (
+            pieces < most and batch * row_blocks * pieces % b.workers and batch * row_blocks * pieces < EVEN * b.workers
+        ):
             pieces += 1
     elif pieces > 1:
         most = max(2, (m // LEAST_ROWS if m >= n else n // LEAST_COLUMNS))
