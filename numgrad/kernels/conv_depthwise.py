@@ -38,18 +38,18 @@ def divided(value, divide):
 
 
 def _filter_tile(code: str, vectors: int) -> Intrinsic:
-    """``tile(table, taps, shift, bias, out)``: ``out = bias + sum over taps of source * weight``, lane by lane.
+    """``tile(table, taps, shift, weight_shift, bias, out)``: ``out = bias + sum over taps of source * weight``, lane by lane.
 
-    ``table`` is the address of a pair of addresses for each tap, to which ``shift`` is added; a ``bias`` of 0 is none.
+    ``table`` is the address of a pair of addresses for each tap, to which the shifts are added; a ``bias`` of 0 is none.
     """
 
     @intrinsic
-    def tile(typing_context, table, taps, shift, bias, out):
+    def tile(typing_context, table, taps, shift, weight_shift, bias, out):
         from numba import types
 
         def emit(context, builder, signature, args):
             t = Tile(context, builder, code, 1, vectors)
-            table, taps, shift, bias, out = args
+            table, taps, shift, weight_shift, bias, out = args
             before, has_bias = builder.block, builder.icmp_signed("!=", bias, t.word(0))
             with builder.if_then(has_bias):
                 first = [t.read_vector(t.pointer(bias), j) for j in range(vectors)]
@@ -63,7 +63,8 @@ def _filter_tile(code: str, vectors: int) -> Intrinsic:
 
             def step(index, carried):
                 record = t.pointer(builder.add(table, builder.mul(index, t.word(16))))
-                x, w = (t.pointer(builder.add(t.read_word(record, i), shift)) for i in range(2))
+                x = t.pointer(builder.add(t.read_word(record, 0), shift))
+                w = t.pointer(builder.add(t.read_word(record, 1), weight_shift))
                 return [
                     t.multiply_add(t.read_vector(x, j), t.read_vector(w, j), total) for j, total in enumerate(carried)
                 ]
@@ -73,7 +74,7 @@ def _filter_tile(code: str, vectors: int) -> Intrinsic:
                 builder.store(total, builder.bitcast(goal, t.vector.as_pointer()), align=t.itemsize)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 5), emit
+        return types.void(*[types.int64] * 6), emit
 
     return tile
 
@@ -132,35 +133,49 @@ def filter_kernel(code: str) -> Kernel:
         words = words[worker * count : (worker + 1) * count]
         table = address_of(words, 0)
         image, y, x = position_of(start, grid)
+        same, seen, moved = 0, 0, 0  # the next so many pixels see the same taps, each from one step further
         for m in range(start, stop):
             if m > start:
                 image, y, x = next_position(m, y, x, image, grid)
             begin = ((image * grid.out_h + y) * grid.out_w + x) * channels
-            seen = 0
-            for r in range(grid.taps_h):
-                source_y = y * grid.scale_h + r * grid.step_h + grid.shift_h
-                if grid.divide_h > 1:
-                    source_y = divided(source_y, grid.divide_h)
-                if source_y < 0 or source_y >= grid.source_h:
-                    continue
-                above = (image * grid.source_h + source_y) * grid.source_w
-                for s in range(grid.taps_w):
-                    source_x = x * grid.scale_w + s * grid.step_w + grid.shift_w
-                    if grid.divide_w > 1:
-                        source_x = divided(source_x, grid.divide_w)
-                    if source_x < 0 or source_x >= grid.source_w:
+            if same > 0:
+                same -= 1
+                moved += grid.scale_w * channels
+            else:
+                seen, moved, last, is_cut = 0, 0, 0, False
+                for r in range(grid.taps_h):
+                    source_y = y * grid.scale_h + r * grid.step_h + grid.shift_h
+                    if grid.divide_h > 1:
+                        source_y = divided(source_y, grid.divide_h)
+                    if source_y < 0 or source_y >= grid.source_h:
                         continue
-                    words[2 * seen] = address_of(source, (above + source_x) * channels)
-                    words[2 * seen + 1] = address_of(weight, (r * grid.taps_w + s) * channels)
-                    seen += 1
-            c = 0
+                    above = (image * grid.source_h + source_y) * grid.source_w
+                    for s in range(grid.taps_w):
+                        source_x = x * grid.scale_w + s * grid.step_w + grid.shift_w
+                        if source_x < 0:
+                            is_cut = True
+                            continue
+                        if grid.divide_w > 1:
+                            source_x = divided(source_x, grid.divide_w)
+                            if source_x < 0:
+                                continue
+                        if source_x >= grid.source_w:
+                            is_cut = True
+                            continue
+                        words[2 * seen] = address_of(source, (above + source_x) * channels)
+                        words[2 * seen + 1] = address_of(weight, (r * grid.taps_w + s) * channels)
+                        seen += 1
+                        last = max(last, source_x)
+                if not is_cut:
+                    same = min((grid.out_w - 1 - x) // grid.divide_w, (grid.source_w - 1 - last) // grid.scale_w)
+            c, shift = 0, moved * itemsize
             while c + width <= channels:
                 first = address_of(bias, c) if bias.shape[0] > 0 else 0
                 if c + vectors * width <= channels:
-                    tile(table, seen, c * itemsize, first, address_of(out, begin + c))
+                    tile(table, seen, shift + c * itemsize, c * itemsize, first, address_of(out, begin + c))
                     c += vectors * width
                 else:
-                    rest_tile(table, seen, c * itemsize, first, address_of(out, begin + c))
+                    rest_tile(table, seen, shift + c * itemsize, c * itemsize, first, address_of(out, begin + c))
                     c += width
             if c < channels:
                 line, from_source, from_weight = (
@@ -171,7 +186,7 @@ def filter_kernel(code: str) -> Kernel:
                 for i in range(line.shape[0]):
                     line[i] = bias[c + i] if bias.shape[0] > 0 else 0
                 for t in range(seen):
-                    row = source[(words[2 * t] - from_source) // itemsize + c :]
+                    row = source[(words[2 * t] - from_source) // itemsize + moved + c :]
                     factors = weight[(words[2 * t + 1] - from_weight) // itemsize + c :]
                     for i in range(line.shape[0]):
                         line[i] += row[i] * factors[i]
