@@ -183,9 +183,9 @@ def watched(
     else:
         watcher, result = _watch(function, args, kwargs)
         entry = watcher.fits and errors.warned == warned and _entry(watcher, result, values, key[-1] is not None, kind)
-    # Else a layout was private, and is no more, or plans have been forgotten meanwhile.
-    if _key(values) == key and plans.times_forgotten == times_forgotten:
-        calls[key] = entry
+    if plans.times_forgotten == times_forgotten:
+        # Where a layout was private, and is no more, the same happens at each such call.
+        calls[key] = entry if _key(values) == key else False
     return result
 
 
