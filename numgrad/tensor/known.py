@@ -124,6 +124,7 @@ class _Watcher:
         self.thread = threading.get_ident()
         self.call = weakref.ref(call)
         self.steps: list[tuple[Any, ...]] = []
+        self.launched: list[tuple[Any, ...]] = []  # the steps as `joined.plan_of` takes them: private tensors may move later
         self.filled: set[Any] = set()  # storages
         self.fits = True
 
@@ -132,7 +133,8 @@ class _Watcher:
         if self.call() is None:
             _remove(self)
         elif threading.get_ident() == self.thread:
-            self.steps.append((op, inputs, list(outputs), plan, params))
+            self.steps.append((op, inputs, outputs, plan, params))
+            self.launched.append((op.overwrites, *map(_as_they_lie, (inputs, outputs)), plan))
 
     def fills(self, tensor: Any, data: Any = None) -> None:
         """A new tensor has numbers of Python's or NumPy's, which are the same at each call."""
@@ -143,6 +145,10 @@ class _Watcher:
 
     def __getattr__(self, name: str) -> Any:
         return self._refused  # numbers are read, or something happens that no op does
+
+
+def _as_they_lie(tensors: Sequence[Any]) -> list[Any]:
+    return [None if each is None else TensorBase(each._storage, each._spec, each._address) for each in tensors]
 
 
 def _remove(watcher: _Watcher) -> None:
@@ -236,8 +242,7 @@ def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     if needs_grad:
         return _by_one_op(watcher.steps, result, others)
     sources = [source for source, _ in _tensors_of(others)]
-    steps = [(op.overwrites, *step) for op, *step, _ in watcher.steps]
-    plan = joined.plan_of(steps, copies, results, watcher.filled)  # type: ignore[arg-type]
+    plan = joined.plan_of(watcher.launched, copies, results, watcher.filled)  # type: ignore[arg-type]
     if plan is None or not plans.counted(plan):
         return False
     for nbytes in [nbytes for nbytes in plan.allocations if nbytes is not None]:
@@ -317,7 +322,7 @@ def _has_room(calls: Table) -> bool:
 def _is_free() -> bool:
     """Whether nobody but the engine sees ops, and machine code is there."""
     listeners = chain.wrappers or dispatch.recorders or dispatch.guards or dispatch.node_watchers
-    return fast.run_known is not fast.nothing and not (
+    return fast.run_known is not fast.nothing and modes.capture is None and not (
         listeners or kernel.rehearsal is not None or config.DEBUG.is_set()
     )
 
