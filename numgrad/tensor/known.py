@@ -124,7 +124,9 @@ class _Watcher:
         self.thread = threading.get_ident()
         self.call = weakref.ref(call)
         self.steps: list[tuple[Any, ...]] = []
-        self.launched: list[tuple[Any, ...]] = []  # the steps as `joined.plan_of` takes them: private tensors may move later
+        self.launched: list[
+            tuple[Any, ...]
+        ] = []  # the steps as `joined.plan_of` takes them: private tensors may move later
         self.filled: set[Any] = set()  # storages
         self.fits = True
 
@@ -185,10 +187,12 @@ def watched(
     again = calls.get(key) is True
     if again:
         result = function(*args, **kwargs)
-        entry = _key(values) == key and _rehearsed(function, args, kwargs, key[-1] is not None)
+        entry = _key(values) == key and _rehearsed(function, args, kwargs, len(key) > len(values))
     else:
         watcher, result = _watch(function, args, kwargs)
-        entry = watcher.fits and errors.warned == warned and _entry(watcher, result, values, key[-1] is not None, kind)
+        entry = (
+            watcher.fits and errors.warned == warned and _entry(watcher, result, values, len(key) > len(values), kind)
+        )
     if plans.times_forgotten == times_forgotten:
         # Where a layout was private, and is no more, the same happens at each such call.
         calls[key] = entry if _key(values) == key else False
@@ -322,8 +326,10 @@ def _has_room(calls: Table) -> bool:
 def _is_free() -> bool:
     """Whether nobody but the engine sees ops, and machine code is there."""
     listeners = chain.wrappers or dispatch.recorders or dispatch.guards or dispatch.node_watchers
-    return fast.run_known is not fast.nothing and modes.capture is None and not (
-        listeners or kernel.rehearsal is not None or config.DEBUG.is_set()
+    return (
+        fast.run_known is not fast.nothing
+        and modes.capture is None
+        and not (listeners or kernel.rehearsal is not None or config.DEBUG.is_set())
     )
 
 
@@ -335,7 +341,7 @@ def _key(values: Sequence[Any]) -> tuple[Any, ...] | None:
     pieces = [_piece(value) for value in values]
     if _NO_PIECE in pieces:
         return None
-    return (*pieces, TensorBase if modes.grad_enabled and any(map(_needs_grad, tensors)) else None)
+    return (*pieces, TensorBase) if modes.grad_enabled and any(map(_needs_grad, tensors)) else (*pieces,)
 
 
 def _needs_grad(tensor: Any) -> bool:
