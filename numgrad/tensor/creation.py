@@ -495,7 +495,6 @@ def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_gr
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
     chosen = chosen_dtype("eye", dtype)
     if chosen.is_floating_point:
-        ones = ops.creation.full.apply((), tuple(extents), 1, chosen)
-        return finished(ops.matrices.band.apply((ones,), 0, 0, 1.0), requires_grad)
+        return finished(ops.matrices.band.apply((full(extents, 1, dtype=chosen),), 0, 0, 1.0), requires_grad)
     rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
     return finished((rows == columns).to(chosen), requires_grad)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad import dtypes, ops, registry
+from numgrad import dtypes, ops
 from numgrad.devices import CPU, on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
@@ -385,7 +385,7 @@ def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Genera
     """
     in_place.check_writable("uniform_", input)
     low, high, state = _float("uniform_", "from", a), _float("uniform_", "to", b), _state("uniform_", generator)
-    if _takes_draws(input):
+    if in_place.takes_draws(input):
         return ops.random.uniform_.apply((input, state), low, high)  # type: ignore[no-any-return]
     drawn = ops.random.uniform(state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
     return in_place.copy_(input, drawn)
@@ -408,21 +408,10 @@ def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Ge
     """
     in_place.check_writable("normal_", input)
     mean, std, state = _float("normal_", "mean", mean), _float("normal_", "std", std), _state("normal_", generator)
-    if _takes_draws(input):
+    if in_place.takes_draws(input):
         return ops.random.normal_.apply((input, state), mean, std)  # type: ignore[no-any-return]
     drawn = ops.random.normal(state, size=tuple(input.shape), mean=mean, std=std, dtype=input.dtype)
     return in_place.copy_(input, drawn)
-
-
-def _takes_draws(target: Tensor) -> bool:
-    """Whether numbers may be drawn directly into the tensor's memory: nothing is recorded, and the memory is dense.
-
-    In a tensor with neither graph nor base nothing is recorded, since a leaf that requires a gradient was refused.
-    """
-    spec = target._spec
-    if modes.grad_enabled and not (target._node is None and target._base is None and spec.kind.is_exact):
-        return False
-    return spec.is_dense and not spec.dtype.is_half and not registry.is_wrapped()
 
 
 @public("function", known=True)
