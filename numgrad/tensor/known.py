@@ -124,7 +124,9 @@ class _Watcher:
         self.thread = threading.get_ident()
         self.call = weakref.ref(call)
         self.steps: list[tuple[Any, ...]] = []
-        self.launched: list[tuple[Any, ...]] = []  # the steps as `joined.plan_of` takes them: private tensors may move later
+        self.launched: list[
+            tuple[Any, ...]
+        ] = []  # the steps as `joined.plan_of` takes them: private tensors may move later
         self.filled: set[Any] = set()  # storages
         self.fits = True
 
@@ -322,8 +324,10 @@ def _has_room(calls: Table) -> bool:
 def _is_free() -> bool:
     """Whether nobody but the engine sees ops, and machine code is there."""
     listeners = chain.wrappers or dispatch.recorders or dispatch.guards or dispatch.node_watchers
-    return fast.run_known is not fast.nothing and modes.capture is None and not (
-        listeners or kernel.rehearsal is not None or config.DEBUG.is_set()
+    return (
+        fast.run_known not in (fast.unknown, fast.nothing)
+        and modes.capture is None
+        and not (listeners or kernel.rehearsal is not None or config.DEBUG.is_set())
     )
 
 
