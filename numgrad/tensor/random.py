@@ -452,6 +452,13 @@ def rand_like(
     return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
 
 
+def uniform_like(input: Tensor, low: float, high: float) -> Tensor:
+    """Numbers drawn evenly from [low, high) in the shape, dtype and layout of a tensor of float32 or float64."""
+    state = _state("uniform", None)
+    drawn = ops.random.uniform(state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
+    return creation.laid_as(input, drawn)
+
+
 @public("function", known=True)
 def randn_like(
     input: Tensor,

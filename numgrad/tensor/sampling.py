@@ -15,7 +15,7 @@ from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import DtypeError
 from numgrad.layout import preserve_format
-from numgrad.tensor import arguments, creation, grids, in_place, pointwise, random, reductions, shaping
+from numgrad.tensor import arguments, creation, grids, in_place, pointwise, random, reductions, shaping, sorting
 from numgrad.tensor.arguments import as_int, as_number, check_tensor
 from numgrad.tensor.known import knowing
 from numgrad.tensor.random import Generator
@@ -154,8 +154,7 @@ def multinomial(
         rates = pointwise.div(arguments.cast(input.detach(), dtypes.float64), times)
         if count == 1:
             return reductions.argmax(rates, -1, True)
-        order = np.argsort(-rates._array(), axis=-1, kind="stable")[..., :count]
-        return creation.from_numpy(np.ascontiguousarray(order, np.int64))
+        return sorting.topk(rates, count)[1]
     drawn = _uniform(random._state("multinomial", generator), (*shape[:-1], count))._array()
     rows, sums = drawn.reshape(-1, count), np.cumsum(weights, -1).reshape(-1, categories)
     last = categories - 1 - np.argmax(weights.reshape(-1, categories)[:, ::-1] > 0, 1)  # that can be drawn at all

@@ -35,19 +35,33 @@ def by_ops() -> Iterator[None]:
         chain.unwrap_dispatch(listener)
 
 
+def steps() -> list[Any]:
+    """What is known of calls."""
+    return [entry for table in registry.plans.tables for entry in table.values() if isinstance(entry, tuple)]
+
+
 def plans() -> int:
     """How many plans of several ops are known."""
-    entries = [entry for table in registry.plans.tables for entry in table.values()]
-    return sum(isinstance(entry, tuple) and entry[1] == () for entry in entries)
+    return sum(entry[1] == () for entry in steps())
 
 
 def shown(result: Any) -> Any:
-    """All that can be seen of a result: classes, layouts, bits."""
+    """All that can be seen of a result: classes, layouts, bits, nodes."""
     if isinstance(result, ng.Tensor):
-        return result.dtype, tuple(result.shape), result.stride(), result.requires_grad, result._array().tobytes()
+        node = None if result.grad_fn is None else result.grad_fn.name()
+        bits = result.detach()._array().tobytes()
+        return result.dtype, tuple(result.shape), result.stride(), result.requires_grad, node, bits
     if isinstance(result, (tuple, list)):
         return type(result), [shown(each) for each in result]
     return result
+
+
+def gradients(result: Any, names: dict[str, Any]) -> Any:
+    """The gradients that the sum of all results gives the operands."""
+    results = result if isinstance(result, (tuple, list)) else [result]
+    sums = [each.sum() for each in results if isinstance(each, ng.Tensor) and each.requires_grad]
+    leaves = [each for each in names.values() if isinstance(each, ng.Tensor) and each.is_leaf and each.requires_grad]
+    return shown(ng.autograd.grad(sums, leaves, allow_unused=True)) if sums and leaves else None
 
 
 def answer(text: str, names: dict[str, Any]) -> Any:
@@ -55,19 +69,30 @@ def answer(text: str, names: dict[str, Any]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return shown(eval(text, {"lib": ng, "F": F, **names}))
+            result = eval(text, {"lib": ng, "F": F, **names})
+            return shown(result), gradients(result, names)
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         return type(error), str(error)
+
+
+def to_be_differentiated(names: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.detach().requires_grad_()
+        if isinstance(value, ng.Tensor) and value.dtype.is_floating_point
+        else value
+        for name, value in names.items()
+    }
 
 
 # Memory that nobody has written, and what differs from one call to the next.
 UNDEFINED = ("empty", "seed")
 
 
+@pytest.mark.parametrize("mode", ["no gradient is needed", "gradients are needed", "none are recorded"])
 @pytest.mark.parametrize("layout", ["contiguous", "strided"])
-def test_later_calls_are_those_of_the_ops(layout: str) -> None:
+def test_later_calls_are_those_of_the_ops(layout: str, mode: str) -> None:
     fast.load()
-    before = plans()
+    before, wrong = plans(), []
     for text in [each for each in cases() if not any(word in each for word in UNDEFINED)]:
         names = operands(ng, text, "1e2", layout=layout)
         others = {name: value.clone() if isinstance(value, ng.Tensor) else value for name, value in names.items()}
@@ -75,20 +100,23 @@ def test_later_calls_are_those_of_the_ops(layout: str) -> None:
             if isinstance(value, ng.Tensor):
                 others[name] = operands(ng, name, "1e2", layout=layout)[name]
                 others[name].copy_(value.flip(0))
-        with by_ops():
-            first, then = answer(text, names), answer(text, others)
-        assert [answer(text, names) for _ in range(4)] == [first] * 4, text
-        assert answer(text, others) == then, text
-    assert plans() > before + 50
+        if mode != "no gradient is needed":
+            names, others = to_be_differentiated(names), to_be_differentiated(others)
+        with ng.set_grad_enabled(mode != "none are recorded"):
+            with by_ops():
+                first, then = answer(text, names), answer(text, others)
+            if [answer(text, names) for _ in range(4)] != [first] * 4 or answer(text, others) != then:
+                wrong.append(text)
+    assert not wrong
+    assert mode == "gradients are needed" or plans() > before + 50
 
 
 def often(call: Any, times: int = 4) -> Any:
-    """The last of several calls, which is one op."""
+    """The last of several calls, of which something is known."""
     fast.load()
     registry.plans.forget_calls()
-    before = plans()
     results = [call() for _ in range(times)]
-    assert plans() > before, "there is no plan"
+    assert steps(), "nothing is known"
     return results[-1]
 
 
