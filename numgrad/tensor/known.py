@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from numgrad import config, dtypes, errors, ops
-from numgrad.engine import dispatch, private
+from numgrad.engine import dispatch
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import TensorBase, modes, tensor_over
 from numgrad.layout import Size, Spec
@@ -239,11 +239,10 @@ def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     copies = [_copy_of(tensor) for _, tensor in _tensors_of(values)]
     specs = [copy._spec for copy in copies]
     others = _replaced(values, iter(copies))
-    moves = private.moves
     watcher, result = _watch(function, others[: len(args)], dict(zip(kwargs, others[len(args) :], strict=True)))
     results = result if isinstance(result, tuple) else (result,)
-    if not watcher.fits or [copy._spec for copy in copies] != specs or private.moves != moves:
-        return False  # what was moved between two ops is not where the first has written it
+    if not watcher.fits or [copy._spec for copy in copies] != specs:
+        return False
     if needs_grad:
         return _by_one_op(watcher.steps, result, others)
     sources = [source for source, _ in _tensors_of(others)]

@@ -446,7 +446,7 @@ def test_arrays_of_known_kinds_share_memory():
 
 
 @pytest.mark.parametrize("name", ["conv1d", "conv_transpose1d", "conv3d", "conv_transpose3d"])
-def test_what_is_moved_between_two_ops_is_left_to_the_function(name):
+def test_what_is_moved_between_two_ops_is_read_where_it_lies(name):
     dims = int(name[-2])
     random = np.random.default_rng(0)
     x = ng.tensor(random.standard_normal((1, 4, *(7,) * dims)))
