@@ -17,15 +17,13 @@ from numgrad.engine import dispatch
 from numgrad.engine.constants import is_constant
 from numgrad.errors import KernelError
 from numgrad.layout import product
-from numgrad.registry import Op
 from numgrad.runtime import program
 from numgrad.runtime.launches import Address, Array, Constant, Launch, Pair
 from numgrad.runtime.plan import Output, Plan
 from numgrad.runtime.program import Program
 
-LARGEST = (
-    1 << 13
-)  # elements of an operand: beyond, kernels take longer than what is saved, and what is between lives longer
+# Elements of an operand: beyond, kernels take longer than what is saved, and what is between lives longer.
+LARGEST = 1 << 13
 _MOST_CONSTANT = 1 << 14  # bytes of numbers that a function makes itself
 _MOST_SCRATCH = 1 << 20  # bytes
 _LINE = 64  # bytes: where a value begins in scratch memory
@@ -86,12 +84,12 @@ class _Joiner:
             return Constant(_numbers_of(tensor))
         raise _UnfitError
 
-    def add(self, op: Op, inputs: Sequence[Any], outputs: Sequence[Any], plan: Plan) -> None:
-        """Add an op's launches."""
+    def add(self, overwrites: bool, inputs: Sequence[Any], outputs: Sequence[Any], plan: Plan) -> None:
+        """Add the launches of an op, which may have written over its first input."""
         if plan.program is not None and not isinstance(plan.program, Program):
             raise _UnfitError  # a call of NumPy's
-        if op.overwrites and not self.knows(inputs[0]):
-            self.new(inputs[0], inputs[0]._spec.nbytes)  # of memory that nobody has written
+        if overwrites and inputs[0]._storage in self.result_of and inputs[0]._storage not in self.memory:
+            self.new(inputs[0], inputs[0]._spec.nbytes)  # memory that nobody has written before
         places: list[Any] = [None if each is None else self.address_of(each) for each in inputs]
         for position in plan.changed:
             goal = places[position]
@@ -109,10 +107,6 @@ class _Joiner:
             places.append(self.new(tensor, output.nbytes))
         if plan.program is not None:
             self.launches += [_moved(launch, places) for launch in plan.program.launches]
-
-    def knows(self, tensor: Any) -> bool:
-        """Whether a tensor lies in memory of the inputs, or of an op before."""
-        return tensor._storage in self.starts or tensor._storage in self.memory or tensor._storage in self.filled
 
     def new(self, tensor: Any, nbytes: int) -> Address:
         """Memory for a tensor that has its own: that of a result, or a part of the scratch memory."""
@@ -172,7 +166,7 @@ def _check_table(places: list[Any], count: int) -> None:
 
 
 def plan_of(
-    steps: Sequence[tuple[Op, Sequence[Any], Sequence[Any], Plan]],
+    steps: Sequence[tuple[bool, Sequence[Any], Sequence[Any], Plan]],
     inputs: Sequence[Any],
     results: tuple[Any, ...],
     filled: set[Any],
@@ -182,7 +176,7 @@ def plan_of(
     Parameters
     ----------
     steps
-        Each op that was applied, its inputs, outputs and plan.
+        Of each op that was applied whether it overwrites its first input, the inputs, the outputs and the plan.
     inputs
         The tensors that all began with, in storages of their own.
     results

@@ -183,9 +183,9 @@ def watched(
     else:
         watcher, result = _watch(function, args, kwargs)
         entry = watcher.fits and errors.warned == warned and _entry(watcher, result, values, key[-1] is not None, kind)
-    # Else a layout was private, and is no more, or plans have been forgotten meanwhile.
-    if _key(values) == key and plans.times_forgotten == times_forgotten:
-        calls[key] = entry
+    if plans.times_forgotten == times_forgotten:
+        # Where a layout was private, and is no more, the same happens at each such call.
+        calls[key] = entry if _key(values) == key else False
     return result
 
 
@@ -236,7 +236,8 @@ def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     if needs_grad:
         return _by_one_op(watcher.steps, result, others)
     sources = [source for source, _ in _tensors_of(others)]
-    plan = joined.plan_of([step[:4] for step in watcher.steps], copies, results, watcher.filled)
+    steps = [(op.overwrites, *step) for op, *step, _ in watcher.steps]
+    plan = joined.plan_of(steps, copies, results, watcher.filled)  # type: ignore[arg-type]
     if plan is None or not plans.counted(plan):
         return False
     for nbytes in [nbytes for nbytes in plan.allocations if nbytes is not None]:
