@@ -415,10 +415,9 @@ def empty_like(
 
 def laid_as(input: Tensor, tensor: Tensor) -> Tensor:
     """A tensor of the shape of ``input`` in the layout of ``input``, if that is dense and not private."""
-    spec = input._spec
-    if spec.is_contiguous or spec.is_private:
-        return tensor
-    strides = output_strides(tuple(spec.shape), [spec])
+    spec, strides = input._spec, tuple(tensor._spec.strides)
+    if not (spec.is_contiguous or spec.is_private):
+        strides = output_strides(tuple(spec.shape), [spec])
     return tensor if strides == tuple(tensor._spec.strides) else ops.creation.to_strides(tensor, strides=strides)
 
 

@@ -213,9 +213,7 @@ def _state(name: str, generator: Generator | None) -> Tensor:
 
 
 def _float(name: str, argument: str, value: Any) -> float:
-    if value.__class__ is float:
-        return value  # type: ignore[no-any-return]
-    if isinstance(value, str) or not hasattr(value, "__float__"):
+    if value.__class__ is not float and (isinstance(value, str) or not hasattr(value, "__float__")):
         raise TypeError(f"{name}(): argument '{argument}' must be float, not {type(value).__name__}")
     return float(value)
 
@@ -439,13 +437,6 @@ def rand_like(
     arguments.check_tensor("rand_like", "input", input)
     drawn = rand(input.shape, generator=generator, dtype=dtype or input.dtype)
     return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
-
-
-def uniform_like(input: Tensor, low: float, high: float) -> Tensor:
-    """Numbers drawn evenly from [low, high) in the shape, dtype and layout of a tensor of float32 or float64."""
-    state = _state("uniform", None)
-    drawn = ops.random.uniform(state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
-    return creation.laid_as(input, drawn)
 
 
 @public("function", known=True)
