@@ -88,9 +88,6 @@ class _Joiner:
         """Add the launches of an op, which may have written over its first input."""
         if plan.program is not None and not isinstance(plan.program, Program):
             raise _UnfitError  # a call of NumPy's
-        for each, output in zip(outputs, plan.outputs, strict=True):
-            if output.spec is not None and each._spec is not output.spec:
-                raise _UnfitError  # it was laid over other memory later, as what is private and has to be shown
         if overwrites and inputs[0]._storage in self.result_of and inputs[0]._storage not in self.memory:
             self.new(inputs[0], inputs[0]._spec.nbytes)  # memory that nobody has written before
         places: list[Any] = [None if each is None else self.address_of(each) for each in inputs]

@@ -124,9 +124,7 @@ class _Watcher:
         self.thread = threading.get_ident()
         self.call = weakref.ref(call)
         self.steps: list[tuple[Any, ...]] = []
-        self.launched: list[
-            tuple[Any, ...]
-        ] = []  # the steps as `joined.plan_of` takes them: private tensors may move later
+        self.launched: list[tuple[Any, ...]] = []  # as `joined.plan_of` takes them: private tensors may move later
         self.filled: set[Any] = set()  # storages
         self.fits = True
 
@@ -190,9 +188,8 @@ def watched(
         entry = _key(values) == key and _rehearsed(function, args, kwargs, len(key) > len(values))
     else:
         watcher, result = _watch(function, args, kwargs)
-        entry = (
-            watcher.fits and errors.warned == warned and _entry(watcher, result, values, len(key) > len(values), kind)
-        )
+        is_plain = watcher.fits and errors.warned == warned
+        entry = is_plain and _entry(watcher, result, values, len(key) > len(values), kind)
     if plans.times_forgotten == times_forgotten:
         # Where a layout was private, and is no more, the same happens at each such call.
         calls[key] = entry if _key(values) == key else False
