@@ -123,7 +123,7 @@ class Generator:
 
 default_generator = Generator()
 default_generator.seed()
-lasting.append(default_generator._state)
+lasting.append(default_generator._state)  # type: ignore[has-type]
 
 
 @public("function")
