@@ -327,7 +327,7 @@ def _is_free() -> bool:
     """Whether nobody but the engine sees ops, and machine code is there."""
     listeners = chain.wrappers or dispatch.recorders or dispatch.guards or dispatch.node_watchers
     return (
-        fast.run_known is not fast.nothing
+        fast.run_known not in (fast.unknown, fast.nothing)
         and modes.capture is None
         and not (listeners or kernel.rehearsal is not None or config.DEBUG.is_set())
     )
