@@ -15,6 +15,7 @@ from numgrad.layout import product
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
+
 class Boxes(NamedTuple):
     """The extents of the boxes, all 0 if they are the parts into which the volume is cut."""
 
