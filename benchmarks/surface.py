@@ -132,7 +132,8 @@ def measure(
             for point in chosen:
                 if point.threads != threads:
                     continue
-                calls = [text for text in texts if has_layout(text, point.layout)]
+                timed = set(cases(point.size))
+                calls = [text for text in texts if text in timed and has_layout(text, point.layout)]
                 for first in range(0, len(calls), _GROUP):
                     group = calls[first : first + _GROUP]
                     print(f"{point}: {first + 1} to {first + len(group)} of {len(calls)}", file=sys.stderr)

@@ -128,6 +128,9 @@ def _numba_type(parameter: Parameter) -> Any:
 # ---- Python functions as Numba sees them ------------------------------------------------------------------------
 
 
+_MOST_KEPT = 2048  # functions; a program of every op of the library has some 1,200
+
+
 class _Converter:
     """Turns numgrad's device functions and intrinsics into Numba's, by giving each function new globals.
 
@@ -136,6 +139,7 @@ class _Converter:
 
     A device function of numgrad's own is typed and lowered once a process for each kind of arguments, and not for each kernel
     that calls it: its dispatcher is kept, with what its names stood for, and serves as long as they stand for the same.
+    Those made inside of a function are the same object for as long as it remembers them (`functools.cache`).
     """
 
     _kept: ClassVar[dict[tuple[Any, ...], tuple[Any, list[Any], Any]]] = {}
@@ -170,6 +174,8 @@ class _Converter:
         _, before, kept = self._kept.get(key, (function, [], None))
         if kept is None or len(before) != len(meanings) or any(map(operator.is_not, before, meanings)):
             kept = make()
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
             self._kept[key] = function, meanings, kept
         return kept
 
@@ -183,10 +189,7 @@ def _is_permanent(function: Any, meanings: Sequence[Any]) -> bool:
     """Whether a function is one of numgrad's files, and what it names are things whose identity says what they are."""
     if isinstance(function, Intrinsic):
         return str(function.py_func.__module__).startswith("numgrad.")  # None for one that was written for a loop
-    if (
-        not str(function.__module__).startswith("numgrad.")
-        or "<" in function.__qualname__ + function.__code__.co_filename
-    ):
+    if not str(function.__module__).startswith("numgrad.") or function.__code__.co_filename.startswith("<"):
         return False
     kinds = (Device, bool, int, float, str, type, ModuleType, BuiltinFunctionType)
     return all(isinstance(value, kinds) for value in meanings)

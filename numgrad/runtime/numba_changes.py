@@ -166,6 +166,15 @@ def _remember(original: Any) -> Any:
     return get_call_type
 
 
+def _without_literals(original: Any) -> Any:
+    from numba.core.types import unliteral
+
+    def get_call_template(self: Any, args: Any, kws: Any) -> Any:
+        return original(self, tuple(map(unliteral, args)), {name: unliteral(each) for name, each in kws.items()})
+
+    return get_call_template
+
+
 def _by_places(original: Any) -> Any:
     from numgrad.runtime import numba_ssa
 
@@ -262,6 +271,12 @@ CHANGES = (
         "candidates anew for each call in each round of inference. A function that gets more candidates is another object",
         "Numba remembers it",
         (Place("numba.core.types.functions", "BaseFunction.get_call_type", _remember),),
+    ),
+    Change(
+        "a function of the kernel's is compiled for the types of its arguments, not for each constant",
+        "LLVM sees the constants when it inlines the call; Numba makes another function of each combination of them",
+        "Numba's option `prefer_literal` reaches calls of compiled functions",
+        (Place("numba.core.dispatcher", "_DispatcherBase.get_call_template", _without_literals),),
     ),
     Change(
         "static single assignment looks at the statements that have a name",

@@ -44,8 +44,9 @@ class Target:
 
 # LLVM takes 256 of the 512 bits on each CPU of Intel's, since the first ones lowered their clock for the rest. The servers since
 # Sapphire Rapids hardly do: they read two whole registers in a cycle, as their code with 256 bits cannot. The older ones and the
-# clients stay at 256. For Zen 4, which splits most of such an instruction in two, and Zen 5 LLVM takes 512 by itself. What the
-# width brings was measured on neither: the object code is what is known (tests/runtime/test_target.py).
+# clients stay at 256. For Zen 4 and Zen 5 LLVM takes 512 by itself; on Zen 4, which splits most of such an instruction in two, it
+# gains nothing where multiply-adds are the limit. On Intel's nobody has measured it: the object code is what is known
+# (tests/runtime/test_target.py).
 _WHOLE = ("sapphirerapids", "emeraldrapids", "graniterapids", "graniterapids-d")
 _AVX512_OFF = ("avx512", "avx10", "evex512")
 # With SVE, LLVM compiles plain loops to vectors of unknown length, and a sum has other bits for each length. Without it,

@@ -104,9 +104,9 @@ def test_wide_plans_are_not_kept_for_ever() -> None:
 def test_the_time_is_linear() -> None:
     def seconds(count: int) -> float:
         leaves = [ng.ones(1, requires_grad=True) for _ in range(count)]
-        begin = time.perf_counter()
+        begin = time.process_time()  # others may be at work on the machine
         ng.stack(leaves).sum().backward()
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
     seconds(1_000)
     few, many = min(seconds(2_000) for _ in range(3)), min(seconds(32_000) for _ in range(2))

@@ -64,13 +64,19 @@ def allocates(x, start, stop):
     x[0] = np.empty(stop - start).sum()
 
 
-def _check():
+@kernel("f8[:]")
+def takes_constants(x, start, stop):
+    for i in range(start, stop):
+        x[i] = scaled(x[i], 1) + scaled(x[i], 5)
+
+
+def _check(checked=sums_in_place, right=lambda x: x * 2 + np.abs(x) * 2 + x * 2 + np.minimum(x, 1.0)):
     """A kernel that is compiled now does what it says."""
     symbol = f"numba_changes_{next(_symbols)}"
     with building:
-        address = loader.load(codegen.compile_kernel(sums_in_place, (), symbol), symbol)
+        address = loader.load(codegen.compile_kernel(checked, (), symbol), symbol)
     x = np.linspace(-3.0, 4.0, 11)
-    wanted = x * 2 + np.abs(x) * 2 + x * 2 + np.minimum(x, 1.0)
+    wanted = right(x)
     status = np.zeros(1, np.int64)
     slots = np.array([status.ctypes.data, x.ctypes.data, x.size], np.int64)
     ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(address)(slots.ctypes.data, 0, x.size, 0)
@@ -182,3 +188,18 @@ def test_numba_and_the_garbage_collector_are_left_as_they_were():
         assert gc.isenabled()
         after = state()
         assert all(after[path] is own for path, own in before.items())
+
+
+def test_constants_do_not_make_another_function_of_each_value(monkeypatch):
+    from numba.core.dispatcher import _FunctionCompiler
+
+    compiled, original = [], _FunctionCompiler._compile_core
+
+    def noting(self, args, return_type):
+        result = original(self, args, return_type)
+        compiled.append((self.py_func.__name__, args))
+        return result
+
+    monkeypatch.setattr(_FunctionCompiler, "_compile_core", noting)
+    _check(takes_constants, lambda x: x * 7)
+    assert [args[1] for name, args in compiled if name == "scaled"] == [numba.types.int64]
