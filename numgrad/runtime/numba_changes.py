@@ -167,7 +167,7 @@ def _remember(original: Any) -> Any:
 
 
 def _without_literals(original: Any) -> Any:
-    from numba.core.types import unliteral
+    from numba.core.types.misc import unliteral
 
     def get_call_template(self: Any, args: Any, kws: Any) -> Any:
         return original(self, tuple(map(unliteral, args)), {name: unliteral(each) for name, each in kws.items()})
