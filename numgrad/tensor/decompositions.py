@@ -268,7 +268,7 @@ def permutation_of(pivots: Tensor, like: Tensor) -> Tensor:
     return _f.permutation(pivots, rows=like._spec.shape[-2], dtype=like._spec.dtype)  # type: ignore[no-any-return]
 
 
-@public("linalg")
+@public("linalg", known=True)
 def lu(A: Tensor, *, pivot: bool = True) -> Any:
     """``(P, L, U)`` of A = P L U, for A [..., m, n] and k = min(m, n): a permutation, L [..., m, k], U [..., k, n].
 

@@ -164,7 +164,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
     return shaping.reshape(solve(shaping.reshape(A, (rows, rows)), shaping.reshape(B, (rows,))), rest)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of matrices, in the order of the fewest multiplications; the first and the last may be vectors.
 

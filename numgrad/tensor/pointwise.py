@@ -239,7 +239,7 @@ def remainder(input: Any, other: Any) -> Tensor:
     return binary(_e.remainder, input, other)
 
 
-@public("function", "method", asks=True)
+@public("function", "method", asks=True, known=True)
 def pow(input: Any, exponent: Any) -> Tensor:
     """input to the power exponent.
 
