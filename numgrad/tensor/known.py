@@ -265,12 +265,14 @@ def _copy_of(tensor: Any) -> Any:
 def _tensors_of(values: Sequence[Any]) -> list[tuple[int, Any]]:
     """The tensors among the arguments, each with its number as a source (`runtime/fast/known.py`)."""
     tensors = []
-    for place, value in enumerate(values):
+    for number, value in enumerate(values):
         if isinstance(value, TensorBase):
-            tensors.append((place, value))
+            tensors.append((number, value))
         elif value.__class__ is tuple or value.__class__ is list:
             items = enumerate(value, 1)
-            tensors += [(place + ITEM * number, item) for number, item in items if isinstance(item, TensorBase)]
+            tensors += [
+                (number + ITEM * item_number, item) for item_number, item in items if isinstance(item, TensorBase)
+            ]
     return tensors
 
 
