@@ -50,7 +50,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     return _f.cholesky_ex(A, upper=check_flag("linalg.cholesky", "upper", upper), check_errors=True)[0]  # type: ignore[no-any-return]
 
 
-@public("linalg")
+@public("linalg", known=True)
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """`cholesky` without its error: ``(L, info)``, where ``info`` [...] is 0, or the order of the leading minor that fails.
 
@@ -268,7 +268,7 @@ def permutation_of(pivots: Tensor, like: Tensor) -> Tensor:
     return _f.permutation(pivots, rows=like._spec.shape[-2], dtype=like._spec.dtype)  # type: ignore[no-any-return]
 
 
-@public("linalg")
+@public("linalg", known=True)
 def lu(A: Tensor, *, pivot: bool = True) -> Any:
     """``(P, L, U)`` of A = P L U, for A [..., m, n] and k = min(m, n): a permutation, L [..., m, k], U [..., k, n].
 

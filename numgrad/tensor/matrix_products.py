@@ -23,7 +23,7 @@ _s = ops.systems
 # ---- powers and exponentials ------------------------------------------------------------------------------------
 
 
-@public("linalg")
+@public("linalg", known=True)
 def matrix_power(A: Tensor, n: int) -> Tensor:
     """The n-th power of A [..., k, k], by squaring; of the inverse for a negative n, and the identity for 0.
 
@@ -164,7 +164,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
     return shaping.reshape(solve(shaping.reshape(A, (rows, rows)), shaping.reshape(B, (rows,))), rest)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of matrices, in the order of the fewest multiplications; the first and the last may be vectors.
 

@@ -223,7 +223,7 @@ def floor_divide(input: Any, other: Any) -> Tensor:
     return binary(_e.floor_divide, input, other)
 
 
-@public("function", "method", "in_place", asks=True)
+@public("function", "method", "in_place", asks=True, known=True)
 def remainder(input: Any, other: Any) -> Tensor:
     """input - other * floor(input / other), elementwise. It has the sign of other, like Python's %.
 
@@ -239,7 +239,7 @@ def remainder(input: Any, other: Any) -> Tensor:
     return binary(_e.remainder, input, other)
 
 
-@public("function", "method", asks=True)
+@public("function", "method", asks=True, known=True)
 def pow(input: Any, exponent: Any) -> Tensor:
     """input to the power exponent.
 

@@ -54,7 +54,7 @@ def linspace(
     return creation.finished(ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen), requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def logspace(
     start: Any,
     end: Any,

@@ -278,7 +278,7 @@ def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     return _shaped(_e.threshold, input, threshold, value, inplace=True)
 
 
-@public("function", "method", "functional")
+@public("function", "method", "functional", known=True)
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """input where it is positive, else weight * input; the weight has one element, or one for each channel of [N, C, ...].
 

@@ -311,7 +311,7 @@ def _older_det(input: Tensor) -> Tensor:
     return det(input)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def slogdet(A: Tensor) -> Any:
     """``(sign, logabsdet)`` of A [..., n, n]: det(A) = sign * exp(logabsdet), without overflow. 0 and -inf of singular ones.
 
@@ -366,7 +366,7 @@ def logdet(input: Tensor) -> Tensor:
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
-@public("linalg")
+@public("linalg", known=True)
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """X of the smallest norm for which A X - B is smallest: ``(solution, residuals, rank, singular_values)``.
 
