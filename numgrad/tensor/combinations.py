@@ -73,7 +73,7 @@ def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any
     return _e.addcmul(*_terms("addcmul", input, tensor1, tensor2, further, value))  # type: ignore[no-any-return]
 
 
-@public("method")
+@public("method", known=True)
 def addcmul_(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1) -> Tensor:
     """`addcmul`, written over this tensor, which is returned.
 
@@ -107,7 +107,7 @@ def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any
     return _e.addcdiv(*_quotients("addcdiv", input, tensor1, tensor2, further, value))  # type: ignore[no-any-return]
 
 
-@public("method")
+@public("method", known=True)
 def addcdiv_(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1) -> Tensor:
     """`addcdiv`, written over this tensor, which is returned.
 
@@ -185,7 +185,7 @@ def nan_to_num(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = 
     return _e.nan_to_num(input, *values) if values else _e.clone(input)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def nan_to_num_(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
     """`nan_to_num`, written over this tensor, which is returned.
 
@@ -359,7 +359,7 @@ def dist(input: Tensor, other: Tensor, p: Any = 2) -> Tensor:
     return norm(difference, p)
 
 
-@public("function", asks=True)
+@public("function", asks=True, known=True)
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input, elementwise and broadcast, in the dtype to which both are promoted.
 
