@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _e = ops.elementwise
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight * (end - input), elementwise and broadcast; with weight 1 it is end to the last digit.
 
@@ -73,7 +73,7 @@ def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any
     return _e.addcmul(*_terms("addcmul", input, tensor1, tensor2, further, value))  # type: ignore[no-any-return]
 
 
-@public("method")
+@public("method", known=True)
 def addcmul_(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1) -> Tensor:
     """`addcmul`, written over this tensor, which is returned.
 
@@ -107,7 +107,7 @@ def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any
     return _e.addcdiv(*_quotients("addcdiv", input, tensor1, tensor2, further, value))  # type: ignore[no-any-return]
 
 
-@public("method")
+@public("method", known=True)
 def addcdiv_(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1) -> Tensor:
     """`addcdiv`, written over this tensor, which is returned.
 
@@ -185,7 +185,7 @@ def nan_to_num(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = 
     return _e.nan_to_num(input, *values) if values else _e.clone(input)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def nan_to_num_(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
     """`nan_to_num`, written over this tensor, which is returned.
 
@@ -218,7 +218,7 @@ def _replacements(name: str, input: Tensor, nan: Any, posinf: Any, neginf: Any) 
     return [constant(value, dtype) for value in values] if dtype.is_floating_point else []
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 where input is negative or NaN, 1 where it is positive, ``values`` where it is 0; elementwise and broadcast.
 
@@ -359,7 +359,7 @@ def dist(input: Tensor, other: Tensor, p: Any = 2) -> Tensor:
     return norm(difference, p)
 
 
-@public("function", asks=True)
+@public("function", asks=True, known=True)
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input, elementwise and broadcast, in the dtype to which both are promoted.
 

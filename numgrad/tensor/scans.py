@@ -251,7 +251,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = 
     return _trapezoid("trapezoid", y, x, dx, dim)
 
 
-@public("function")
+@public("function", known=True)
 def trapz(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """`trapezoid` under its older name.
 
