@@ -93,7 +93,8 @@ def max_pool1d(
     (window,), (step,), (pad,), (spread,) = windows_of(
         name, 1, kernel_size, stride, ("padding", padding), ("dilation", dilation)
     )
-    if len(shape) == 3 and not return_indices and not input.requires_grad:  # the channels are rows, and stay
+    # The channels are rows, and stay, if there are images.
+    if len(shape) == 3 and shape[0] and not return_indices and not input.requires_grad:
         return pooling.max_pool2d(input, (1, window), (1, step), (0, pad), (1, spread), ceil_mode)
     images, alone = batched(name, input, 1)
     out = pooling.max_pool2d(
@@ -128,9 +129,12 @@ def avg_pool1d(
     name = "avg_pool1d"
     shape = checked(name, input, 1)
     (window,), (step,), (pad,) = windows_of(name, 1, kernel_size, stride, ("padding", padding))
-    rows = input if len(shape) == 3 else shaping.unsqueeze(input, 0)  # the channels are rows, and stay
+    if len(shape) == 3 and shape[0]:  # the channels are rows, and stay, if there are images
+        return pooling.avg_pool2d(input, (1, window), (1, step), (0, pad), ceil_mode, count_include_pad)
+    dim = len(shape) - 1 if len(shape) == 3 else 0
+    rows = shaping.unsqueeze(input, dim)
     out = pooling.avg_pool2d(rows, (1, window), (1, step), (0, pad), ceil_mode, count_include_pad)
-    return out if len(shape) == 3 else shaping.squeeze(out, 0)
+    return shaping.squeeze(out, dim)
 
 
 def planes_of(input: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import pytest
@@ -19,14 +20,14 @@ HOMES = ("function", "functional", "linalg", "special", "method")
 
 def test_each_public_function_is_timed_or_explained() -> None:
     named = set(re.findall(r"\w+", " ".join(cases()))) | set(NOT_TIMED)
-    timed = {function.__wrapped__ for home in HOMES for name, function in functions_of(home).items() if name in named
-             if hasattr(function, "__wrapped__")}  # fmt: skip
+    unwrap = inspect.unwrap
+    timed = {unwrap(function) for home in HOMES for name, function in functions_of(home).items() if name in named}
     forgotten = {
         name
         for home in HOMES
         for name, function in functions_of(home).items()
         if name not in named
-        and getattr(function, "__wrapped__", function) not in timed
+        and unwrap(function) not in timed
         and not (name.endswith("_") and not name.startswith("_"))
         and name.removesuffix("_copy") not in named  # the copy of a view
     }
