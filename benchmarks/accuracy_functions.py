@@ -71,7 +71,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function("tanh", lambda m, x: m.tanh(x), (-4, 4), bounds=(2, 2)),
     Function("asinh", lambda m, x: m.asinh(x), (-4, 4), bounds=(2, 3)),
     Function("acosh", lambda m, x: m.acosh(x), (1, 4), (1.0, INFINITE), (2, 3)),
-    Function("atanh", lambda m, x: m.atanh(x), _UNIT, _UNIT, (2, 2)),
+    Function("atanh", lambda m, x: m.atanh(x), _UNIT, _UNIT, (2.5, 2)),
     Function("erf", lambda m, x: m.erf(x), (-4, 4)),
     Function("erfc", lambda m, x: m.erfc(x), (-4, 27), (-30.0, 30.0), (2, 5)),
     Function("erfinv", lambda m, x: m.erfinv(x), (-0.99, 0.99), _UNIT, (1, 5)),

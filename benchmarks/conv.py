@@ -1,7 +1,7 @@
-"""ResNet18's convolutions, forward and both gradients: numgrad (direct, and as by default) and torch in both layouts.
+"""ResNet18's convolutions, or ones in groups, forward and both gradients, beside torch in both layouts.
 
-Each runs in its own process; a turn goes through all layers in order, so that weights leave the caches as they do in a
-step. A number is the best turn's median.
+numgrad's run twice: direct, and as by default. Each side runs in its own process; a turn goes through all layers in order, so
+that weights leave the caches as they do in a step. A number is the best turn's median.
 """
 
 from __future__ import annotations
@@ -16,10 +16,23 @@ from typing import Any
 from benchmarks import common
 
 DIRECTIONS = ("forward", "input", "weight")
+KINDS = ("resnet18", "groups")
+# Images, channels, their side, channels of the output, stride, groups: four groups, ResNeXt50's, and a filter for each channel.
+GROUPED = (
+    (8, 32, 32, 32, 1, 4), (8, 64, 28, 64, 1, 4), (1, 64, 56, 128, 1, 4), (16, 16, 64, 16, 1, 4), (2, 256, 14, 256, 1, 4),
+    (8, 64, 28, 64, 2, 4), (8, 128, 56, 128, 1, 32), (8, 256, 28, 256, 1, 32), (8, 512, 14, 512, 1, 32),
+    (8, 256, 56, 256, 2, 32), (8, 64, 32, 64, 1, 64), (1, 256, 28, 256, 1, 256), (8, 32, 56, 32, 2, 32),
+)  # fmt: skip
 
 
-def layers(batch_size: int, image_size: int) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """(name, how often the network has it, geometry) of ResNet18's convolutions."""
+def layers(batch_size: int, image_size: int, kind: str = "resnet18") -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """(name, how often the network has it, geometry) of convolutions of one of `KINDS`; those in groups have sizes of their own."""
+    if kind == "groups":
+        for n, c, size, k, stride, groups in GROUPED:
+            name = f"{n} of {c} to {k} at {size}{' /2' if stride > 1 else ''}, {groups} groups"
+            yield name, 1, {"n": n, "c": c, "h": size, "w": size, "k": k, "r": 3, "s": 3, "stride": (stride, stride),
+                            "padding": (1, 1), "groups": groups}  # fmt: skip
+        return
 
     def half(size: int) -> int:
         return (size + 1) // 2
@@ -52,7 +65,9 @@ def _timed(actions: dict[str, Callable[[], Any]]) -> Callable[..., dict[str, flo
     return turn
 
 
-def numgrad_side(batch_size: int, image_size: int, threads: int, policy: str) -> Callable[..., dict[str, float]]:
+def numgrad_side(
+    batch_size: int, image_size: int, threads: int, policy: str, kind: str = "resnet18"
+) -> Callable[..., dict[str, float]]:
     """The plans, run over NumPy's memory; ``policy`` is one of `conv_choice.POLICIES`."""
     import numpy as np
 
@@ -74,7 +89,7 @@ def numgrad_side(batch_size: int, image_size: int, threads: int, policy: str) ->
             self.array = np.random.default_rng(count).standard_normal(count + 16, np.float32)
             self._address = -(-self.array.ctypes.data // 64) * 64
 
-    for name, _, sizes in layers(batch_size, image_size):
+    for name, _, sizes in layers(batch_size, image_size, kind):
         g = Conv2dGeometry(**sizes)
         x, weight, out = (Memory(n) for n in (g.n * g.h * g.w * g.c, g.k * g.filter_size, g.pixels * g.k))
         plans: dict[str, tuple[Callable[..., None], tuple[Memory, ...], Memory]] = {
@@ -92,7 +107,9 @@ def numgrad_side(batch_size: int, image_size: int, threads: int, policy: str) ->
     return _timed(actions)
 
 
-def torch_side(batch_size: int, image_size: int, threads: int, channels_last: bool) -> Callable[..., dict[str, float]]:
+def torch_side(
+    batch_size: int, image_size: int, threads: int, channels_last: bool, kind: str = "resnet18"
+) -> Callable[..., dict[str, float]]:
     """torch's own convolution and its backward, each gradient by itself."""
     import torch
 
@@ -101,10 +118,11 @@ def torch_side(batch_size: int, image_size: int, threads: int, channels_last: bo
     layout = torch.channels_last if channels_last else torch.contiguous_format
     forward, backward = torch.ops.aten.convolution, torch.ops.aten.convolution_backward
     actions = {}
-    for name, _, s in layers(batch_size, image_size):
+    for name, _, s in layers(batch_size, image_size, kind):
         x = torch.randn(s["n"], s["c"], s["h"], s["w"]).contiguous(memory_format=layout)
-        weight = torch.randn(s["k"], s["c"], s["r"], s["s"]).contiguous(memory_format=layout)
-        options = (list(s["stride"]), list(s["padding"]), [1, 1], False, [0, 0], 1)
+        groups = s.get("groups", 1)
+        weight = torch.randn(s["k"], s["c"] // groups, s["r"], s["s"]).contiguous(memory_format=layout)
+        options = (list(s["stride"]), list(s["padding"]), [1, 1], False, [0, 0], groups)
         grad = torch.randn_like(forward(x, weight, None, *options))
         actions[f"{name}, forward"] = lambda x=x, w=weight, o=options: forward(x, w, None, *o)
         for direction, mask in (("input", [True, False, False]), ("weight", [False, True, False])):
@@ -124,9 +142,17 @@ SIDES: dict[str, tuple[str, dict[str, Any]]] = {
 def main() -> int:
     """Print the table."""
     parser = common.parser(__doc__, batch_size=1, image_size=64, repeats=10, rounds=5, threads=0)
+    parser.add_argument(
+        "--kind", default="resnet18", choices=KINDS, help="whose layers; those in groups have their own sizes"
+    )
     args = parser.parse_args()
     facts = common.machine()
-    options = {"batch_size": args.batch_size, "image_size": args.image_size, "threads": args.threads}
+    options = {
+        "batch_size": args.batch_size,
+        "image_size": args.image_size,
+        "threads": args.threads,
+        "kind": args.kind,
+    }
     wanted = {name: job for name, job in SIDES.items() if "torch" not in name or common.has("torch")}
     with ExitStack() as stack:
         sides = {
@@ -141,7 +167,7 @@ def main() -> int:
         return 0
     common.print_machine(facts)
     rows, total = [], {name: dict.fromkeys(DIRECTIONS, 0.0) for name in best}
-    for name, count, s in layers(args.batch_size, args.image_size):
+    for name, count, s in layers(args.batch_size, args.image_size, args.kind):
         for direction in DIRECTIONS:
             key = f"{name}, {direction}"
             rows.append([f"{count} x {key}", *(f"{1e3 * best[side][key]:.3f}" for side in best)])

@@ -25,6 +25,7 @@ from numgrad.kernels.halves import conversion
 from numgrad.kernels.integers import from_float
 from numgrad.kernels.quick import Quick, quick_form
 from numgrad.kernels.source import free_name, function_from, passed_through, typed_function
+from numgrad.kernels.strided import every
 from numgrad.kernels.transpose import plan_transpose
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import Device, Kernel
@@ -93,7 +94,9 @@ def elementwise_kernel(
         lines += ["    if holds:", "        status[0] = 1"]
     names: dict[str, Any] = {"function": function}
     if not EVERY.isdisjoint(pattern):
-        names.update({f"every_{letter}": np.uint64(letter) for letter in EVERY & set(pattern)}, uint64=np.uint64)
+        known = sorted(EVERY & set(pattern))
+        names.update({f"every_{letter}": every(int(letter)) for letter in known}, uint64=np.uint64)
+        names.update({f"step_{letter}": np.uint64(letter) for letter in known})
     if quick is not None:
         names.update(quick=quick.function, holds_for=quick.holds)
     generated = function_from("\n".join(lines) + "\n", own_name, names)
@@ -147,7 +150,7 @@ def _loop(
     lines: list[str] = []
     stretch: list[str] = []  # of a loop over stretches: where each operand's begins
     reads: list[str] = []
-    writes: list[str] = []
+    places: list[str] = []  # where an operand's element is, which may be written
     for operand, letter in zip(operands, pattern, strict=True):
         first = f"{operand}_o" if base == "_o" else "start"
         if letter == "a":
@@ -158,16 +161,17 @@ def _loop(
             lines.append(f"{operand}_v = {operand}[{first if base == '_o' else '0'}]")
             access = f"{operand}_v"
         elif letter in EVERY:  # an index without a sign, which cannot count from the end
+            vector = f"{operand}_{'v' if quick is None else 'w'}"
             lines.append(f"{operand}_v = {operand}[{first}{'' if base == '_o' else f' * {letter}'}:]")
             stretch.append(f"{operand}_w = {operand}_v[begin * {letter}:]")
-            access = f"{operand}_{'v' if quick is None else 'w'}[uint64(i) * every_{letter}]"
+            access = f"{vector}[uint64(i) * step_{letter}]"
         else:
             lines.append(f"{operand}_b = {first}" + ("" if base == "_o" else f" * {operand}_t"))
             stretch.append(f"{operand}_c = {operand}_b + begin * {operand}_t")
             access = f"{operand}[{operand}_{'b' if quick is None else 'c'} + i * {operand}_t]"
-        (reads if len(reads) < count_in else writes).append(access)
-    if over is not None:
-        writes = [reads[over]]
+        places.append(access)
+        reads.append(f"every_{letter}({vector}, i)" if letter in EVERY else access)
+    reads, writes = reads[:count_in], places[count_in:] if over is None else [places[over]]
     arguments = ", ".join(reads)
     if not outputs:
         return [*lines, f"for i in range({extent}):", f"    holds = holds | function({arguments})"]

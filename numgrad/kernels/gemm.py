@@ -1,4 +1,4 @@
-"""Matrix products: `plan_gemm` chooses among the forms of `gemm_blocks`, `gemm_rows` and `gemm_small` by strides and sizes."""
+"""Matrix products: `plan_gemm` chooses a form by strides and sizes: `gemm_small`, `gemm_vector`, `gemm_rows`, `gemm_blocks`."""
 
 from __future__ import annotations
 
@@ -93,22 +93,11 @@ def plan_gemm(
         left, right = left.from_column(whole), right.transposed.from_column(whole).transposed
         _plan_plainly(b, left, right, out, Sizes(m, n, rest), batch, None, True)
         return
-    if n == 1 and m > 1 and out.row == 1 and bias is None and left.row == 1 and left.column != 1:
-        line = Matrices(out.operand, out.batch, 0, offset=out.offset)
-        plan_gemm(b, right.transposed, left.transposed, line, m=1, n=m, k=k, batch=batch, accumulate=accumulate)
-        return
     if n == 1 and m > 1 and out.row == 1 and bias is None and left.column == 1 and k % vector == 0:
         _plan_column(b, left, right, out, m, k, batch, accumulate)
         return
     empty = batch * m * n * k == 0
     few_rows, few_columns = tile_shape(code, "few")
-    rest = n % few_columns
-    if rest and m == 1 and bias is None and right.column == 1 and n >= WHOLE * few_columns and not empty:
-        whole = n - rest
-        plan_gemm(b, left, right, out, m=m, n=whole, k=k, batch=batch, accumulate=accumulate)
-        right, out = right.from_column(whole), out.from_column(whole)
-        _plan_plainly(b, left, right, out, Sizes(m, rest, k), batch, None, accumulate)
-        return
     dot_fits = k % vector == 0 and k > 0 and m > 0
     dots = dot_fits and ((right.row == 1 and (m <= SKINNY or n <= NARROW)) or n <= NARROW)
     by_rows = empty or dots or (m <= few_rows and right.column == 1 and n % few_columns == 0)

@@ -132,10 +132,10 @@ def rows_kernel(code: str, form: str) -> Kernel:
     floats = f"{code}[:], " * 5
 
     @kernel(
-        f"{floats} i8[:], i8[:], Grid, RowSteps, Blocks, ChannelSum, RowRoom",
+        f"{floats} i8[:], Grid, RowSteps, Blocks, ChannelSum, RowRoom",
         Grid, RowSteps, Blocks, ChannelSum, RowRoom,
     )  # fmt: skip
-    def multiply_rows(a, b, bias, out, spare, words, flags, grid, steps, blocks, sums, room, start, stop, worker):
+    def multiply_rows(a, b, bias, out, spare, words, grid, steps, blocks, sums, room, start, stop, worker):
         taps, row_bytes, out_steps = grid.taps_h * grid.taps_w, steps.a.row * itemsize, steps.out
         channels, split_channels, block_channels, splits, shared, mode, ahead = sums
         spare = spare[worker * room.spare : (worker + 1) * room.spare]  # see `RowRoom`
@@ -222,17 +222,6 @@ def rows_kernel(code: str, form: str) -> Kernel:
                                 (g * steps.a.batch + channel) * itemsize, right, steps.b.step * itemsize, next_address,
                                 table + 8 * (tile_begin + 1), (g * out_steps.batch + j) * itemsize, columns_left, block_mode,
                             )  # fmt: skip
-            if flags.shape[0] > 0:
-                flags[item] = 0
-                image, y, x = position_of(first_row, grid)
-                for m in range(first_row, last_row):
-                    if m > first_row:
-                        image, y, x = next_position(m, y, x, image, grid)
-                    begin = out_base + ((image * grid.out_h + y) * grid.out_w + x) * out_steps.row + first_column
-                    for g in range(shared):
-                        value = out[begin + g * out_steps.batch]
-                        if value - value != 0:
-                            flags[item] = 1
 
     return multiply_rows
 
@@ -240,23 +229,11 @@ def rows_kernel(code: str, form: str) -> Kernel:
 # ---- planning -------------------------------------------------------------------------------------------------------
 
 
-class Watched(NamedTuple):
-    """Flags of `rows_kernel`'s items, a word for each, and the blocks of the result.
-
-    A flag is set if a result in the first column of a batch was not finite. Item ``i`` has the block of rows
-    ``i % row_blocks``.
-    """
-
-    flags: Operand
-    blocks: Blocks
-
-
 def plan_rows(
     b: PlanBuilder, form: str, grid: Grid, a: Matrices, right: Right | Operand, out: Matrices,
     *, batch: int, channels: int, columns: int, bias: Matrices | None = None, accumulate: bool = False,
-    watch: bool = False,
-) -> Watched | None:  # fmt: skip
-    """Launch `rows_kernel`, and with ``watch`` return its flags; rows of ``a``, ``out`` and ``bias`` are contiguous.
+) -> None:  # fmt: skip
+    """Launch `rows_kernel`; rows of ``a``, ``out`` and ``bias`` are contiguous.
 
     ``right`` is packed into panels of the form's width, or read in place. In place, form "dot" needs ``right.channel`` 1;
     the others need ``right.column`` 1 and ``columns`` a multiple of that width.
@@ -266,7 +243,7 @@ def plan_rows(
     tile_rows, tile_columns = tile_shape(code, form)
     rows, taps = grid.rows, grid.taps
     if rows * columns * batch == 0:
-        return None
+        return
     no_bias = b.scratch(dtype, 0)
     bias_batch = bias.batch if bias else 0
     bias_array = bias.operand.array(columns + (batch - 1) * bias_batch) if bias else no_bias.array(0)
@@ -274,7 +251,7 @@ def plan_rows(
         plan_bias(
             b, bias_array, out, rows=rows, columns=columns, batch=batch, bias_batch=bias_batch, accumulate=accumulate
         )
-        return None
+        return
     if isinstance(right, Operand):
         right_array, panel_step = right.flat, taps * channels * tile_columns
         batch_step = -(-columns // tile_columns) * panel_step
@@ -332,12 +309,11 @@ def plan_rows(
         out_split = batch * rows * columns
         goal = Matrices(b.scratch(dtype, splits * out_split), rows * columns, columns)
     items = batch // shared * splits * row_blocks * column_blocks
-    flags = b.scratch(dtypes.int64, items if watch else 0)
     adds = splits == 1 and (accumulate or bias is not None)
     blocks = Blocks(rows, columns, row_block, column_block, row_blocks, column_blocks)
     b.launch(
         rows_kernel(code, form), a.array, right_array, bias_array if splits == 1 else no_bias.array(0), goal.array,
-        spare.flat, words.flat, flags.flat, grid,
+        spare.flat, words.flat, grid,
         RowSteps(a.steps, right_steps, bias_batch, goal.steps, out_split), blocks,
         ChannelSum(channels, split_channels, block_channels, splits, shared, ADD if adds else STORE, ahead),
         room, work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
@@ -347,4 +323,3 @@ def plan_rows(
             b, goal.array, bias_array, out, splits=splits, rows=rows, columns=columns, batch=batch, bias_batch=bias_batch,
             accumulate=accumulate,
         )  # fmt: skip
-    return Watched(flags, blocks) if watch else None

@@ -12,8 +12,15 @@ _LARGE = 1e6
 
 
 @device
+def _least(a):
+    """How large a term still counts beside a sum, for the dtype of a."""
+    return 1e-17 if type(a)(1e300) < math.inf else 1e-11
+
+
+@device
 def gammainc(a, x):
     """P(a, x), the integral of t**(a - 1) * exp(-t) from 0 to x over gamma(a); for a and x from 0 on, else NaN."""
+    least = _least(a)
     a, x = float(a), float(x)
     if not (a >= 0.0 and x >= 0.0) or (a == 0.0 and x == 0.0) or (math.isinf(a) and math.isinf(x)):
         return math.nan
@@ -24,13 +31,14 @@ def gammainc(a, x):
     if a > _LARGE:
         return _of_large_order(a, x, -1.0)
     if x <= a + 1.0:
-        return _series(a, x)
-    return 1.0 - _fraction(a, x)
+        return _series(a, x, least)
+    return 1.0 - _fraction(a, x, least)
 
 
 @device
 def gammaincc(a, x):
     """Q(a, x) = 1 - P(a, x), exact where it is small."""
+    least = _least(a)
     a, x = float(a), float(x)
     if not (a >= 0.0 and x >= 0.0) or (a == 0.0 and x == 0.0) or (math.isinf(a) and math.isinf(x)):
         return math.nan
@@ -41,10 +49,10 @@ def gammaincc(a, x):
     if a > _LARGE:
         return _of_large_order(a, x, 1.0)
     if x < 1.0 and a < 1.0:
-        return _small(a, x)
+        return _small(a, x, least)
     if x <= a + 1.0:
-        return 1.0 - _series(a, x)
-    return _fraction(a, x)
+        return 1.0 - _series(a, x, least)
+    return _fraction(a, x, least)
 
 
 @device
@@ -74,10 +82,10 @@ def _excess(x, a):
 
 
 @device
-def _series(a, x):
+def _series(a, x, least):
     """P by the series of exp(x) times the integral, whose terms have one sign."""
     total, term, n = 1.0, 1.0, a
-    while term > 1e-17 * total:
+    while term > least * total:
         n += 1.0
         term *= x / n
         total += term
@@ -85,12 +93,12 @@ def _series(a, x):
 
 
 @device
-def _fraction(a, x):
+def _fraction(a, x, least):
     """Q by Legendre's continued fraction, for x above a + 1, in Lentz's order."""
     b = x + 1.0 - a
     c, d = 1e300, 1.0 / b
     h, change, n = d, 2.0, 1.0
-    while abs(change - 1.0) > 1e-16 and n < 1e5:
+    while abs(change - 1.0) > 10.0 * least and n < 1e5:
         factor = n * (a - n)
         b += 2.0
         d = 1.0 / (factor * d + b)
@@ -102,10 +110,10 @@ def _fraction(a, x):
 
 
 @device
-def _small(a, x):
+def _small(a, x, least):
     """Q of a and x below 1: 1 - x**a / gamma(a + 1), to which the other terms of the series of P are added."""
     total, term, n = 0.0, 1.0, 1.0
-    while abs(term) > 1e-18:
+    while abs(term) > 0.1 * least:
         term *= -x / n
         total += term / (a + n)
         n += 1.0

@@ -13,7 +13,7 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import ProofError
 from numgrad.layout import product
-from numgrad.runtime.kernel import kernel
+from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
 BLOCK = 4096  # elements
@@ -167,6 +167,30 @@ def begin_rows(x, out, inner, start, stop):
         out[row] = differ != 0
 
 
+@device
+def places_before(row, columns, shift):
+    """How many places of the rows before this one a triangle has up to its edge, which is ``row + shift`` columns from the left."""
+    first = min(max(-shift, 0), row)  # rows before have none, and from the last on all
+    last = max(first, min(max(columns - shift, 0), row))
+    return (last - first) * (first + last - 1 + 2 * shift) // 2 + (row - last) * columns
+
+
+@kernel("T[:, :], i8, i8, i8")
+def write_triangle(out, columns, shift, lower, start, stop):
+    """Row and column of each place left of a triangle's edge, or right of it; work: rows."""
+    for row in range(start, stop):
+        edge = min(max(row + shift, 0), columns)
+        begin, end, first = places_before(row, columns, shift), places_before(row + 1, columns, shift), 0
+        if not lower:
+            begin, end, first = row * columns - begin, (row + 1) * columns - end, edge
+        rows, places = out[0, begin:end], out[1, begin:end]
+        number = out.dtype.type(row)
+        for i in range(rows.shape[0]):
+            rows[i] = number
+        for i in range(places.shape[0]):
+            places[i] = first + i
+
+
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
@@ -282,3 +306,22 @@ def plan_begins(b: PlanBuilder, x: Operand, out: Operand) -> None:
         begin_rows, x.flat, out.flat, inner,
         work=rows, grain=max(1, GRAIN_COST // (inner + 1)), cost=rows * (inner + 1),
     )  # fmt: skip
+
+
+def plan_triangle(b: PlanBuilder, out: Operand, rows: int, columns: int, shift: int, lower: bool) -> None:
+    """Rows and columns of the places of a matrix left of ``row + shift`` columns (lower), or from there on; out is [2, count]."""
+    count = out.spec.shape[1]
+    if not out.spec.is_contiguous or count != triangle_count(rows, columns, shift, lower):
+        raise ProofError(f"places of a triangle: out is {out.spec}, expected contiguous, of all places")
+    if count:
+        cost = 2 * columns
+        b.launch(
+            write_triangle, out.array(2, count), columns, shift, int(lower),
+            work=rows, grain=max(1, GRAIN_COST // cost), cost=rows * cost,
+        )  # fmt: skip
+
+
+def triangle_count(rows: int, columns: int, shift: int, lower: bool) -> int:
+    """How many places `plan_triangle` writes."""
+    left: int = places_before(rows, columns, shift)
+    return left if lower else rows * columns - left

@@ -72,16 +72,20 @@ def _by_angle(y, n, double, shift):
     if y > 1.0 and (n + 1.0) * math.acosh(y) > 709.0:
         return sign * math.inf
     if double == 1.0:
-        return sign * (math.cos(n * math.acos(y)) if y <= 1.0 else math.cosh(n * math.acosh(y)))
+        return sign * (scalar.cos(n * scalar.acos(y)) if y <= 1.0 else math.cosh(n * math.acosh(y)))
     if y == 1.0:
         return sign * (n + 1.0 if shift == 0.0 else 2.0 * n + 1.0 if shift > 0.0 else 1.0)
-    angle = math.acos(y) if y < 1.0 else math.acosh(y)
+    angle = scalar.acos(y) if y < 1.0 else math.acosh(y)
     factor = n + 1.0 if shift == 0.0 else n + 0.5
     part = angle if shift == 0.0 else 0.5 * angle
     if shift < 0.0:
-        quotient = math.cos(factor * angle) / math.cos(part) if y < 1.0 else math.cosh(factor * angle) / math.cosh(part)
+        quotient = (
+            scalar.cos(factor * angle) / scalar.cos(part) if y < 1.0 else math.cosh(factor * angle) / math.cosh(part)
+        )
     else:
-        quotient = math.sin(factor * angle) / math.sin(part) if y < 1.0 else math.sinh(factor * angle) / math.sinh(part)
+        quotient = (
+            scalar.sin(factor * angle) / scalar.sin(part) if y < 1.0 else math.sinh(factor * angle) / math.sinh(part)
+        )
     return sign * quotient
 
 

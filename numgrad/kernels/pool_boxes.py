@@ -15,6 +15,8 @@ from numgrad.layout import product
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
+STRETCH = 32  # elements of a row of a box that are looked at together, to see whether there is a larger one
+
 
 class Boxes(NamedTuple):
     """The extents of the boxes, all 0 if they are the parts into which the volume is cut."""
@@ -40,6 +42,15 @@ def box_edges(bounds, first, count, extent, window, sample):
         bounds[2 * (first + i)], bounds[2 * (first + i) + 1] = begin, end
 
 
+@device
+def has_larger(part, best):
+    """Whether one is larger, or NaN."""
+    is_larger = False
+    for r in range(part.shape[0]):
+        is_larger |= (part[r] > best) | (part[r] != part[r])
+    return is_larger
+
+
 @kernel("T[:, :, :, :], T[:, :], Boxes, i8[:], T[:, :, :, :], i8[:, :, :, :]", Boxes)
 def max_boxes(x, samples, boxes, bounds, out, indices, start, stop, worker):
     """Work: volumes. Of equal values the first wins, and the last NaN over all others."""
@@ -47,11 +58,13 @@ def max_boxes(x, samples, boxes, bounds, out, indices, start, stop, worker):
     planes, rows, columns = out.shape[1], out.shape[2], out.shape[3]
     room = 2 * (planes + rows + columns)
     bounds = bounds[worker * room : (worker + 1) * room]
+    last_axis = samples.shape[1] - 1
+    of_width = last_axis if last_axis == 2 else 0  # of two numbers the width's comes first, as in torch
     for n in range(start, stop):
         at = n if samples.shape[0] > 1 else 0
         box_edges(bounds, 0, planes, depth, boxes.depth, samples[at, 0:1])
-        box_edges(bounds, planes, rows, height, boxes.height, samples[at, 1:2])
-        box_edges(bounds, planes + rows, columns, width, boxes.width, samples[at, 2:3])
+        box_edges(bounds, planes, rows, height, boxes.height, samples[at, min(1, last_axis) :])
+        box_edges(bounds, planes + rows, columns, width, boxes.width, samples[at, of_width:])
         for d in range(planes):
             for h in range(rows):
                 for w in range(columns):
@@ -61,10 +74,13 @@ def max_boxes(x, samples, boxes, bounds, out, indices, start, stop, worker):
                     for p in range(i, bounds[2 * d + 1]):
                         for q in range(j, bounds[2 * (planes + h) + 1]):
                             line, begin = x[n, p, q], (p * height + q) * width
-                            for r in range(k, last):
-                                value = line[r]
-                                if value > best or value != value:
-                                    best, where = value, begin + r
+                            for first in range(k, last, STRETCH):
+                                part = line[first : min(last, first + STRETCH)]
+                                if part.shape[0] < STRETCH or has_larger(part, best):
+                                    for r in range(part.shape[0]):
+                                        value = part[r]
+                                        if value > best or value != value:
+                                            best, where = value, begin + first + r
                     out[n, d, h, w], indices[n, d, h, w] = best, where
 
 
@@ -154,23 +170,25 @@ def plan_max_values(b: PlanBuilder, x: Operand, out: Operand, window: Window) ->
 
 
 def plan_max_boxes(
-    b: PlanBuilder, x: Operand, samples: Operand | None, boxes: Boxes, out: Operand, indices: Operand
+    b: PlanBuilder, x: Operand, samples: Operand | None, boxes: Boxes, out: Operand, indices: Operand, dims: int
 ) -> None:
-    """`max_boxes` for contiguous volumes [M, D, H, W], and numbers [M, 3] if boxes are placed by them."""
-    shape = out.spec.shape
-    room = b.scratch(dtypes.int64, 2 * sum(shape[1:]), per_worker=True)
-    numbers = samples.array(*samples.spec.shape) if samples else b.scratch(x.spec.dtype, 3).array(1, 3)
-    volume = product(x.spec.shape[1:])
+    """`max_boxes` for contiguous images [..., *image] of ``dims`` dimensions, and numbers [..., dims] that place boxes."""
+    lead = len(x.spec.shape) - dims
+    count, ones = product(x.spec.shape[:lead]), (1,) * (3 - dims)
+    image, pooled = (*ones, *x.spec.shape[lead:]), (*ones, *out.spec.shape[lead:])
+    room = b.scratch(dtypes.int64, 2 * sum(pooled), per_worker=True)
+    numbers = samples.array(count, dims) if samples else b.scratch(x.spec.dtype, 3).array(1, 3)
+    volume = product(image)
     b.launch(
-        max_boxes, x.array(*x.spec.shape), numbers, boxes, room.flat, out.array(*shape), indices.array(*shape),
-        work=shape[0] if product(shape) else 0, grain=GRAIN_COST // (2 * volume + 1) + 1, cost=2 * volume * shape[0] + 1,
+        max_boxes, x.array(count, *image), numbers, boxes, room.flat, out.array(count, *pooled),
+        indices.array(count, *pooled), work=count if product(pooled) else 0, grain=GRAIN_COST // (2 * volume + 1) + 1,
+        cost=2 * volume * count + 1,
     )  # fmt: skip
 
 
-def plan_max_boxes_backward(b: PlanBuilder, grad: Operand, indices: Operand, out: Operand) -> None:
-    """Gradients [M, P] go to their indices in ``out`` [M, D]; all contiguous."""
-    planes, outputs = grad.spec.shape
-    elements = out.spec.shape[1]
+def plan_max_boxes_backward(b: PlanBuilder, grad: Operand, indices: Operand, out: Operand, planes: int) -> None:
+    """Gradients of each of ``planes`` go to their indices in ``out``; all contiguous."""
+    outputs, elements = grad.spec.numel // max(planes, 1), out.spec.numel // max(planes, 1)
     b.launch(
         max_pool_backward_planes, grad.array(planes, outputs), indices.array(planes, outputs), out.array(planes, elements),
         work=planes, grain=GRAIN_COST // (elements + 4 * outputs + 1) + 1, cost=planes * (elements + 4 * outputs) + 1,

@@ -30,6 +30,7 @@ WORDS: dict[Device, tuple[Device, Device]] = {
     bessel.y0: (bessel_vectors.y0, angles.is_small),
     bessel.y1: (bessel_vectors.y1, angles.is_small),
     bessel.airy_ai: (airy_vectors.airy_ai, airy_vectors.is_small_for_airy),
+    special.erfinv: (special_vectors.erfinv_inside, special_vectors.is_inside),
     special.lgamma: (special_vectors.lgamma, special_vectors.is_plain),
     special.digamma: (special_vectors.digamma, special_vectors.is_plain),
     special.polygamma: (special_vectors.trigamma, special_vectors.is_trigamma),

@@ -32,6 +32,7 @@ class _Fold:
         self.ir, self.builder, self.kind = ir, builder, kind
         self.element = context.get_data_type(dtype)
         self.is_float, self.signed = isinstance(dtype, types.Float), bool(getattr(dtype, "signed", False))
+        self.watches = self.is_float and kind in ("max", "min")
         self.result = ir.DoubleType() if kind in _WIDE else self.element
         self.itemsize: int = context.get_abi_sizeof(self.element)
         self.lanes = target.host_target().lanes(self.itemsize)
@@ -77,11 +78,18 @@ class _Fold:
         if self.kind not in ("max", "min"):
             return builder.fadd(a, b, flags=("contract",))
         comparison = ">" if self.kind == "max" else "<"
-        if self.is_float:  # b where it is NaN, and a where that is
-            chosen = builder.select(builder.fcmp_ordered(comparison, a, b), a, b)
-            return builder.select(builder.fcmp_unordered("uno", a, a), a, chosen)
+        if self.is_float:  # b where one of them is NaN, which `watch` sees
+            return builder.select(builder.fcmp_ordered(comparison, a, b), a, b)
         compare = builder.icmp_signed if self.signed else builder.icmp_unsigned
         return builder.select(compare(comparison, a, b), a, b)
+
+    def watch(self, seen: Any, values: list[Any]) -> Any:
+        """Whether a lane has been NaN, with more values, of which two are looked at by one comparison; of extremes alone."""
+        if not self.watches:
+            return seen
+        for first, second in zip(values[::2], [*values[1::2], values[-1]], strict=False):
+            seen = self.builder.or_(seen, self.builder.fcmp_unordered("uno", first, second))
+        return seen
 
     def of_lanes(self, vector: Any) -> Any:
         """The lanes of a vector, halves onto halves."""
@@ -121,21 +129,23 @@ class _Fold:
         def vector(first: Any) -> Any:
             return self.read_row(tile, pointer, first, step)
 
-        def turn(index: Any, totals: list[Any]) -> list[Any]:
+        def turn(index: Any, carried: list[Any]) -> list[Any]:
             first = builder.mul(index, tile.word(many * lanes))
-            firsts = [builder.add(first, tile.word(k * lanes)) for k in range(many)]
-            return [self.join(total, self.term(vector(at), lanes)) for total, at in zip(totals, firsts, strict=True)]
+            terms = [self.term(vector(builder.add(first, tile.word(k * lanes))), lanes) for k in range(many)]
+            joined = [self.join(total, term) for total, term in zip(carried, terms, strict=False)]
+            return [*joined, self.watch(carried[-1], terms)]
 
         turns = builder.udiv(count, tile.word(many * lanes))
-        totals = tile.loop(turns, [self.identity(start, lanes)] * many, turn)
+        none = self.ir.Constant(self.ir.VectorType(self.ir.IntType(1), lanes), [0] * lanes)
+        *totals, seen = tile.loop(turns, [*[self.identity(start, lanes)] * many, none], turn)
         done = builder.mul(turns, tile.word(many * lanes))
 
         def single(index: Any, carried: list[Any]) -> list[Any]:
-            at = builder.add(done, builder.mul(index, tile.word(lanes)))
-            return [carried[1], self.join(carried[0], self.term(vector(at), lanes))]  # two take turns
+            term = self.term(vector(builder.add(done, builder.mul(index, tile.word(lanes)))), lanes)
+            return [carried[1], self.join(carried[0], term), self.watch(carried[2], [term])]  # two take turns
 
         rest = builder.udiv(builder.sub(count, done), tile.word(lanes))
-        totals[:2] = tile.loop(rest, totals[:2], single)
+        *totals[:2], seen = tile.loop(rest, [*totals[:2], seen], single)
         # The last elements, in a vector that ends with them.
         left = builder.urem(count, tile.word(lanes))
         last = self.term(vector(builder.sub(count, tile.word(lanes))), lanes)
@@ -145,7 +155,14 @@ class _Fold:
         while len(totals) > 1:
             half = len(totals) // 2
             totals = [self.join(a, b) for a, b in zip(totals[:half], totals[half:], strict=True)]
-        return self.of_lanes(totals[0])
+        return self.or_none(self.of_lanes(totals[0]), builder.bitcast(self.watch(seen, [last]), self.ir.IntType(lanes)))
+
+    def or_none(self, value: Any, seen: Any) -> Any:
+        """NaN where one was seen."""
+        if not self.watches:
+            return value
+        is_known = self.builder.icmp_unsigned("==", seen, seen.type(0))
+        return self.builder.select(is_known, value, self.element(float("nan")))
 
     def one_by_one(self, tile: Tile, pointer: Any, count: Any, start: Any, step: Any = None) -> Any:
         """``count`` elements from a pointer on, in their order."""
@@ -154,10 +171,11 @@ class _Fold:
             nbytes = self.builder.mul(step, nbytes)
 
         def turn(index: Any, carried: list[Any]) -> list[Any]:
-            at = tile.advance(pointer, self.builder.mul(index, nbytes))
-            return [self.join(carried[0], self.term(self.read(at, 0), 0))]
+            term = self.term(self.read(tile.advance(pointer, self.builder.mul(index, nbytes)), 0), 0)
+            return [self.join(carried[0], term), self.watch(carried[1], [term])]
 
-        return tile.loop(count, [self.identity(start, 0)], turn)[0]
+        value, seen = tile.loop(count, [self.identity(start, 0), self.ir.IntType(1)(0)], turn)
+        return self.or_none(value, seen)
 
 
 @functools.cache

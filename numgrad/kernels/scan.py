@@ -280,11 +280,37 @@ def running_logsumexp(x, out, tops, sums, walk, start, stop, worker):
                 out[offset + j] = tops[j] + scalar.log(sums[j])
 
 
+@device
+def recur_lines(x, factor, out, length, reverse):
+    """Four lines of `recur`, of which several may be the same."""
+    v0, v1, v2, v3 = x
+    f0, f1, f2, f3 = factor
+    y0, y1, y2, y3 = out
+    k = np.uint64(length - 1 if reverse else 0)
+    t0, t1, t2, t3 = np.float64(v0[k]), np.float64(v1[k]), np.float64(v2[k]), np.float64(v3[k])
+    y0[k], y1[k], y2[k], y3[k] = t0, t1, t2, t3  # not 0 times the factor, which may be infinite
+    for i in range(1, length):
+        k = np.uint64(length - 1 - i if reverse else i)
+        t0, t1, t2, t3 = v0[k] + f0[k] * t0, v1[k] + f1[k] * t1, v2[k] + f2[k] * t2, v3[k] + f3[k] * t3
+        y0[k], y1[k], y2[k], y3[k] = t0, t1, t2, t3
+
+
 @kernel("T[:], T[:], T[:], f8[:], Walk", Walk)
 def recur(x, factor, out, totals, walk, start, stop, worker):
     """out[i] = x[i] + factor[i] * out[i - 1], or with ``reverse`` + factor[i] * out[i + 1]; there is nothing before the first."""
     length, width = walk.length, walk.width
     own = totals[worker * COLUMNS : (worker + 1) * COLUMNS]
+    if width == 1:
+        for unit in range(
+            start, stop, 4
+        ):  # an element waits for the one before it: those of four lines at the same time
+            n1, n2, n3 = min(unit + 1, stop - 1), min(unit + 2, stop - 1), min(unit + 3, stop - 1)
+            recur_lines(
+                (x[unit * length :], x[n1 * length :], x[n2 * length :], x[n3 * length :]),
+                (factor[unit * length :], factor[n1 * length :], factor[n2 * length :], factor[n3 * length :]),
+                (out[unit * length :], out[n1 * length :], out[n2 * length :], out[n3 * length :]), length, walk.reverse,
+            )  # fmt: skip
+        return
     for unit in range(start, stop):
         o = unit // walk.blocks
         left = (unit - o * walk.blocks) * COLUMNS

@@ -154,6 +154,21 @@ class Special(Angles):
         factor = builder.select(has_one, factor, at_end)
         return self._out(builder.fmul(wide, factor))
 
+    def erfinv_inside(self, x: Any) -> Any:
+        """`erfinv` with the polynomials that are near the middle alone."""
+        builder, number = self.builder, self.number
+        wide = self._in(x)
+        if not self.rounds:
+            q = builder.fmul(wide, number(0.5))
+            square = builder.fsub(number(0.180625), builder.fmul(q, q))
+            size = self.call("fabs", q)
+            over = builder.fmul(size, self.polynomial(square, list(_MIDDLE)))
+            ratio = self.call("copysign", builder.fdiv(over, self.polynomial(square, list(_MIDDLE_BELOW))), q)
+            return builder.fdiv(ratio, number(_ROOT_OF_2))
+        rest = builder.fmul(builder.fsub(number(1.0), wide), builder.fadd(number(1.0), wide))
+        w = builder.fneg(self.log_of_some(rest))
+        return self._out(builder.fmul(wide, self.polynomial(builder.fsub(w, number(2.5)), _ERFINV[0])))
+
     def ndtri(self, p: Any) -> Any:
         """The normal quantile."""
         builder, number = self.builder, self.number
@@ -309,6 +324,7 @@ ndtr = intrinsic_of(
 )  # fmt: skip
 ndtri = intrinsic_of("ndtri", f"The inverse of ndtr, {_UNITS}.", _ndtri_in_python, Special)
 erfinv = intrinsic_of("erfinv", f"The inverse of erf, {_UNITS}.", _erfinv_in_python, Special)
+erfinv_inside = intrinsic_of("erfinv_inside", "`erfinv` where `is_inside` holds.", _erfinv_in_python, Special)
 lgamma = intrinsic_of("lgamma", f"The logarithm of gamma where `is_plain` holds, {_UNITS}.", emitter=Special)
 digamma = intrinsic_of(
     "digamma", f"The derivative of lgamma where `is_plain` holds, {_UNITS}.",
@@ -335,3 +351,9 @@ def is_plain(x):
 def is_trigamma(x, n):
     """Whether `trigamma` is polygamma of x and n: n is 1, and x positive or NaN."""
     return (n == 1.0) & (not x <= 0.0)
+
+
+@device
+def is_inside(x):
+    """Whether `erfinv_inside` is right for x, which is not near -1 and 1."""
+    return abs(x) < (type(x)(0.84) if type(x)(1e300) < math.inf else type(x)(0.996))

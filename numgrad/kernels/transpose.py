@@ -40,15 +40,17 @@ class Lines(NamedTuple):
 @functools.cache
 def transpose_kernel(itemsize: int) -> Kernel:
     """The kernel for elements of 4 or 8 bytes, of whatever type."""
-    square = simd.transpose_tile("f4" if itemsize == 4 else "f8")
+    code = "f4" if itemsize == 4 else "f8"
+    square, copy = simd.transpose_tile(code), simd.copy_tile(code, 1)
     lanes = target.host_target().lanes(itemsize)
 
-    @kernel("T[:], T[:], Lines", Lines)
-    def transpose(source, goal, lines, start, stop):
+    @kernel("T[:], T[:], T[:], Lines", Lines)
+    def transpose(source, goal, room, lines, start, stop, worker):
         """``goal[j * goal_step + i] = source[i * source_step + j]`` for i < rows, j < columns, in each of the others.
 
-        Work: blocks of `BLOCK` columns.
+        Work: blocks of `BLOCK` columns. ``room`` has a square for each worker: of columns that are fewer, a part is copied.
         """
+        room = room[worker * lanes * lanes : (worker + 1) * lanes * lanes]
         blocks, others, source_steps, goal_steps, rows, columns, source_step, goal_step = lines
         n1, n2 = others
         s0, s1, s2 = source_steps
@@ -70,9 +72,18 @@ def transpose_kernel(itemsize: int) -> Kernel:
                         address_of(x, i * source_step + j), source_step * itemsize,
                         address_of(y, j * goal_step + i), goal_step * itemsize,
                     )  # fmt: skip
-                for j in range(whole_columns, last - first):
-                    for k in range(i, i + lanes):
-                        y[j * goal_step + k] = x[k * source_step + j]
+                few = last - first - whole_columns
+                if few > 0 and (i + lanes - 1) * source_step + whole_columns + lanes <= x.shape[0]:
+                    square(
+                        address_of(x, i * source_step + whole_columns), source_step * itemsize,
+                        address_of(room, 0), lanes * itemsize,
+                    )  # fmt: skip
+                    for j in range(few):
+                        copy(address_of(room, j * lanes), address_of(y, (whole_columns + j) * goal_step + i))
+                else:
+                    for j in range(whole_columns, last - first):
+                        for k in range(i, i + lanes):
+                            y[j * goal_step + k] = x[k * source_step + j]
             for i in range(whole_rows, rows):
                 line, position = x[i * source_step :][: last - first], np.uint64(i)
                 for j in range(line.shape[0]):
@@ -105,7 +116,7 @@ def plan_transpose(
     cost = 2 * min(extents[axis], BLOCK) * extents[last]
     units = product([n for n, _, _ in others]) * blocks
     b.launch(
-        transpose_kernel(itemsize), source.flat, goal.flat,
+        transpose_kernel(itemsize), source.flat, goal.flat, b.scratch(source.spec.dtype, lanes * lanes, per_worker=True).flat,
         Lines(
             blocks, Extents3(*[n for n, _, _ in others[1:]]), Steps3(*[step for _, step, _ in others]),
             Steps3(*[step for _, _, step in others]),

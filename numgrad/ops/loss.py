@@ -124,7 +124,8 @@ nll_loss = Op(
 _INT64 = -(1 << 63), (1 << 63) - 1
 
 
-def _check_reduction(reduction: Any) -> None:
+def check_reduction(reduction: Any) -> None:
+    """Refuse what is no reduction."""
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
 
@@ -142,7 +143,7 @@ def _(
     b: PlanBuilder, input: Operand, target: Operand, weight: Operand | None, reduction: str, ignore_index: int
 ) -> None:
     shape, spec = tuple(input.spec.shape), input.spec
-    _check_reduction(reduction)
+    check_reduction(reduction)
     prove_int("nll_loss", "ignore_index", ignore_index, *_INT64)
     check_floating("nll_loss", input)
     if target.spec.dtype is not dtypes.int64:
@@ -244,7 +245,7 @@ def _(
         raise ShapeError(f"{name}: size is (), expected that of an input [C], [N, C] or [N, C, d1, ...]")
     positions = () if len(size) == 1 else (size[0], *size[2:])
     classes = size[0] if len(size) == 1 else size[1]
-    _check_reduction(counting["reduction"])
+    check_reduction(counting["reduction"])
     prove_int(name, "ignore_index", counting["ignore_index"], *_INT64)
     whole = counting["reduction"] == "none"
     prove_shapes(

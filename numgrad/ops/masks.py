@@ -7,8 +7,16 @@ from typing import Any
 import numpy as np
 
 from numgrad import dtypes
+from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, ShapeError
-from numgrad.kernels.masks import plan_begins, plan_masked_place, plan_masked_select, plan_nonzero
+from numgrad.kernels.masks import (
+    plan_begins,
+    plan_masked_place,
+    plan_masked_select,
+    plan_nonzero,
+    plan_triangle,
+    triangle_count,
+)
 from numgrad.ops import rules
 from numgrad.ops.creation import full
 from numgrad.ops.layouts import contiguous, plan_copy
@@ -177,3 +185,30 @@ def _(batch, x):
 def _(x):
     rows = x.reshape(len(x), -1)
     return np.array([i == 0 or (rows[i] != rows[i - 1]).any() for i in range(len(rows))], bool)
+
+
+triangle_places = Op(
+    "triangle_places",
+    (),
+    {"rows": 0, "columns": 0, "shift": 0, "lower": True, "dtype": dtypes.int64},
+    differentiable=False,
+    doc="Row by row, rows and columns of the elements of a matrix that lie before column ``row + shift`` (``lower``), or not.",
+)
+
+
+@triangle_places.plan
+def _(b: PlanBuilder, rows: int, columns: int, shift: int, lower: bool, dtype: Dtype) -> None:
+    for name, extent in (("rows", rows), ("columns", columns)):
+        prove_int("triangle_places", name, extent, 0, 1 << 31)
+    prove_int("triangle_places", "shift", shift, -(1 << 31), 1 << 31)
+    if dtype not in (dtypes.int64, dtypes.int32):
+        raise DtypeError(f"\"triangle_places\" not implemented for '{dtype.torch_name}'; expected int64 or int32")
+    plan_triangle(
+        b, b.output(dtype, (2, triangle_count(rows, columns, shift, lower))), rows, columns, shift, bool(lower)
+    )
+
+
+@triangle_places.oracle
+def _(rows, columns, shift, lower, dtype):
+    left = np.arange(columns) < np.arange(rows)[:, None] + shift
+    return np.array(np.nonzero(left if lower else ~left)).astype(dtype.numpy)

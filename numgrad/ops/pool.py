@@ -33,7 +33,7 @@ _WINDOW: dict[str, Any] = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (
 
 def window_of(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any = (1, 1)) -> Window:
     """The proved window; the texts of errors are torch's."""
-    if spec.ndim != 4 or 0 in spec.shape[1:]:
+    if spec.ndim not in (3, 4) or 0 in spec.shape[-3:]:
         raise ShapeError(
             f"{name}: Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(spec.shape)}"
         )
@@ -57,6 +57,11 @@ def window_of(name: str, spec: Any, kernel_size: Any, stride: Any, padding: Any,
     return Window(kernel_size, stride, padding, dilation)
 
 
+def _size(name: str, size: Any) -> tuple[int, ...]:
+    """The proved shape of images."""
+    return prove_ints(name, "size", size, 3 if isinstance(size, tuple) and len(size) == 3 else 4, 0)
+
+
 def _refuse_dtypes(name: str, dtype: dtypes.dtype, refused: bool) -> None:
     if refused:
         raise DtypeError(f"\"{name}\" not implemented for '{dtype.torch_name}'; convert with .float() first")
@@ -69,15 +74,15 @@ def _refuse_average(name: str, dtype: dtypes.dtype, divisor: Any) -> None:
 
 
 def pooled_shape(name: str, spec: Any, window: Window, ceil_mode: bool) -> tuple[int, ...]:
-    """The shape of the result of pooling [N, C, H, W]."""
-    extents = window.output_extents(spec.shape[2], spec.shape[3], ceil_mode)
+    """The shape of the result of pooling [N, C, H, W] or [C, H, W]."""
+    extents = window.output_extents(spec.shape[-2], spec.shape[-1], ceil_mode)
     if min(extents) < 1:
-        c, h, w = spec.shape[1:]
+        c, h, w = spec.shape[-3:]
         raise ShapeError(
             f"{name}: Given input size: ({c}x{h}x{w}). Calculated output size: ({c}x{extents[0]}x{extents[1]}). Output size is "
             "too small"
         )
-    return (*spec.shape[:2], *extents)
+    return (*spec.shape[:-2], *extents)
 
 
 # ---- max --------------------------------------------------------------------------------------------------------
@@ -123,11 +128,20 @@ max_pool2d.tie(("input",), ("input",))
 
 @max_pool2d.jvp
 def _(ctx, tangent):
-    indices = ctx.outputs[1]
-    n, c, h, w = tangent._spec.shape
+    return taken(tangent, ctx.outputs[1]), None
+
+
+def taken(x: Any, indices: Any) -> Any:
+    """The elements of images, or of their planes, at row-major positions in each."""
     shape = tuple(indices._spec.shape)
-    flat = gather(reshape(tangent, (n, c, h * w)), reshape(indices, (n, c, shape[2] * shape[3])), dim=2)
-    return reshape(flat, shape), None
+    flat = gather(_flat(x), _flat(indices), dim=len(shape) - 2)
+    return reshape(flat, shape)
+
+
+def _flat(x: Any) -> Any:
+    """[..., H, W] as [..., H * W]."""
+    *lead, h, w = x._spec.shape
+    return reshape(x, (*lead, h * w))
 
 
 max_pool2d.batch(rules.of_images)
@@ -188,7 +202,7 @@ def _(
     padding: Any,
     dilation: Any,
 ) -> None:
-    out_spec = spec_of(grad.spec.dtype, prove_ints("max_pool2d_backward", "size", size, 4, 0))
+    out_spec = spec_of(grad.spec.dtype, _size("max_pool2d_backward", size))
     window = window_of("max_pool2d_backward", out_spec, kernel_size, stride, padding, dilation)
     shapes = [pooled_shape("max_pool2d_backward", out_spec, window, ceil_mode) for ceil_mode in (False, True)]
     shape = shapes[1] if tuple(grad.spec.shape) == shapes[1] else shapes[0]
@@ -202,11 +216,7 @@ def _(
 
 @max_pool2d_backward.backward
 def _(ctx, grad):
-    (indices,) = ctx.saved
-    shape = tuple(indices._spec.shape)
-    n, c, rows, columns = ctx.params.size
-    places = reshape(indices, (n, c, shape[2] * shape[3]))
-    return reshape(gather(reshape(grad, (n, c, rows * columns)), places, dim=2), shape), None
+    return taken(grad, ctx.saved[0]), None
 
 
 max_pool2d_backward.linear_in("grad")
@@ -286,7 +296,7 @@ def _(
     **counting: Any,
 ) -> None:
     name = "avg_pool2d_backward"
-    out_spec = spec_of(grad.spec.dtype, prove_ints(name, "size", size, 4, 0))
+    out_spec = spec_of(grad.spec.dtype, _size(name, size))
     window = window_of(name, out_spec, kernel_size, stride, padding)
     _refuse_average(name, grad.spec.dtype, counting["divisor_override"])
     prove_shapes(name, ("grad",), (grad,), pooled_shape(name, out_spec, window, ceil_mode))
@@ -334,7 +344,7 @@ adaptive_avg_pool2d = Op(
 def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
     spec = input.spec
     if (
-        spec.ndim != 4
+        spec.ndim not in (3, 4)
         or 0 in spec.shape[1:]
         or min(prove_ints("adaptive_avg_pool2d", "output_size", output_size, 2)) < 0
     ):
@@ -343,14 +353,14 @@ def _(b: PlanBuilder, input: Operand, output_size: tuple[int, int]) -> None:
             f"output_size, but got {list(spec.shape)} and {output_size}"
         )
     _refuse_dtypes("adaptive_avg_pool2d", spec.dtype, not spec.dtype.is_floating_point)
-    shape = (*spec.shape[:2], *output_size)
+    shape = (*spec.shape[:-2], *output_size)
     out = b.output(spec.dtype, shape, strides_like(spec, shape))
-    (h, w), (rows, columns) = spec.shape[2:], output_size
+    (h, w), (rows, columns) = spec.shape[-2:], output_size
     if rows * columns and h % rows == 0 and w % columns == 0 and w // columns >= _LONG:
-        n, c, down, right = spec.strides
-        parts = (*spec.shape[:2], rows, h // rows, columns, w // columns)
-        steps = (n, c, h // rows * down, down, w // columns * right, right)
-        plan_reduce(b, "mean", input.view(parts, steps), out, (3, 5))
+        *outer, down, right = spec.strides
+        parts = (*spec.shape[:-2], rows, h // rows, columns, w // columns)
+        steps = (*outer, h // rows * down, down, w // columns * right, right)
+        plan_reduce(b, "mean", input.view(parts, steps), out, (spec.ndim - 1, spec.ndim + 1))
         return
     plan_avg_pool2d(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, None)
 
@@ -390,9 +400,9 @@ adaptive_avg_pool2d_backward = Op(
 @adaptive_avg_pool2d_backward.plan
 def _(b: PlanBuilder, grad: Operand, size: Any) -> None:
     name = "adaptive_avg_pool2d_backward"
-    prove_ints(name, "size", size, 4, 0)
+    _size(name, size)
     _refuse_dtypes(name, grad.spec.dtype, not grad.spec.dtype.is_floating_point)
-    if grad.spec.ndim != 4 or tuple(grad.spec.shape[:2]) != size[:2] or 0 in size[1:]:
+    if grad.spec.ndim != len(size) or tuple(grad.spec.shape[:-2]) != size[:-2] or 0 in size[-3:]:
         raise ShapeError(f"{name}: grad has shape {list(grad.spec.shape)}, expected that of an input of {list(size)}")
     strides = strides_like(grad.spec, tuple(grad.spec.shape))
     out = b.output(grad.spec.dtype, size, strides_like(grad.spec, size))
@@ -401,7 +411,7 @@ def _(b: PlanBuilder, grad: Operand, size: Any) -> None:
 
 @adaptive_avg_pool2d_backward.backward
 def _(ctx, grad):
-    return adaptive_avg_pool2d(grad, output_size=tuple(ctx.input_specs[0].shape[2:]))
+    return adaptive_avg_pool2d(grad, output_size=tuple(ctx.input_specs[0].shape[-2:]))
 
 
 adaptive_avg_pool2d_backward.linear_in("grad")

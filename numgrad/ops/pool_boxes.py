@@ -14,8 +14,8 @@ from numgrad.ops import rules
 from numgrad.ops.index import gather
 from numgrad.ops.layouts import check_floating, contiguous, with_strides
 from numgrad.ops.linalg import check_dtypes
-from numgrad.ops.pool import max_pool2d, max_pool2d_backward, pooled_shape, window_of
-from numgrad.ops.proofs import prove_dtype, prove_ints, prove_shapes
+from numgrad.ops.pool import max_pool2d, max_pool2d_backward, pooled_shape, taken, window_of
+from numgrad.ops.proofs import prove_dtype, prove_ints
 from numgrad.ops.view import reshape
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -23,76 +23,89 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 max_boxes = Op(
     "max_boxes",
     ("input", "samples"),
-    {"output_size": (1, 1, 1), "window": (0, 0, 0)},
+    {"output_size": (1, 1, 1), "window": ()},
     outputs=("out", "indices"),
     public=2,
     saves=("indices",),
-    doc="""The largest values of boxes of volumes [M, D, H, W], and their row-major positions; NaN if there is one.
+    graph_inputs=(0,),
+    doc="""The largest values of boxes of images [..., *image], and their row-major positions; NaN if there is one.
 
-    The boxes cut each volume into ``output_size`` parts; or they have the extents ``window``, and the numbers ``samples``
-    [M, 3], from 0 to 1, say where they lie.
+    The boxes cut each image, of one to three dimensions, into ``output_size`` parts; or they have the extents ``window``, and the
+    numbers ``samples`` from 0 to 1, as many for each image as it has dimensions, say where they lie: of two the width's first.
     """,
 )
 
 
+@max_boxes.shown_as
+def _(specs, needs, params):
+    kind = "Adaptive" if specs[1] is None else "Fractional"
+    return f"{kind}MaxPool{max(len(params.output_size), 2)}DBackward0", None
+
+
 @max_boxes.plan
 def _(b: PlanBuilder, input: Operand, samples: Operand | None, output_size: Any, window: Any) -> None:
-    shape = tuple(input.spec.shape)
-    prove_ints("max_boxes", "output_size", output_size, 3, 0)
-    prove_ints("max_boxes", "window", window, 3, 0)
-    if len(shape) != 4 or 0 in shape[1:]:
-        raise ShapeError(f"max_boxes: input has shape {list(shape)}, expected [M, D, H, W] with elements")
+    shape, dims = tuple(input.spec.shape), len(prove_ints("max_boxes", "output_size", output_size, None, 0))
+    prove_ints("max_boxes", "window", window, None if samples is None else dims, 0)
+    if not 1 <= dims <= 3 or len(shape) < dims or 0 in shape[len(shape) - dims :]:
+        raise ShapeError(f"max_boxes: input has shape {list(shape)}, expected {dims} extents with elements")
+    lead, image = shape[: len(shape) - dims], shape[len(shape) - dims :]
     check_floating("max_boxes", input)
     if samples is not None:
         check_dtypes("max_boxes", input, samples)
-        prove_shapes("max_boxes", ("samples",), (samples,), (shape[0], 3))
-        if any(
-            w < 1 or n < 1 or n + w - 1 > extent for w, n, extent in zip(window, output_size, shape[1:], strict=True)
-        ):
-            raise ShapeError(f"max_boxes: {output_size} boxes of {window} do not fit {list(shape[1:])}")
+        if not samples.spec.ndim or samples.spec.shape[-1] != dims or samples.spec.numel != product(lead) * dims:
+            raise ShapeError(f"max_boxes: samples has shape {list(samples.spec.shape)}, expected {[*lead, dims]}")
+        if any(w < 1 or n < 1 or n + w - 1 > extent for w, n, extent in zip(window, output_size, image, strict=True)):
+            raise ShapeError(f"max_boxes: {output_size} boxes of {window} do not fit {list(image)}")
         samples = contiguous(b, samples)
-    elif any(window):
+    elif window:
         raise ShapeError(f"max_boxes: window is {window}, but no samples say where they lie")
-    out = b.output(input.spec.dtype, (shape[0], *output_size))
-    indices = b.output(dtypes.int64, (shape[0], *output_size))
-    plan_max_boxes(b, contiguous(b, input), samples, Boxes(*window), out, indices)
+    out = b.output(input.spec.dtype, (*lead, *output_size))
+    indices = b.output(dtypes.int64, (*lead, *output_size))
+    boxes = Boxes(*(0,) * (3 - len(window)), *window) if window else Boxes(0, 0, 0)
+    plan_max_boxes(b, contiguous(b, input), samples, boxes, out, indices, dims)
 
 
-def _flat(x: Any) -> Any:
-    return reshape(x, (x._spec.shape[0], product(x._spec.shape[1:])))
+def _flat(x: Any, dims: int) -> Any:
+    shape = tuple(x._spec.shape)
+    lead = len(shape) - dims
+    return reshape(x, (product(shape[:lead]), product(shape[lead:])))
 
 
 @max_boxes.backward
 def _(ctx, grad, _indices_grad=None):
     (indices,) = ctx.saved
-    shape = tuple(ctx.input_specs[0].shape)
-    return reshape(max_boxes_backward(_flat(grad), _flat(indices), size=product(shape[1:])), shape), None
+    dims = len(ctx.params.output_size)
+    return max_boxes_backward(grad, indices, size=tuple(ctx.input_specs[0].shape[-dims:])), None
 
 
 max_boxes.tie(("input",), ("input",))
 
 
+def _taken(x: Any, indices: Any, dims: int) -> Any:
+    return reshape(gather(_flat(x, dims), _flat(indices, dims), dim=1), tuple(indices._spec.shape))
+
+
 @max_boxes.jvp
 def _(ctx, tangent, _samples=None):
-    indices = ctx.outputs[1]
-    return reshape(gather(_flat(tangent), _flat(indices), dim=1), tuple(indices._spec.shape)), None
+    return _taken(tangent, ctx.outputs[1], len(ctx.params.output_size)), None
 
 
-@max_boxes.batch
-def _(batch, x, samples, **params):
-    x, samples = batch.all(x, samples)
-    parts = max_boxes(rules.folded(x), None if samples is None else rules.folded(samples), **params)
-    return tuple(rules.unfolded(part, batch.size) for part in parts)
+max_boxes.batch(rules.leading)
 
 
 @max_boxes.oracle
 def _(x, samples, output_size, window):
+    dims = len(output_size)
+    lead, image = x.shape[: x.ndim - dims], x.shape[x.ndim - dims :]
+    x = x.reshape(-1, *image)
     out, indices = np.empty((len(x), *output_size), x.dtype), np.empty((len(x), *output_size), np.int64)
-    places = np.arange(product(x.shape[1:])).reshape(x.shape[1:])
+    places = np.arange(product(image)).reshape(image)
+    if samples is not None:
+        samples = samples.reshape(len(x), dims)[:, :: -1 if dims == 2 else 1]
     for position in np.ndindex(out.shape):
         box = []
         for axis, i in enumerate(position[1:]):
-            extent, count = x.shape[1 + axis], output_size[axis]
+            extent, count = image[axis], output_size[axis]
             begin, end = i * extent // count, -(-(i + 1) * extent // count)
             if samples is not None:
                 alpha, u = (extent - window[axis]) / max(count - 1, 1), samples[position[0], axis]
@@ -102,52 +115,50 @@ def _(x, samples, output_size, window):
         part = x[position[0]][tuple(box)]
         out[position] = part.max()
         indices[position] = places[tuple(box)].ravel()[part.argmax()]
-    return out, indices
+    return out.reshape(*lead, *output_size), indices.reshape(*lead, *output_size)
 
 
 max_boxes_backward = Op(
     "max_boxes_backward",
     ("grad", "indices"),
-    {"size": 1},
+    {"size": (1,)},
     saves=("indices",),
     graph_inputs=(0,),
-    doc="Gradient of `max_boxes`: [M, P] to [M, size], each value to the index of the largest one.",
+    doc="Gradient of `max_boxes` with respect to its images of ``size``: each value to the index of the largest one.",
 )
 
 
 @max_boxes_backward.plan
-def _(b: PlanBuilder, grad: Operand, indices: Operand, size: int) -> None:
-    prove_ints("max_boxes_backward", "size", (size,), 1, 0)
+def _(b: PlanBuilder, grad: Operand, indices: Operand, size: Any) -> None:
+    dims = len(prove_ints("max_boxes_backward", "size", size, None, 0))
     prove_dtype("max_boxes_backward", "indices", indices, dtypes.int64)
-    if grad.spec.ndim != 2 or grad.spec.shape != indices.spec.shape:
+    if grad.spec.ndim < dims or grad.spec.shape != indices.spec.shape:
         raise ShapeError(
             f"max_boxes_backward: grad and indices have shapes {list(grad.spec.shape)} and {list(indices.spec.shape)}, expected "
-            "[M, P]"
+            f"the same with {dims} extents"
         )
-    out = b.output(grad.spec.dtype, (grad.spec.shape[0], size))
-    plan_max_boxes_backward(b, contiguous(b, grad), contiguous(b, indices), out)
+    lead = tuple(grad.spec.shape[: grad.spec.ndim - dims])
+    out = b.output(grad.spec.dtype, (*lead, *size))
+    plan_max_boxes_backward(b, contiguous(b, grad), contiguous(b, indices), out, product(lead))
 
 
 @max_boxes_backward.backward
 def _(ctx, grad):
-    (indices,) = ctx.saved
-    return gather(grad, indices, dim=1), None
+    return _taken(grad, ctx.saved[0], len(ctx.params.size)), None
 
 
 max_boxes_backward.linear_in("grad")
-
-
-@max_boxes_backward.batch
-def _(batch, grad, indices, size):
-    grad, indices = batch.all(grad, indices)
-    return rules.unfolded(max_boxes_backward(rules.folded(grad), rules.folded(indices), size=size), batch.size)
+max_boxes_backward.batch(rules.leading)
 
 
 @max_boxes_backward.oracle
 def _(grad, indices, size):
-    out = np.zeros((len(grad), size), grad.dtype)
-    np.add.at(out, (np.arange(len(grad))[:, None], indices), grad)
-    return out
+    dims = len(size)
+    lead = grad.shape[: grad.ndim - dims]
+    out = np.zeros((product(lead), product(size)), grad.dtype)
+    rows = np.arange(len(out))[:, None]
+    np.add.at(out, (rows, indices.reshape(len(out), -1)), grad.reshape(len(out), -1))
+    return out.reshape(*lead, *size)
 
 
 # ---- windows ----------------------------------------------------------------------------------------------------
@@ -185,11 +196,7 @@ def _(ctx, grad):
 @max_pool2d_values.jvp
 def _(ctx, tangent):
     (x,) = ctx.inputs
-    _, indices = max_pool2d(x, **ctx.params._asdict())
-    n, c, h, w = tangent._spec.shape
-    shape = tuple(indices._spec.shape)
-    flat = gather(reshape(tangent, (n, c, h * w)), reshape(indices, (n, c, shape[2] * shape[3])), dim=2)
-    return reshape(flat, shape)
+    return taken(tangent, max_pool2d(x, **ctx.params._asdict())[1])
 
 
 max_pool2d_values.batch(rules.of_images)

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from numgrad.errors import ShapeError
+from numgrad.kernels.nearest import plan_take_nearest
 from numgrad.kernels.taps import plan_sum_taps
 from numgrad.layout import product, strides_like
 from numgrad.ops import rules
 from numgrad.ops.layouts import check_floating, with_strides
-from numgrad.ops.proofs import prove_dim, prove_int
+from numgrad.ops.proofs import prove_dim, prove_int, prove_ints
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -169,3 +170,70 @@ resample_backward.batch(rules.along_dim)
 def _(grad, dim, size, mode, step, aligned):
     matrix = _matrix(size, grad.shape[dim], mode, step, aligned)
     return np.moveaxis(np.tensordot(matrix.T, grad, (1, dim)), 0, dim).astype(grad.dtype)
+
+
+# ---- by the nearest, along all dimensions at once ---------------------------------------------------------------
+
+nearest = Op(
+    "nearest",
+    ("input",),
+    {"extents": (), "mode": "nearest", "steps": ()},
+    doc="""The elements of images [N, C, ...] that are nearest, in new ``extents``; positions along each are ``steps`` apart.
+
+    ``mode`` is 'nearest' or 'nearest-exact'. The result has the input's layout: channels last or row-major.
+    """,
+)
+
+
+@nearest.shown_as
+def _(specs, needs, params):
+    kind = "NearestExact" if params.mode == "nearest-exact" else "Nearest"
+    return f"Upsample{kind}{len(params.extents)}DBackward0", None
+
+
+@nearest.plan
+def _(b: PlanBuilder, input: Operand, extents: Any, mode: str, steps: Any) -> None:
+    spec, dims = input.spec, len(prove_ints("nearest", "extents", extents, None, 1))
+    image = tuple(spec.shape[2:])
+    if not 1 <= dims <= 3 or len(image) != dims or 0 in image or not isinstance(steps, tuple) or len(steps) != dims:
+        raise ShapeError(f"nearest: input has shape {list(spec.shape)}, expected [N, C, ...] for extents {extents}")
+    if mode not in MODES[:2]:
+        raise ValueError(f"nearest: mode is {mode!r}, expected one of {MODES[:2]}")
+    for axis, (size, step) in enumerate(zip(extents, steps, strict=True)):
+        _prove("nearest", spec.ndim, axis, size, mode, step, False, 1)
+    shape = (*spec.shape[:2], *extents)
+    out = b.output(spec.dtype, shape, strides_like(spec, shape))
+    x = with_strides(b, input, strides_like(spec, tuple(spec.shape)))
+    tables = [np.zeros(1, np.int64)] * (3 - dims)
+    for extent, size, step in zip(image, extents, steps, strict=True):
+        tables.append(taps_of(extent, size, mode, step, False)[0][:, 0])
+    channels = spec.shape[1] if spec.is_channels_last() else 1
+    outer = spec.shape[0] * (1 if spec.is_channels_last() else spec.shape[1])
+    plan_take_nearest(b, x, out, outer, channels, ((1,) * (3 - dims) + image), tables)
+
+
+@nearest.backward
+def _(ctx, grad):
+    p, image = ctx.params, tuple(ctx.input_specs[0].shape[2:])
+    for axis in in_order(image, p.extents)[::-1]:
+        if p.steps[axis] != 1 or p.extents[axis] != image[axis]:
+            grad = resample_backward(
+                grad, dim=axis + 2, size=image[axis], mode=p.mode, step=p.steps[axis], aligned=False
+            )
+    return grad
+
+
+def in_order(image: tuple[int, ...], size: tuple[int, ...]) -> list[int]:
+    """The dimensions one after the other: what shrinks first, and of what grows the last, the slowest to write."""
+    return sorted(range(len(image)), key=lambda d: (size[d] >= image[d], d if size[d] < image[d] else -d))
+
+
+nearest.linear_in("input")
+nearest.batch(rules.of_images)
+
+
+@nearest.oracle
+def _(x, extents, mode, steps):
+    for axis, (size, step) in enumerate(zip(extents, steps, strict=True), 2):
+        x = x.take(taps_of(x.shape[axis], size, mode, step, False)[0][:, 0], axis)
+    return x

@@ -38,6 +38,8 @@ def _(b: PlanBuilder, input: Operand, vec: Operand) -> None:
     check_dtypes("mv", input, vec)
     m, k = input.spec.shape
     out = b.output(input.spec.dtype, (m,))
+    if 1 not in input.spec.strides and min(m, k) > 1:  # picked out of vectors once, not element by element
+        input = contiguous(b, input)
     plan_gemm(
         b, Matrices(input, 0, *input.spec.strides), Matrices(vec, 0, vec.spec.strides[0], 1), Matrices(out, 0, 1, 1),
         m=m, n=1, k=k,

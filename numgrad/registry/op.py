@@ -154,6 +154,7 @@ class Op:
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.templates: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # by structure, see `plans`
+        self.exposing: dict[tuple[Any, ...], int] = {}  # signatures that need an input to be moved first, and which
         self.untraced: set[tuple[Any, ...]] = set()  # structures for which there can be none
         self.halves = False  # whether the plan takes float16 and bfloat16 as they are
         self.node_classes: dict[Any, type] = {}  # of its nodes, once they are seen

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import config
 from numgrad.runtime import kernel, threads
+from numgrad.runtime.plan import PrivateOperandError
 from numgrad.runtime.templates import MOST_INPUTS, Template, structure_of
 
 if TYPE_CHECKING:
@@ -41,10 +42,23 @@ def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
     ------
     ShapeError, DtypeError, TypeError, ValueError, IndexError
         The op's shape rule refuses the signature.
+    PrivateOperandError
+        An input has to be moved first, as it was found to be when this signature was planned before.
     """
-    plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
-    if plan is None:
-        plan = _planned(op, specs, params)
+    private = op.exposing.get((params, *specs))
+    if private is not None:
+        raise PrivateOperandError(private)
+    try:
+        plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
+        if plan is None:
+            plan = _planned(op, specs, params)
+    except (
+        PrivateOperandError
+    ) as operand:  # planning takes longer than moving what is private, which each such call needs
+        if len(op.exposing) >= _MOST_STRUCTURES:
+            op.exposing.clear()
+        op.exposing[params, *specs] = operand.position
+        raise
     if counted(plan):
         op.plans[(params[1:] if op.moving else params, *specs)] = plan
     return plan
@@ -125,6 +139,7 @@ def forget_plans() -> None:
         op.plans.clear()
         op.templates.clear()
         op.untraced.clear()
+        op.exposing.clear()
 
 
 def forget_calls() -> None:

@@ -142,7 +142,7 @@ def offset_of(instance: Any, name: str) -> int:
 
 
 def parts_of_builtins() -> dict[str, int]:
-    """Bytes from the start of an object to its class, of a float to its number, and of a slice to its bounds.
+    """Bytes from the start of an object to its class, of a float to its number, of a slice to its bounds, of a tuple to its items.
 
     Raises
     ------
@@ -167,7 +167,11 @@ def parts_of_builtins() -> dict[str, int]:
         if candidates is None or len(candidates) != 1:
             raise KernelError(f"{name.replace('_', ' of ')} is not found in the memory of objects")
         offsets[name] = 8 * candidates.pop()
-    return offsets
+    items = tuple([object() for _ in range(3)])
+    first = id(items) + tuple.__basicsize__
+    if [ctypes.c_int64.from_address(first + 8 * position).value for position in range(3)] != [*map(id, items)]:
+        raise KernelError("the items of a tuple are not found in its memory")
+    return offsets | {"tuple_items": tuple.__basicsize__}
 
 
 def template(instance: Any, without: Sequence[str]) -> list[int]:

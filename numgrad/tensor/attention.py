@@ -13,7 +13,7 @@ from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

@@ -51,7 +51,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     return comparison.eq(shaping.unsqueeze(input, -1), creation.arange(count)).to(int64)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """The sum over i and j of input1[..., i] * weight[k, i, j] * input2[..., j], plus bias[k]: [..., K].
 
@@ -119,7 +119,7 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> t
     return np.arange(len(starts)).repeat(np.diff([*starts, max(count, starts[-1] if len(starts) else 0)])), len(starts)
 
 
-@public("functional")
+@public("functional", known=True)
 def embedding_bag(
     input: Tensor,
     weight: Tensor,

@@ -112,6 +112,8 @@ def several(op: str, name: str, value: Any, count: int) -> tuple[int, ...]:
     >>> several("conv3d", "stride", 2, 3)
     (2, 2, 2)
     """
+    if value.__class__ is int:
+        return (value,) * count
     extents = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if len(extents) not in (1, count):
         words = "a single int" if count == 1 else f"a single int or a tuple of {'two' if count == 2 else count} ints"

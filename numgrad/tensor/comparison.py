@@ -12,6 +12,7 @@ import numpy as np
 from numgrad import ops, registry
 from numgrad.engine.tape import modes
 from numgrad.errors import DtypeError, ShapeError
+from numgrad.tensor import known
 from numgrad.tensor.arguments import check_tensor
 from numgrad.tensor.pointwise import binary
 from numgrad.tensor.surface import public
@@ -116,12 +117,13 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
         return False
     if one.numel > _FIRST and one.kind.is_exact and two.kind.is_exact:
         return _are_equal(*[ops.view.view(each.detach(), size=(each._spec.numel,)) for each in (input, other)])
-    same = _e.eq(input, other) if one.dtype is two.dtype else eq(input, other)
+    same = known.by_table(_comparisons, _e.eq, input, other) if one.dtype is two.dtype else eq(input, other)
     if same._spec.is_dense and not (registry.is_wrapped() or modes.capture is not None):
         return 0 not in ctypes.string_at(same._address, same._spec.numel)  # in less time than another op
     return builtins.bool(same.all())
 
 
+_comparisons = known.table()
 _FIRST = 1 << 12  # elements that are compared before others, of which most unequal tensors differ in one
 
 

@@ -44,7 +44,7 @@ def _named_padding(
     return input, tuple(amount // 2 for amount in total)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -78,7 +78,7 @@ def conv1d(
     return shaping.squeeze(out, 0) if unbatched else out
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -190,7 +190,7 @@ def _transposed(
     return pointwise.add(out, shaping.reshape(bias, (k, 1, 1)))
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -225,7 +225,7 @@ def conv_transpose1d(
     return shaping.squeeze(out, 0) if unbatched else out
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -260,7 +260,7 @@ def conv_transpose2d(
     return shaping.squeeze(out, 0) if unbatched else out
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

@@ -418,7 +418,8 @@ def laid_as(input: Tensor, tensor: Tensor) -> Tensor:
     spec = input._spec
     if spec.is_contiguous or spec.is_private:
         return tensor
-    return ops.creation.to_strides(tensor, strides=output_strides(tuple(spec.shape), [spec]))  # type: ignore[no-any-return]
+    strides = output_strides(tuple(spec.shape), [spec])
+    return tensor if strides == tuple(tensor._spec.strides) else ops.creation.to_strides(tensor, strides=strides)
 
 
 def _like(op: str, input: Tensor, dtype: Any) -> Dtype:

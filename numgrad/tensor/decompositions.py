@@ -28,7 +28,7 @@ _f, _s = ops.factors, ops.systems
 # ---- Cholesky ---------------------------------------------------------------------------------------------------
 
 
-@public("linalg")
+@public("linalg", known=True)
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """Lower triangular L of A = L L^T, or with ``upper`` upper triangular U of A = U^T U, for positive definite A [..., n, n].
 
@@ -73,7 +73,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     return named("linalg_cholesky_ex", ("L", "info"), _f.cholesky_ex(A, **flags))
 
 
-@public("function", "method", name="cholesky")
+@public("function", "method", name="cholesky", known=True)
 def _older_cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """`linalg.cholesky` under its older name.
 
@@ -89,7 +89,7 @@ def _older_cholesky(input: Tensor, upper: bool = False) -> Tensor:
     return cholesky(input, upper=upper)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
     """X of A X = input [..., n, k], for input2 [..., n, n], the Cholesky factor of A, with ``upper`` the upper one. Both broadcast.
 
@@ -116,7 +116,7 @@ def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor
     return _s.solve_triangular(transposed(low), _s.solve_triangular(low, right), upper=True)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A [..., n, n], for input, its Cholesky factor, with ``upper`` the upper one.
 
@@ -178,7 +178,7 @@ def _older_qr(input: Tensor, some: bool = True) -> Any:
     return qr(input, "reduced" if check_flag("qr", "some", some) else "complete")
 
 
-@public("linalg")
+@public("linalg", known=True)
 def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     """The first n columns of the product of the reflections 1 - tau[i] v[i] v[i]^T, for A [..., m, n] and tau [..., k].
 
@@ -296,7 +296,7 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
     return named("linalg_lu", ("P", "L", "U"), (order, low, _m.upper(shaping.narrow(both, -2, 0, k))))
 
 
-@public("linalg")
+@public("linalg", known=True)
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
     """X of A X = B, for the `lu_factor` of A [..., n, n] and B [..., n, k]; ``left=False``: X A = B; ``adjoint``: with A^T.
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from numgrad import dtypes, ops
 from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import ShapeError
-from numgrad.tensor import comparison, in_place, reductions, shaping
-from numgrad.tensor.arguments import as_int, cast, check_tensor, wrap_dim
-from numgrad.tensor.joined import LARGEST
-from numgrad.tensor.known import CONSTANT, knowing
+from numgrad.tensor import in_place, reductions, shaping
+from numgrad.tensor.arguments import as_int, check_tensor, wrap_dim
+from numgrad.tensor.known import CONSTANT
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -83,31 +80,8 @@ def _triangle_indices(name: str, row: int, col: int, offset: int, dtype: Any, lo
     chosen = creation.chosen_dtype(name, dtype, dtypes.int64)
     if chosen not in (dtypes.int64, dtypes.int32):
         raise NotImplementedError(f"\"{name}\" not implemented for '{chosen.torch_name}'; expected int64 or int32")
-    shift = builtins.max(-rows - 1, builtins.min(columns + 1, shift))
-    if 0 < rows * columns <= LARGEST:
-        return _few_indices(rows, columns, shift, chosen, lower)
-    edge = np.clip(np.arange(rows) + (shift + 1 if lower else shift), 0, columns)  # of each row
-    counts = edge if lower else columns - edge
-    ends = np.cumsum(counts)
-    result = creation.empty(2, int(ends[-1]) if rows else 0, dtype=chosen)
-    if result._spec.numel:
-        both = result._array()
-        both[0] = np.repeat(np.arange(rows), counts)
-        both[1] = np.arange(both.shape[1]) - np.repeat(ends - counts - (0 if lower else edge), counts)
-    return result
-
-
-@knowing
-def _few_indices(rows: int, columns: int, shift: int, dtype: Dtype, lower: builtins.bool) -> Tensor:
-    """The indices for a small matrix: where a mask of it is True."""
-    lines = [ops.creation.arange.apply((), 0, 1, extent, dtypes.int64) for extent in (rows, columns)]
-    row, column = shaping.unsqueeze(lines[0], 1), shaping.unsqueeze(lines[1], 0)
-    distance = ops.elementwise.sub(column, row)
-    mask = comparison.le(distance, shift) if lower else comparison.ge(distance, shift)
-    edges = [builtins.min(builtins.max(k + shift + lower, 0), columns) for k in range(rows)]
-    count = builtins.sum(edges) if lower else rows * columns - builtins.sum(edges)
-    pairs = ops.masks.nonzero.apply((mask,), count, -1)
-    return cast(shaping.contiguous(shaping.transpose(pairs, 0, 1)), dtype)
+    shift = builtins.max(-rows - 1, builtins.min(columns + 1, shift)) + int(lower)
+    return ops.masks.triangle_places.apply((), rows, columns, shift, lower, chosen)  # type: ignore[no-any-return]
 
 
 @public("function", known=CONSTANT)

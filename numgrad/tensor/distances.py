@@ -17,7 +17,7 @@ _e = ops.elementwise
 _FLOOR = 1e-12  # added to squared lengths, as torch does
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of x1 - x2 + eps along the last dimension; the shapes broadcast.
 
@@ -35,7 +35,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     return reductions.norm(pointwise.add(pointwise.sub(x1, x2), eps), p, -1, keepdim)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The scalar product along ``dim`` of x1 and x2, each divided by its length or, if that is larger, by eps.
 
@@ -65,7 +65,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return reductions.sum(pointwise.mul(*sides), dim)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def pdist(input: Tensor, p: float = 2) -> Tensor:
     """The p-norms of the differences of every two rows of input [N, M], in the order (0, 1), (0, 2), ..., (1, 2), ...
 
@@ -90,7 +90,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
 # ---- losses -----------------------------------------------------------------------------------------------------
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -133,7 +133,7 @@ def cosine_embedding_loss(
     return reduced(loss, reduction)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -163,7 +163,7 @@ def hinge_embedding_loss(
     return reduced(loss, reduction)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -196,7 +196,7 @@ def margin_ranking_loss(
     return reduced(clamping.clamp(pointwise.add(gaps, margin), min=0), reduction)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -232,7 +232,7 @@ def triplet_margin_loss(
     )  # fmt: skip
 
 
-@public("functional")
+@public("functional", known=True)
 def triplet_margin_with_distance_loss(
     anchor: Tensor,
     positive: Tensor,

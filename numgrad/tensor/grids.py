@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numgrad import dtypes, ops
-from numgrad.engine.tape import TensorBase
+from numgrad.engine.tape import TensorBase, modes
 from numgrad.errors import ShapeError, warn
 from numgrad.layout import Size
-from numgrad.tensor import joining, repeating, shaping
+from numgrad.registry import chain
+from numgrad.tensor import in_place, joining, repeating, shaping
 from numgrad.tensor.arguments import as_int, cast, check_tensor, result_type, size_of
 from numgrad.tensor.surface import public
 
@@ -278,6 +279,9 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     return hstack([shaping.reshape(x, (x._spec.numel, 1)) if x._spec.ndim < 2 else x for x in each])
 
 
+_FEW = 1 << 13  # elements of a result; parts of fewer are joined in one launch
+
+
 @public("function", known=True)
 def block_diag(*tensors: Any) -> Tensor:
     """A matrix with the matrices on its diagonal and zeros elsewhere; vectors count as one row. Dtypes are promoted.
@@ -307,6 +311,17 @@ def block_diag(*tensors: Any) -> Tensor:
     dtype = result_type(*each)
     blocks = [cast(_to_2d(tensor), dtype) for tensor in each]
     width, before, bands = builtins.sum(block._spec.shape[1] for block in blocks), 0, []
+    height, above = builtins.sum(block._spec.shape[0] for block in blocks), 0
+    followed = chain.wrappers or modes.forward is not None or modes.capture is not None
+    if not followed and not (modes.grad_enabled and any(x.requires_grad for x in each)) and height * width > _FEW:
+        whole = creation.zeros(height, width, dtype=dtype)
+        for block in blocks:
+            rows, columns = block._spec.shape
+            if rows and columns:
+                here = ops.view.slice_(whole, starts=(above, before), steps=(1, 1), sizes=(rows, columns))
+                in_place.copy_(here, block)
+            above, before = above + rows, before + columns
+        return whole
     for block in blocks:
         rows, columns = block._spec.shape
         parts = [

@@ -75,6 +75,14 @@ def dlpack_device(input: Tensor) -> tuple[int, int]:
     return DLDeviceType.kDLCPU, 0
 
 
+def _expose(tensor: Tensor) -> None:
+    """Refuse what has a gradient or no memory of its own, and tell a capture."""
+    if tensor.requires_grad:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    private.expose(tensor)
+    tensor._array()
+
+
 @public("method", name="__dlpack__", asks=True)
 def dlpack(
     input: Tensor,
@@ -109,10 +117,7 @@ def dlpack(
         raise RuntimeError(f"__dlpack__: stream is {stream!r}, expected None, since the CPU has no streams")
     if dl_device is not None and tuple(dl_device) != (DLDeviceType.kDLCPU, 0):
         raise BufferError(f"__dlpack__: dl_device is {dl_device}, expected (1, 0), the CPU")
-    if input.requires_grad:
-        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-    private.expose(input)
-    input._array()  # refuses what has no memory of its own, and tells a capture
+    _expose(input)
     shared = shaping.clone(input) if copy else input
     spec = shared._spec
     flags = None if max_version is None or max_version[0] < 1 else capsules.IS_COPIED if copy else 0
@@ -146,6 +151,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | No
     from numgrad.runtime import capsules
 
     on_cpu("from_dlpack", device)
+    if type(ext_tensor) is Tensor and copy is not True and ext_tensor._spec.numel:
+        return _shared(ext_tensor)
     capsule = (
         ext_tensor if type(ext_tensor).__name__ == "PyCapsule" else _capsule_of(ext_tensor, copy, capsules.VERSION)
     )
@@ -187,6 +194,14 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | No
     storage = memory.Storage(described.address, spec.nbytes, keeper)
     shared: Tensor = tensor_over(Tensor, storage, spec, described.address)
     return shared
+
+
+def _shared(tensor: Tensor) -> Tensor:
+    """What a tensor's own capsule would give, without one."""
+    _expose(tensor)
+    if modes.capture is not None:
+        modes.capture.array(tensor)
+    return private.alias(tensor, Tensor, tensor._storage.share())  # type: ignore[no-any-return]
 
 
 def _capsule_of(array: Any, copy: builtins.bool | None, version: tuple[int, int]) -> Any:

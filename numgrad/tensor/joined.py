@@ -22,9 +22,8 @@ from numgrad.runtime.launches import Address, Array, Constant, Launch, Pair
 from numgrad.runtime.plan import Output, Plan
 from numgrad.runtime.program import Program
 
-LARGEST = (
-    1 << 13
-)  # elements of an operand: beyond, kernels take longer than what is saved, and what is between lives longer
+# Elements of an operand: beyond, kernels take longer than what is saved, and what is between lives longer.
+LARGEST = 1 << 13
 _MOST_CONSTANT = 1 << 14  # bytes of numbers that a function makes itself
 _MOST_SCRATCH = 1 << 20  # bytes
 _LINE = 64  # bytes: where a value begins in scratch memory
@@ -85,10 +84,12 @@ class _Joiner:
             return Constant(_numbers_of(tensor))
         raise _UnfitError
 
-    def add(self, inputs: Sequence[Any], outputs: Sequence[Any], plan: Plan) -> None:
-        """Add an op's launches."""
+    def add(self, overwrites: bool, inputs: Sequence[Any], outputs: Sequence[Any], plan: Plan) -> None:
+        """Add the launches of an op, which may have written over its first input."""
         if plan.program is not None and not isinstance(plan.program, Program):
             raise _UnfitError  # a call of NumPy's
+        if overwrites and inputs[0]._storage in self.result_of and inputs[0]._storage not in self.memory:
+            self.new(inputs[0], inputs[0]._spec.nbytes)  # memory that nobody has written before
         places: list[Any] = [None if each is None else self.address_of(each) for each in inputs]
         for position in plan.changed:
             goal = places[position]
@@ -103,17 +104,18 @@ class _Joiner:
                 places.append(self.block(nbytes))
                 continue
             tensor, output = next(numbers)
-            number = self.result_of.get(tensor._storage)
-            if number is None:
-                begin = self.block(output.nbytes)
-            elif output.nbytes != self._nbytes_of(number):
-                raise _UnfitError
-            else:
-                begin = Address(len(self.inputs) + number)
-            self.memory[tensor._storage] = begin
-            places.append(begin)
+            places.append(self.new(tensor, output.nbytes))
         if plan.program is not None:
             self.launches += [_moved(launch, places) for launch in plan.program.launches]
+
+    def new(self, tensor: Any, nbytes: int) -> Address:
+        """Memory for a tensor that has its own: that of a result, or a part of the scratch memory."""
+        number = self.result_of.get(tensor._storage)
+        if tensor._address != tensor._storage.address or (number is not None and nbytes != self._nbytes_of(number)):
+            raise _UnfitError
+        begin = self.block(nbytes) if number is None else Address(len(self.inputs) + number)
+        self.memory[tensor._storage] = begin
+        return begin
 
     def _nbytes_of(self, number: int) -> int:
         return [each.nbytes for each in self.outputs if each.source is None][number]
@@ -164,7 +166,7 @@ def _check_table(places: list[Any], count: int) -> None:
 
 
 def plan_of(
-    steps: Sequence[tuple[Sequence[Any], Sequence[Any], Plan]],
+    steps: Sequence[tuple[bool, Sequence[Any], Sequence[Any], Plan]],
     inputs: Sequence[Any],
     results: tuple[Any, ...],
     filled: set[Any],
@@ -174,7 +176,7 @@ def plan_of(
     Parameters
     ----------
     steps
-        Of each op that was applied the inputs, the outputs and the plan.
+        Of each op that was applied whether it overwrites its first input, the inputs, the outputs and the plan.
     inputs
         The tensors that all began with, in storages of their own.
     results

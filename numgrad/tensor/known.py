@@ -124,6 +124,9 @@ class _Watcher:
         self.thread = threading.get_ident()
         self.call = weakref.ref(call)
         self.steps: list[tuple[Any, ...]] = []
+        self.launched: list[
+            tuple[Any, ...]
+        ] = []  # the steps as `joined.plan_of` takes them: private tensors may move later
         self.filled: set[Any] = set()  # storages
         self.fits = True
 
@@ -132,7 +135,8 @@ class _Watcher:
         if self.call() is None:
             _remove(self)
         elif threading.get_ident() == self.thread:
-            self.steps.append((op, inputs, list(outputs), plan, params))
+            self.steps.append((op, inputs, outputs, plan, params))
+            self.launched.append((op.overwrites, *map(_as_they_lie, (inputs, outputs)), plan))
 
     def fills(self, tensor: Any, data: Any = None) -> None:
         """A new tensor has numbers of Python's or NumPy's, which are the same at each call."""
@@ -143,6 +147,10 @@ class _Watcher:
 
     def __getattr__(self, name: str) -> Any:
         return self._refused  # numbers are read, or something happens that no op does
+
+
+def _as_they_lie(tensors: Sequence[Any]) -> list[Any]:
+    return [None if each is None else TensorBase(each._storage, each._spec, each._address) for each in tensors]
 
 
 def _remove(watcher: _Watcher) -> None:
@@ -179,13 +187,15 @@ def watched(
     again = calls.get(key) is True
     if again:
         result = function(*args, **kwargs)
-        entry = _key(values) == key and _rehearsed(function, args, kwargs, key[-1] is not None)
+        entry = _key(values) == key and _rehearsed(function, args, kwargs, len(key) > len(values))
     else:
         watcher, result = _watch(function, args, kwargs)
-        entry = watcher.fits and errors.warned == warned and _entry(watcher, result, values, key[-1] is not None, kind)
-    # Else a layout was private, and is no more, or plans have been forgotten meanwhile.
-    if _key(values) == key and plans.times_forgotten == times_forgotten:
-        calls[key] = entry
+        entry = (
+            watcher.fits and errors.warned == warned and _entry(watcher, result, values, len(key) > len(values), kind)
+        )
+    if plans.times_forgotten == times_forgotten:
+        # Where a layout was private, and is no more, the same happens at each such call.
+        calls[key] = entry if _key(values) == key else False
     return result
 
 
@@ -237,7 +247,7 @@ def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     if needs_grad:
         return _by_one_op(watcher.steps, result, others)
     sources = [source for source, _ in _tensors_of(others)]
-    plan = joined.plan_of([(step[1], step[2], step[3]) for step in watcher.steps], copies, results, watcher.filled)
+    plan = joined.plan_of(watcher.launched, copies, results, watcher.filled)  # type: ignore[arg-type]
     if plan is None or not plans.counted(plan):
         return False
     for nbytes in [nbytes for nbytes in plan.allocations if nbytes is not None]:
@@ -317,8 +327,10 @@ def _has_room(calls: Table) -> bool:
 def _is_free() -> bool:
     """Whether nobody but the engine sees ops, and machine code is there."""
     listeners = chain.wrappers or dispatch.recorders or dispatch.guards or dispatch.node_watchers
-    return fast.run_known is not fast.nothing and not (
-        listeners or kernel.rehearsal is not None or config.DEBUG.is_set()
+    return (
+        fast.run_known is not fast.nothing
+        and modes.capture is None
+        and not (listeners or kernel.rehearsal is not None or config.DEBUG.is_set())
     )
 
 
@@ -330,7 +342,7 @@ def _key(values: Sequence[Any]) -> tuple[Any, ...] | None:
     pieces = [_piece(value) for value in values]
     if _NO_PIECE in pieces:
         return None
-    return (*pieces, TensorBase if modes.grad_enabled and any(map(_needs_grad, tensors)) else None)
+    return (*pieces, TensorBase) if modes.grad_enabled and any(map(_needs_grad, tensors)) else (*pieces,)
 
 
 def _needs_grad(tensor: Any) -> bool:

@@ -15,7 +15,7 @@ from numgrad.tensor.tensor import Tensor
 _e = ops.elementwise
 
 
-@public("functional")
+@public("functional", known=True)
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -56,7 +56,7 @@ def binary_cross_entropy(
     return reduced(loss, reduction)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -97,7 +97,7 @@ def kl_div(
     return pointwise.div(loss, input.shape[0]) if by_batch and input.ndim else loss
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -138,7 +138,7 @@ def poisson_nll_loss(
     return reduced(loss, reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -184,7 +184,7 @@ def gaussian_nll_loss(
     return reduced(loss, reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -209,7 +209,7 @@ def soft_margin_loss(
     return reduced(_e.neg(_e.log_sigmoid(pointwise.mul(input, target))), reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def multilabel_soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -241,27 +241,27 @@ def multilabel_soft_margin_loss(
     return reduced(pointwise.div(reductions.sum(loss, -1), input.shape[-1]), reduction)
 
 
-def _rows_and_classes(name: str, input: Tensor, target: Tensor, extents: int) -> tuple[Tensor, Tensor]:
-    """Scores [N, C] and int64 targets [N] or [N, C], from inputs with or without a batch.
+def _check_classes(name: str, input: Tensor, target: Tensor, extents: int) -> None:
+    """Scores [N, C] or [C], and int64 targets, one for each row or for each score.
 
     Raises
     ------
     RuntimeError
         The shapes or dtypes do not fit.
     """
-    arguments.check_tensor(name, "input", input)
-    arguments.check_tensor(name, "target", target)
-    if input.ndim > 2 or (input.ndim and input.shape[-1] == 0):
+    scores = arguments.check_tensor(name, "input", input)._spec
+    classes = arguments.check_tensor(name, "target", target)._spec
+    shape = tuple(scores.shape)
+    if len(shape) > 2 or (shape and shape[-1] == 0):
         raise ShapeError(
-            f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+            f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(shape)}"
         )
-    if target.dtype is not int64:
-        raise DtypeError(f"{name}: expected scalar type Long for target but found {target.dtype.torch_name}")
-    rows = shaping.reshape(input, (1, -1)) if input.ndim < 2 else input
-    shape = (rows.shape[0],) if extents == 1 else tuple(rows.shape)
-    if target.numel() != math.prod(shape) or (input.ndim == 2 and target.ndim != extents):
-        raise ShapeError(f"{name}: inconsistent target size, expected {list(shape)} but got {list(target.shape)}")
-    return rows, shaping.reshape(target, shape)
+    if classes.dtype is not int64:
+        raise DtypeError(f"{name}: expected scalar type Long for target but found {classes.dtype.torch_name}")
+    rows = shape if len(shape) == 2 else (1, scores.numel)
+    shape = rows[:1] if extents == 1 else rows
+    if classes.numel != math.prod(shape) or (scores.ndim == 2 and classes.ndim != extents):
+        raise ShapeError(f"{name}: inconsistent target size, expected {list(shape)} but got {list(classes.shape)}")
 
 
 def _positive(gap: Tensor) -> Tensor:
@@ -269,7 +269,7 @@ def _positive(gap: Tensor) -> Tensor:
     return pointwise.where(comparison.gt(gap, 0), gap, 0)  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -302,7 +302,12 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
-    rows, classes = _rows_and_classes("multi_margin_loss", input, target, 1)
+    _check_classes("multi_margin_loss", input, target, 1)
+    if weight is None and input._spec.dtype.is_floating_point:
+        params = {"p": int(p), "margin": float(margin), "reduction": reduction}
+        return ops.margin_losses.multi_margin_loss(input, target, **params)  # type: ignore[no-any-return]
+    rows = shaping.reshape(input, (1, -1)) if input.ndim < 2 else input
+    classes = shaping.reshape(target, (rows.shape[0],))
     column = shaping.unsqueeze(classes, 1)
     gap = pointwise.add(pointwise.sub(rows, indexing.gather(rows, 1, column)), margin)
     terms = _positive(gap)
@@ -314,7 +319,7 @@ def multi_margin_loss(
     return reduced(loss if input.ndim == 2 else shaping.reshape(loss, ()), reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -341,19 +346,5 @@ def multilabel_margin_loss(
     tensor(0.8500)
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
-    rows, listed = _rows_and_classes("multilabel_margin_loss", input, target, 2)
-    count = rows.shape[1]
-    positions = creation.arange(count)
-    ends = comparison.lt(listed, 0)
-    first = pointwise.where(reductions.any(ends, 1), reductions.argmax(ends.to(int64), 1), count)
-    counted = comparison.lt(positions, shaping.unsqueeze(first, 1))
-    classes = pointwise.where(counted, listed, 0)
-    counts = shaping.unsqueeze(counted, 2)
-    others = pointwise.of_specs["logical_not"](
-        reductions.any(pointwise.mul(comparison.eq(shaping.unsqueeze(classes, 2), positions), counts), 1, keepdim=True)
-    )
-    scores = shaping.unsqueeze(indexing.gather(rows, 1, classes), 2)
-    gaps = _positive(pointwise.add(pointwise.sub(shaping.unsqueeze(rows, 1), scores), 1))
-    terms = pointwise.where(pointwise.mul(counts, others), gaps, 0)
-    loss = pointwise.div(reductions.sum(terms, (1, 2)), count)
-    return reduced(loss if input.ndim == 2 else shaping.reshape(loss, ()), reduction)
+    _check_classes("multilabel_margin_loss", input, target, 2)
+    return ops.margin_losses.multilabel_margin_loss(input, target, reduction=reduction)  # type: ignore[no-any-return]

@@ -79,7 +79,7 @@ def _warn_of_sizes(input: Tensor, target: Tensor) -> None:
         )
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -137,7 +137,7 @@ def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index
         raise IndexError(f"Target {wrong} is out of bounds; the classes are 0 to {count - 1}") from error
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -239,7 +239,7 @@ def _broadcast(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return input, shaping.expand(target, input.shape) if target.ndim == 0 < input.ndim else target
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -268,7 +268,7 @@ def mse_loss(
     return _weighted(pointwise.square(_difference(*_broadcast(input, target))), input, weight, reduction)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -297,7 +297,7 @@ def l1_loss(
     return _weighted(ops.elementwise.absolute(pointwise.sub(*_broadcast(input, target))), input, weight, reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """Half the squared error up to delta, delta * (abs(error) - delta / 2) beyond; reduced.
 
@@ -317,7 +317,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     return reduced(ops.elementwise.huber(_difference(input, target), float(delta)), reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -346,7 +346,7 @@ def smooth_l1_loss(
     return reduced(ops.elementwise.smooth_l1(_difference(*_broadcast(input, target)), float(beta)), reduction)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -380,7 +380,7 @@ def binary_cross_entropy_with_logits(
     return reduced(loss if weight is None else pointwise.mul(loss, weight), reduction)
 
 
-@public("functional")
+@public("functional", known=True)
 def linear_cross_entropy(
     input: Tensor,
     linear_weight: Tensor,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MODES = ("constant", "reflect", "replicate", "circular")
 
 
-@public("functional")
+@public("functional", known=True)
 def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float | None = None) -> Tensor:
     """The input with margins: (left, right) of the last dimension, then of the one before, …; negative amounts cut.
 
@@ -40,14 +40,17 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
     >>> pad(ng.tensor([[1.0, 2.0, 3.0]]), (2, 1), mode="reflect")
     tensor([[3., 2., 1., 2., 3., 2.]])
     """
-    arguments.check_tensor("pad", "input", input)
+    spec = arguments.check_tensor("pad", "input", input)._spec
     if not isinstance(pad, (tuple, list)):
         raise TypeError(f"pad(): argument 'pad' must be tuple of ints, not {type(pad).__name__}")
     if mode not in _MODES:
         raise NotImplementedError(f"pad: mode is {mode!r}, expected one of {_MODES}")
-    if len(pad) % 2 or len(pad) > 2 * input.ndim:
-        raise RuntimeError(f"pad: {len(pad)} amounts for {input.ndim} dimensions, expected at most two for each")
-    amounts = [as_int("pad", "pad", amount) for amount in pad]
+    ndim = spec.ndim
+    if len(pad) % 2 or len(pad) > 2 * ndim:
+        raise RuntimeError(f"pad: {len(pad)} amounts for {ndim} dimensions, expected at most two for each")
+    amounts = [amount if amount.__class__ is int else as_int("pad", "pad", amount) for amount in pad]
+    if mode == "constant" and not value and amounts and min(amounts) >= 0 and max(amounts) > 0:
+        return _window_of_zeros(input, spec.shape, amounts)
     sides = {
         input.ndim - number: (before, after)
         for number, (before, after) in enumerate(zip(amounts[::2], amounts[1::2], strict=True), 1)
@@ -61,14 +64,23 @@ def pad(input: Tensor, pad: tuple[int, ...], mode: str = "constant", value: floa
     return _framed(input, {a: (max(0, b), max(0, c)) for a, (b, c) in sides.items()}, value or 0)
 
 
+def _window_of_zeros(input: Tensor, shape: tuple[int, ...], amounts: list[int]) -> Tensor:
+    """The input in zeros, in one pass, with amounts as `pad` takes them."""
+    size, starts = list(shape), [0] * len(shape)
+    for number in range(0, len(amounts), 2):
+        axis = len(shape) - 1 - number // 2
+        starts[axis] = amounts[number]
+        size[axis] += amounts[number] + amounts[number + 1]
+    whole = (1,) * len(shape)
+    return ops.view.slice_backward(input, size=tuple(size), starts=tuple(starts), steps=whole)  # type: ignore[no-any-return]
+
+
 def _framed(input: Tensor, sides: dict[int, tuple[int, int]], value: float) -> Tensor:
     from numgrad.tensor import creation
 
-    if value == 0 and any(before or after for before, after in sides.values()):  # a window of zeros, in one pass
-        around = [sides.get(axis, (0, 0)) for axis in range(input.ndim)]
-        size = tuple(before + extent + after for extent, (before, after) in zip(input.shape, around, strict=True))
-        starts = tuple(before for before, _ in around)
-        return ops.view.slice_backward(input, size=size, starts=starts, steps=(1,) * input.ndim)  # type: ignore[no-any-return]
+    if value == 0 and any(before or after for before, after in sides.values()):
+        around = [sides.get(axis, (0, 0)) for axis in range(input.ndim)][::-1]
+        return _window_of_zeros(input, input._spec.shape, [amount for pair in around for amount in pair])
     for axis, margins in sides.items():
         pieces = [
             creation.full((*input.shape[:axis], amount, *input.shape[axis + 1 :]), value, dtype=input.dtype)
@@ -119,7 +131,7 @@ def _continued(input: Tensor, sides: dict[int, tuple[int, int]], mode: str, valu
 _pad = pad  # what is an argument's name below
 
 
-@public("function")
+@public("function", known=True)
 def constant_pad_nd(input: Tensor, pad: tuple[int, ...], value: float = 0) -> Tensor:
     """`nn.functional.pad` with margins of one value.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Number = int | float
 
 
-@public("linalg", name="vector_norm")
+@public("linalg", name="vector_norm", known=True)
 def vector_norm(
     x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Dtype | None = None
 ) -> Tensor:
@@ -62,7 +62,7 @@ def _two_dims(name: str, dim: Any, ndim: int) -> tuple[int, int]:
 _ORDERS = (1, -1, 2, -2, math.inf, -math.inf)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def matrix_norm(
     A: Tensor,
     ord: float | str = "fro",
@@ -123,7 +123,7 @@ def nuclear_norm(input: Tensor, dim: Any, keepdim: bool, dtype: Dtype | None) ->
     return matrix_norm(input, "nuc", dims, keepdim, dtype=dtype)
 
 
-@public("linalg", name="norm")
+@public("linalg", name="norm", known=True)
 def linalg_norm(
     A: Tensor,
     ord: Any = None,
@@ -168,7 +168,7 @@ def linalg_norm(
 # ---- ranks and conditions ---------------------------------------------------------------------------------------
 
 
-@public("linalg")
+@public("linalg", known=True)
 def matrix_rank(
     A: Tensor,
     tol: Any = None,
@@ -208,7 +208,7 @@ def matrix_rank(
     return reductions.sum(ops.elementwise.gt(values, shaping.unsqueeze(limit, -1)), -1)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def cond(A: Tensor, p: float | str | None = None) -> Tensor:
     """The condition of A [..., m, n]: its norm times that of its inverse, in one of the norms of `matrix_norm`.
 
@@ -248,7 +248,7 @@ def _finite_where(inverse: Tensor, info: Tensor) -> Tensor:
 # ---- vectors ----------------------------------------------------------------------------------------------------
 
 
-@public("linalg")
+@public("linalg", known=True)
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The dot products of vectors along a dimension of tensors that broadcast.
 

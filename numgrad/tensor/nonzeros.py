@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import dtypes, ops
 from numgrad.layout import product
-from numgrad.tensor import comparison, joining, pointwise, shaping
+from numgrad.tensor import comparison, index_arrays, joining, pointwise, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, size_of
 from numgrad.tensor.surface import public
 
@@ -37,12 +37,11 @@ def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
 
 def _rows(input: Tensor) -> Tensor:
     """The indices of the elements that are not 0, as rows."""
-    from numgrad.tensor import creation, index_arrays
-
-    still = input.detach()
-    mask = still if still._spec.dtype.is_bool else comparison.ne(still, 0)
+    mask = input if input._spec.dtype.is_bool else comparison.ne(input.detach(), 0)
     count = index_arrays.count_true(mask)
-    if not still._spec.ndim:
+    if not mask._spec.ndim:
+        from numgrad.tensor import creation
+
         return creation.empty(count, 0, dtype=dtypes.int64)
     return ops.masks.nonzero.apply((mask,), count, -1)  # type: ignore[no-any-return]
 

@@ -77,7 +77,7 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
     return named(name, ("P", "L", "U"), (order, low, high))
 
 
-@public("function", "method", name="lu_solve")
+@public("function", "method", name="lu_solve", known=True)
 def _older_lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """`linalg.lu_solve` with torch's older order of the arguments.
 
@@ -122,7 +122,7 @@ def geqrf(input: Tensor) -> Any:
     return named("geqrf", ("a", "tau"), ops.factors.geqrf(input))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def orgqr(input: Tensor, input2: Tensor) -> Tensor:
     """`linalg.householder_product` under its older name.
 
@@ -139,7 +139,7 @@ def orgqr(input: Tensor, input2: Tensor) -> Tensor:
     return decompositions.householder_product(input, input2)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def ormqr(input: Tensor, input2: Tensor, input3: Tensor, left: bool = True, transpose: bool = False) -> Tensor:
     """The product Q input3, for the square Q of all reflections in input and input2, as `geqrf` has them.
 

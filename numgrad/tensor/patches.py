@@ -24,7 +24,7 @@ def _window(name: str, kernel_size: Any, dilation: Any, padding: Any, stride: An
     }
 
 
-@public("functional")
+@public("functional", known=True)
 def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """The patches of images [N, C, H, W] (or [C, H, W]) as columns [N, C * R * S, L], L being the number of patches.
 
@@ -42,7 +42,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     return ops.patches.im2col(input, **_window("unfold", kernel_size, dilation, padding, stride))  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def fold(
     input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Tensor:
@@ -76,7 +76,7 @@ def _corners(name: str, align_corners: bool | None) -> bool:
     return bool(align_corners)
 
 
-@public("functional")
+@public("functional", known=True)
 def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
     """The grid [N, H, W, 2] (or [N, D, H, W, 3]) of an affine map, for `grid_sample`; theta [N, 2, 3] (or [N, 3, 4]).
 
@@ -122,7 +122,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     return shaping.reshape(grid, (shape[0], *shape[2:], dims))
 
 
-@public("functional")
+@public("functional", known=True)
 def grid_sample(
     input: Tensor,
     grid: Tensor,

@@ -267,6 +267,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     from numgrad.tensor import grids, index_arrays
 
     _check_mask("masked_select", mask)
+    if input._spec.shape == mask._spec.shape and mask._spec.ndim:
+        return ops.masks.masked_select.apply((input, mask), index_arrays.count_true(mask))  # type: ignore[no-any-return]
     input, mask = (at_least_1d(each) for each in grids.broadcast_tensors(input, mask))
     return ops.masks.masked_select(input, mask, count=index_arrays.count_true(mask))  # type: ignore[no-any-return]
 

@@ -15,16 +15,7 @@ if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
 
-def _pooled(input: Tensor, op: Any, **params: Any) -> Any:
-    if input.ndim != 3:
-        return op(input, **params)
-    result = op(shaping.unsqueeze(input, 0), **params)
-    return (
-        tuple(shaping.squeeze(part, 0) for part in result) if isinstance(result, tuple) else shaping.squeeze(result, 0)
-    )
-
-
-@public("function", "functional")
+@public("function", "functional", known=True)
 def max_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -62,8 +53,8 @@ def max_pool2d(
         "ceil_mode": ceil_mode if ceil_mode is False else flag("max_pool2d", "ceil_mode", ceil_mode),
     }
     if not return_indices and not input.requires_grad and input._spec.dtype.is_floating_point:
-        return _pooled(input, ops.pool_boxes.max_pool2d_values, **params)
-    out, indices = _pooled(input, ops.pool.max_pool2d, **params)
+        return ops.pool_boxes.max_pool2d_values(input, **params)
+    out, indices = ops.pool.max_pool2d(input, **params)
     return (out, indices) if return_indices else out
 
 
@@ -75,7 +66,7 @@ def _window(name: str, kernel_size: Any, stride: Any, padding: Any) -> tuple[tup
     return window, pair(name, "stride", stride), pads
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def avg_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -106,9 +97,8 @@ def avg_pool2d(
     window, stride, padding = _window("avg_pool2d", kernel_size, stride, padding)
     if divisor_override is not None:
         divisor_override = as_int("avg_pool2d", "divisor_override", divisor_override)
-    return _pooled(  # type: ignore[no-any-return]
+    return ops.pool.avg_pool2d(  # type: ignore[no-any-return]
         input,
-        ops.pool.avg_pool2d,
         kernel_size=window,
         stride=stride,
         padding=padding,
@@ -118,7 +108,7 @@ def avg_pool2d(
     )
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that cut [N, C, H, W] or [C, H, W] into output_size parts; None keeps an extent.
 
@@ -146,4 +136,4 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     )
     if input.ndim == 3 and input.shape[0] == 0:  # without channels: pool as an empty batch
         return shaping.squeeze(ops.pool.adaptive_avg_pool2d(shaping.unsqueeze(input, 1), output_size=size), 1)
-    return _pooled(input, ops.pool.adaptive_avg_pool2d, output_size=size)  # type: ignore[no-any-return]
+    return ops.pool.adaptive_avg_pool2d(input, output_size=size)  # type: ignore[no-any-return]

@@ -28,6 +28,8 @@ def _extents(name: str, output_size: Any, image: tuple[int, ...]) -> tuple[int, 
     RuntimeError
         There is another number of them, or one is negative.
     """
+    if output_size.__class__ is int and output_size >= 0:
+        return (output_size,) * len(image)
     given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * len(image)
     if len(given) != len(image):
         raise ShapeError(f"{name}: output_size must be {len(image)}, but it has {len(given)} elements")
@@ -41,7 +43,7 @@ def _extents(name: str, output_size: Any, image: tuple[int, ...]) -> tuple[int, 
     return size
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that cut [N, C, L] or [C, L] into output_size parts.
 
@@ -55,13 +57,13 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     tensor([[0.5000, 2.5000]])
     """
     name = "adaptive_avg_pool1d"
-    images, alone = batched(name, input, 1)
-    size = _extents(name, output_size, images.shape[2:])
-    out = pooling.adaptive_avg_pool2d(shaping.unsqueeze(images, 2), (1, *size))
-    return unbatched(shaping.squeeze(out, 2), alone)  # type: ignore[no-any-return]
+    (length,) = _extents(name, output_size, checked(name, input, 1)[-1:])
+    if input._spec.ndim == 3:  # the channels are rows, and stay
+        return ops.pool.adaptive_avg_pool2d(input, output_size=(input._spec.shape[1], length))  # type: ignore[no-any-return]
+    return shaping.squeeze(pooling.adaptive_avg_pool2d(shaping.unsqueeze(input, 1), (1, length)), 1)
 
 
-@public("functional")
+@public("functional", known=True)
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means over windows that cut [N, C, D, H, W] or [C, D, H, W] into output_size parts; None keeps an extent.
 
@@ -87,20 +89,14 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 def _adaptive_max(name: str, input: Tensor, output_size: Any, ndim: int) -> tuple[Tensor, Tensor]:
     """The largest value of each part, and its row-major position."""
-    images, alone = batched(name, input, ndim)
-    image = tuple(images.shape[2:])
-    size = _extents(name, output_size, image)
-    if not images.dtype.is_floating_point:
-        raise DtypeError(f"{name}: not implemented for '{images.dtype.torch_name}'; convert with .float() first")
-    n, c = images.shape[:2]
-    volume = (*(1,) * (3 - ndim), *image)
-    parts = ops.pool_boxes.max_boxes(
-        shaping.reshape(images, (n * c, *volume)), None, output_size=(*(1,) * (3 - ndim), *size), window=(0, 0, 0)
-    )
-    return unbatched(tuple(shaping.reshape(part, (n, c, *size)) for part in parts), alone)  # type: ignore[no-any-return]
+    size = _extents(name, output_size, checked(name, input, ndim)[-ndim:])
+    dtype = input._spec.dtype
+    if not dtype.is_floating_point:
+        raise DtypeError(f"{name}: not implemented for '{dtype.torch_name}'; convert with .float() first")
+    return ops.pool_boxes.max_boxes(input, None, output_size=size)  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of windows that cut [N, C, L] or [C, L] into output_size parts; with their positions if asked for.
 
@@ -117,7 +113,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
     return (out, places) if flag("adaptive_max_pool1d", "return_indices", return_indices) else out
 
 
-@public("function", name="adaptive_max_pool1d")
+@public("function", name="adaptive_max_pool1d", known=True)
 def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
     """`nn.functional.adaptive_max_pool1d` with the positions, as ``torch.adaptive_max_pool1d`` returns both.
 
@@ -133,7 +129,7 @@ def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Any) -> tuple[T
     return _adaptive_max("adaptive_max_pool1d", input, output_size, 1)
 
 
-@public("functional")
+@public("functional", known=True)
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of windows that cut [N, C, H, W] or [C, H, W] into output_size parts; None keeps an extent.
 
@@ -152,7 +148,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     return (out, places) if flag("adaptive_max_pool2d", "return_indices", return_indices) else out
 
 
-@public("functional")
+@public("functional", known=True)
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest values of windows that cut [N, C, D, H, W] or [C, D, H, W] into output_size parts; None keeps an extent.
 
@@ -206,7 +202,7 @@ def _unpooled(
     return ops.patches.max_unpool(input, indices, size=size)  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def max_unpool1d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
@@ -226,7 +222,7 @@ def max_unpool1d(
     return _unpooled("max_unpool1d", input, indices, kernel_size, stride, padding, output_size, 1)
 
 
-@public("functional")
+@public("functional", known=True)
 def max_unpool2d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
@@ -247,7 +243,7 @@ def max_unpool2d(
     return _unpooled("max_unpool2d", input, indices, kernel_size, stride, padding, output_size, 2)
 
 
-@public("functional")
+@public("functional", known=True)
 def max_unpool3d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
 from numgrad.errors import DtypeError, ShapeError
-from numgrad.tensor import arguments, comparison, creation, joining, pointwise, random, repeating, shaping
+from numgrad.tensor import arguments, comparison, pointwise, random, shaping
 from numgrad.tensor.checked import several
-from numgrad.tensor.pooling_volumes import batched, unbatched
+from numgrad.tensor.pooling_volumes import checked
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ def _pooled(
     name: str, input: Tensor, kernel_size: Any, output_size: Any, output_ratio: Any, samples: Any, ndim: int
 ) -> tuple[Tensor, Tensor]:
     """The largest values and their places in the flattened image."""
-    if input.ndim in (ndim + 1, ndim + 2) and 0 in input.shape[-ndim - 1 :]:
-        dim = next(axis for axis in range(input.ndim - ndim - 1, input.ndim) if not input.shape[axis])
+    shape = input._spec.shape
+    if len(shape) in (ndim + 1, ndim + 2) and 0 in shape[-ndim - 1 :]:
+        dim = next(axis for axis in range(len(shape) - ndim - 1, len(shape)) if not shape[axis])
         raise ShapeError(
-            f"{name}(): Expected input to have non-zero size for non-batch dimensions, but got {list(input.shape)} with "
+            f"{name}(): Expected input to have non-zero size for non-batch dimensions, but got {list(shape)} with "
             f"dimension {dim} being empty."
         )
-    images, alone = batched(name, input, ndim)
-    extents = tuple(images.shape[2:])
+    extents, dtype = tuple(checked(name, input, ndim)[-ndim:]), input._spec.dtype
     counts = _output_size(name, extents, output_size, output_ratio)
     windows = several(name, "kernel_size", kernel_size, ndim)
     for side, extent, count, window in zip(_SIDES[ndim], extents, counts, windows, strict=True):
@@ -47,29 +47,23 @@ def _pooled(
             raise ShapeError(f"{name}(): kernel_size {windows} and output_size {counts} must be greater than 0")
         if count + window - 1 > extent:
             raise ShapeError(f"{name}(): pool {side} {window} too large relative to input {side} {extent}")
-    if not images.dtype.is_floating_point:
-        raise DtypeError(f"{name}: not implemented for '{images.dtype.torch_name}'; convert with .float() first")
-    n, c = images.shape[:2]
+    if not dtype.is_floating_point:
+        raise DtypeError(f"{name}: not implemented for '{dtype.torch_name}'; convert with .float() first")
+    n, c = shape[:2] if len(shape) == ndim + 2 else (1, shape[0])
     if samples is None:
-        samples = random.rand(n, c, ndim, dtype=images.dtype)
-    elif arguments.check_tensor(name, "_random_samples", samples).dtype is not images.dtype:
+        samples = random.rand(n, c, ndim, dtype=dtype)
+    elif arguments.check_tensor(name, "_random_samples", samples).dtype is not dtype:
         raise DtypeError("Expect _random_samples to have the same dtype as input")
     elif samples.ndim != 3 or samples.shape[0] < n or samples.shape[1] < c or samples.shape[2] != ndim:
         raise ShapeError(f"{name}: _random_samples has shape {list(samples.shape)}, expected {[n, c, ndim]}")
     elif not bool(pointwise.mul(comparison.ge(samples, 0), comparison.lt(samples, 1)).all()):
         raise RuntimeError(f"{name}: _random_samples has numbers that are not between 0 and 1")
-    numbers = shaping.narrow(shaping.narrow(samples.detach(), 0, 0, n), 1, 0, c)
-    if ndim == 2:  # torch's numbers of two dimensions are of the width first, of three in their order
-        numbers = joining.cat([creation.zeros(n, c, 1, dtype=images.dtype), repeating.flip(numbers, (2,))], 2)
-    flat = shaping.reshape(images, (n * c, *(1,) * (3 - ndim), *extents))
-    parts = ops.pool_boxes.max_boxes(
-        flat, shaping.reshape(numbers, (n * c, 3)), output_size=(*(1,) * (3 - ndim), *counts),
-        window=(*(1,) * (3 - ndim), *windows),
-    )  # fmt: skip
-    return unbatched(tuple(shaping.reshape(part, (n, c, *counts)) for part in parts), alone)  # type: ignore[no-any-return]
+    else:
+        samples = shaping.narrow(shaping.narrow(samples.detach(), 0, 0, n), 1, 0, c)
+    return ops.pool_boxes.max_boxes(input, samples, output_size=counts, window=windows)  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def fractional_max_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -101,7 +95,7 @@ def fractional_max_pool2d(
     return pooled if return_indices else pooled[0]
 
 
-@public("functional")
+@public("functional", known=True)
 def fractional_max_pool3d(
     input: Tensor,
     kernel_size: Any,

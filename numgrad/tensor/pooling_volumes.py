@@ -62,7 +62,7 @@ def windows_of(name: str, ndim: int, kernel_size: Any, stride: Any, *others: tup
 # ---- windows ----------------------------------------------------------------------------------------------------
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def max_pool1d(
     input: Tensor,
     kernel_size: Any,
@@ -89,10 +89,13 @@ def max_pool1d(
     (tensor([[3., 2.]]), tensor([[1, 2]]))
     """
     name = "max_pool1d"
-    images, alone = batched(name, input, 1)
+    shape = checked(name, input, 1)
     (window,), (step,), (pad,), (spread,) = windows_of(
         name, 1, kernel_size, stride, ("padding", padding), ("dilation", dilation)
     )
+    if len(shape) == 3 and not return_indices and not input.requires_grad:  # the channels are rows, and stay
+        return pooling.max_pool2d(input, (1, window), (1, step), (0, pad), (1, spread), ceil_mode)
+    images, alone = batched(name, input, 1)
     out = pooling.max_pool2d(
         shaping.unsqueeze(images, 2), (1, window), (1, step), (0, pad), (1, spread), ceil_mode, return_indices
     )
@@ -100,7 +103,7 @@ def max_pool1d(
     return unbatched(out, alone)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def avg_pool1d(
     input: Tensor,
     kernel_size: Any,
@@ -123,12 +126,11 @@ def avg_pool1d(
     tensor([[2., 1.]])
     """
     name = "avg_pool1d"
-    images, alone = batched(name, input, 1)
+    shape = checked(name, input, 1)
     (window,), (step,), (pad,) = windows_of(name, 1, kernel_size, stride, ("padding", padding))
-    out = pooling.avg_pool2d(
-        shaping.unsqueeze(images, 2), (1, window), (1, step), (0, pad), ceil_mode, count_include_pad
-    )
-    return unbatched(shaping.squeeze(out, 2), alone)  # type: ignore[no-any-return]
+    rows = input if len(shape) == 3 else shaping.unsqueeze(input, 0)  # the channels are rows, and stay
+    out = pooling.avg_pool2d(rows, (1, window), (1, step), (0, pad), ceil_mode, count_include_pad)
+    return out if len(shape) == 3 else shaping.squeeze(out, 0)
 
 
 def planes_of(input: Tensor) -> Tensor:
@@ -148,7 +150,7 @@ def volumes_of(columns: Tensor, image: tuple[int, ...]) -> Tensor:
     return shaping.reshape(columns, (*columns.shape[:3], *image))
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def max_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -193,7 +195,7 @@ def max_pool3d(
     return unbatched((out, shaping.reshape(places, out.shape)), alone)
 
 
-@public("functional")
+@public("functional", known=True)
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -230,7 +232,7 @@ def avg_pool3d(
     return unbatched(volumes_of(out, means.shape[2:]), alone)  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The sum of input ** norm_type in each window of [N, C, L] or [C, L], to the power 1 / norm_type.
 
@@ -250,7 +252,7 @@ def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     return _root(avg_pool1d(powers, kernel_size, stride, 0, ceil_mode), count, norm_type)
 
 
-@public("functional")
+@public("functional", known=True)
 def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The sum of input ** norm_type in each window of [N, C, H, W], to the power 1 / norm_type.
 
@@ -270,7 +272,7 @@ def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     return _root(pooling.avg_pool2d(powers, kernel_size, stride, 0, ceil_mode), count, norm_type)
 
 
-@public("functional")
+@public("functional", known=True)
 def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The sum of input ** norm_type in each window of [N, C, D, H, W], to the power 1 / norm_type.
 

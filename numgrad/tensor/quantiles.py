@@ -113,7 +113,13 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: builtins.bool = Fa
     >>> ng.nanmedian(ng.tensor([4.0, math.nan, 1.0, 3.0]))
     tensor(3.)
     """
-    return _median("nanmedian", input, dim, keepdim, NanmedianResult, _lower_median_of_numbers)
+    pick: Any = _lower_median_of_numbers
+    if dim is None and not keepdim and not chain.wrappers and modes.capture is None and input._spec.numel:
+        still = input.detach()
+        is_known = not ne(still, still).any().item()
+        # The median is found without sorting; of all elements nobody is told which of equal ones it is.
+        pick = _lower_median if is_known else pick
+    return _median("nanmedian", input, dim, keepdim, NanmedianResult, pick)
 
 
 @public("function", "method", known=True)

@@ -35,7 +35,7 @@ class Generator:
 
     def __init__(self, device: Any = None) -> None:
         on_cpu("Generator", device)
-        self._state = creation.from_numpy(np.zeros(2, np.int64))  # seed, counter
+        self._state: Tensor = creation.from_numpy(np.zeros(2, np.int64))  # seed, counter
         self.manual_seed(0)
 
     def manual_seed(self, seed: int) -> Generator:
@@ -450,6 +450,13 @@ def rand_like(
     arguments.check_tensor("rand_like", "input", input)
     drawn = rand(input.shape, generator=generator, dtype=dtype or input.dtype)
     return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
+
+
+def uniform_like(input: Tensor, low: float, high: float) -> Tensor:
+    """Numbers drawn evenly from [low, high) in the shape, dtype and layout of a tensor of float32 or float64."""
+    state = _state("uniform", None)
+    drawn = ops.random.uniform(state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
+    return creation.laid_as(input, drawn)
 
 
 @public("function", known=True)

@@ -315,7 +315,9 @@ def _random_slopes(input: Tensor, lower: float, upper: float) -> Tensor:
     lower, upper = real("rrelu", "lower", lower), real("rrelu", "upper", upper)
     if not lower <= upper:
         raise RuntimeError(f"rrelu: Lower bound {lower} should be less than or equal to the upper bound {upper}")
-    return pointwise.add(pointwise.mul(random.rand_like(input), upper - lower), lower)
+    if input.dtype.is_half:
+        return pointwise.add(pointwise.mul(random.rand_like(input), upper - lower), lower)
+    return random.uniform_like(input, lower, upper)
 
 
 @public("function", "functional")

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
-from numgrad.dtypes import float32, uint8
+from numgrad.dtypes import uint8
 from numgrad.errors import DtypeError, warn
 from numgrad.tensor import arguments, pooling, pooling_extents
 from numgrad.tensor.arguments import as_int, as_number
@@ -28,7 +28,7 @@ _MODES = {
 _WITHOUT_CORNERS = ("nearest", "nearest-exact", "area")
 
 
-@public("functional")
+@public("functional", known=True)
 def interpolate(
     input: Tensor,
     size: Any = None,
@@ -95,15 +95,16 @@ def interpolate(
     is_bytes = input.dtype is uint8 and way.startswith("nearest")
     if not (input.is_floating_point() or is_bytes):
         raise DtypeError(f"\"interpolate\" not implemented for '{input.dtype.torch_name}'; convert with .float() first")
-    out = arguments.cast(input, float32) if is_bytes else input
-    # What shrinks comes first, and of what grows the last dimension, whose elements are the slowest to write.
-    order = sorted(range(len(image)), key=lambda d: (size[d] >= image[d], d if size[d] < image[d] else -d))
-    for dim in order:
-        step = _step(way, image[dim], size[dim], bool(align_corners), factors[dim])
-        if step == 1 and size[dim] == image[dim]:
-            continue
-        out = ops.resample.resample(out, dim=dim + 2, size=size[dim], mode=way, step=step, aligned=bool(align_corners))
-    out = arguments.cast(out, input.dtype)
+    aligned = bool(align_corners)
+    steps = tuple(
+        [_step(way, n, count, aligned, factor) for n, count, factor in zip(image, size, factors, strict=True)]
+    )
+    if way.startswith("nearest"):
+        return ops.resample.nearest(input, extents=size, mode=way, steps=steps)  # type: ignore[no-any-return]
+    out = input
+    for dim in ops.resample.in_order(image, size):
+        if steps[dim] != 1 or size[dim] != image[dim]:
+            out = ops.resample.resample(out, dim=dim + 2, size=size[dim], mode=way, step=steps[dim], aligned=aligned)
     return ops.elementwise.clone(input) if out is input else out  # type: ignore[no-any-return]
 
 
@@ -156,7 +157,7 @@ def _step(way: str, extent: int, count: int, aligned: bool, factor: float | None
     return extent / count if factor is None else 1.0 / factor
 
 
-@public("functional")
+@public("functional", known=True)
 def upsample(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
 ) -> Tensor:
@@ -178,7 +179,7 @@ def upsample(
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
-@public("functional")
+@public("functional", known=True)
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` by the nearest element, by its older name, with a warning.
 
@@ -198,7 +199,7 @@ def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) 
     return interpolate(input, size, scale_factor)
 
 
-@public("functional")
+@public("functional", known=True)
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` with mode 'bilinear' and aligned corners, by its older name, with a warning.
 

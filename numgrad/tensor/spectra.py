@@ -46,7 +46,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
     return named("linalg_eigh", ("eigenvalues", "eigenvectors"), values_and_vectors)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """The eigenvalues [..., n], ascending, of symmetric A [..., n, n], of which the triangle ``UPLO`` is read.
 
@@ -138,7 +138,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     return named("linalg_svd", ("U", "S", "Vh"), _e.svd(check_two_dims("linalg.svd", A), full_matrices=full))
 
 
-@public("linalg")
+@public("linalg", known=True)
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values [..., min(m, n)], descending, of A [..., m, n].
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
+from numgrad.engine.tape import modes
 from numgrad.ops import reduce_known as _known
+from numgrad.registry import chain
 from numgrad.tensor.arguments import as_int, as_number, cast, check_tensor, reduced_dims, wrap_dim
 from numgrad.tensor.comparison import eq, gt, ne
 from numgrad.tensor.creation import arange, tensor
@@ -219,10 +221,11 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {ndim} dimensions")
     axis = wrap_dim("renorm", dim, ndim)
     others = tuple(d for d in range(ndim) if d != axis)
-    is_above = gt(norm(input.detach(), p, others, keepdim=True), maxnorm)
-    length = norm(
-        where(is_above, input, 0.0), p, others, keepdim=True
-    )  # a slice that stays gives no NaN to its gradient
+    length = norm(input.detach(), p, others, keepdim=True)
+    is_above = gt(length, maxnorm)
+    if chain.wrappers or modes.forward is not None or (modes.grad_enabled and input.requires_grad):
+        # A slice that stays gives no NaN to its gradient.
+        length = norm(where(is_above, input, 0.0), p, others, keepdim=True)
     factor = div(float(maxnorm), add(length, 1e-7))
     return mul(input, where(is_above, factor, 1.0))
 

@@ -59,7 +59,7 @@ def _solved(name: str, a: Any, b: Any, left: Any, check_errors: bool) -> tuple[T
     return (shaping.squeeze(result, -1) if is_vector else result), info
 
 
-@public("linalg")
+@public("linalg", known=True)
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X of A X = B, or with ``left=False`` of X A = B, for A [..., n, n] and B [..., n, k] or [..., n], which broadcast.
 
@@ -100,7 +100,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     return named("linalg_solve_ex", ("result", "info"), result_and_info)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def solve_triangular(
     A: Tensor,
     B: Tensor,
@@ -173,7 +173,7 @@ def triangular_solve(
 # ---- inverses ---------------------------------------------------------------------------------------------------
 
 
-@public("linalg")
+@public("linalg", known=True)
 def inv(A: Tensor) -> Tensor:
     """The inverse of A [..., n, n]. To multiply by one, `solve` is faster and loses fewer digits.
 
@@ -192,7 +192,7 @@ def inv(A: Tensor) -> Tensor:
     return _s.inv_ex(check_square("linalg.inv", A), check_errors=True)[0]  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def inverse(input: Tensor) -> Tensor:
     """`linalg.inv`.
 
@@ -228,7 +228,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     return named("linalg_inv_ex", ("inverse", "info"), result_and_info)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def pinv(
     A: Tensor,
     rcond: Any = None,
@@ -260,7 +260,7 @@ def pinv(
     return _s.pinv(A, *limits, hermitian=check_flag("linalg.pinv", "hermitian", hermitian))  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """`linalg.pinv` with torch's older default for ``rcond``.
 
@@ -279,7 +279,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 # ---- determinants -----------------------------------------------------------------------------------------------
 
 
-@public("linalg")
+@public("linalg", known=True)
 def det(A: Tensor) -> Tensor:
     """The determinants [...] of A [..., n, n]. Singular matrices have a gradient, and second ones where they are not.
 
@@ -295,7 +295,7 @@ def det(A: Tensor) -> Tensor:
     return ops.determinants.det(check_square("linalg.det", A))  # type: ignore[no-any-return]
 
 
-@public("function", "method", name="det")
+@public("function", "method", name="det", known=True)
 def _older_det(input: Tensor) -> Tensor:
     """`linalg.det`.
 
@@ -344,7 +344,7 @@ def _older_slogdet(input: Tensor) -> Any:
     return slogdet(input)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def logdet(input: Tensor) -> Tensor:
     """The logarithms of the determinants of input [..., n, n]: -inf where one is 0, NaN where it is negative.
 

@@ -127,7 +127,12 @@ class Tensor(Operators, Attributes, Methods):
         >>> ng.zeros(2, 3).size(), ng.zeros(2, 3).size(-1)
         (numgrad.Size([2, 3]), 3)
         """
-        return self.shape if dim is None else self.shape[arguments.wrap_dim("size", dim, self.ndim)]
+        shape = self._spec.shape
+        if dim is None:
+            return shape
+        if dim.__class__ is int and 0 <= dim < len(shape):
+            return tuple.__getitem__(shape, dim)
+        return shape[arguments.wrap_dim("size", dim, len(shape))]
 
     def dim(self) -> int:
         """Number of dimensions, as `ndim`.
@@ -535,13 +540,16 @@ class Tensor(Operators, Attributes, Methods):
         >>> x
         tensor([0., 7., 0.])
         """
-        if self.requires_grad:
+        if views.requires_grad(self):
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-        if self.dtype is dtypes.bfloat16:
+        spec = self._spec
+        if spec.dtype is dtypes.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16: NumPy has no such dtype; convert with .float() first")
-        private.expose(self)
+        if spec.is_private:
+            private.expose(self)
+            spec = self._spec
         array = self._array()
-        if not self._spec.is_dense and repeats_elements(self._spec.shape, self._spec.strides):
+        if not spec.is_dense and repeats_elements(spec.shape, spec.strides):
             array.flags.writeable = False
         return array
 
@@ -619,9 +627,10 @@ class Tensor(Operators, Attributes, Methods):
         return bool(self.item())
 
     def __len__(self) -> int:
-        if self.ndim == 0:
+        spec = self._spec
+        if not spec.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return self.shape[0]
+        return spec.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
@@ -675,7 +684,8 @@ class Tensor(Operators, Attributes, Methods):
     def __getitem__(self, index: Any) -> Tensor:
         result = fast.run_known(_items, self, index)
         if result is None:
-            return known.watched(_items, _item, (self, index), kind=2 if indexing.names_by_numbers(index) else 0)  # type: ignore[no-any-return]
+            kind = 2 if index.__class__ is not list and indexing.names_by_numbers(index) else 0
+            return known.watched(_items, _item, (self, index), kind=kind)  # type: ignore[no-any-return]
         return _item(self, index) if result is NotImplemented else result
 
     def __setitem__(self, index: Any, value: Any) -> None:

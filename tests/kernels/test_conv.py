@@ -123,6 +123,13 @@ GEOMETRIES = [
     Conv2dGeometry(2, 8, 16, 16, 96, 4, 4, (4, 4)),
     Conv2dGeometry(1, 512, 8, 8, 256, 1, 1, TWO),
     Conv2dGeometry(1, 33, 4, 4, 300, 1, 1, TWO, NONE, ONE, 3),
+    Conv2dGeometry(2, 32, 40, 34, 32, 3, 3, ONE, ONE, ONE, 4),  # several bands, rows longer than two vectors
+    Conv2dGeometry(2, 20, 30, 41, 10, 3, 5, TWO, (3, 4), (2, 1), 2),
+    Conv2dGeometry(1, 24, 20, 20, 40, 3, 3, ONE, (5, 5), ONE, 8),  # more padding than the kernel reaches
+    Conv2dGeometry(1, 16, 70, 18, 16, 3, 3, (1, 3), ONE, (1, 2), 4),
+    Conv2dGeometry(5, 64, 14, 14, 64, 3, 3, ONE, ONE, ONE, 4),  # a vector of channels
+    Conv2dGeometry(3, 14, 7, 7, 21, 3, 3, TWO, ONE, ONE, 7),
+    Conv2dGeometry(2, 32, 5, 6, 192, 2, 2, ONE, NONE, ONE, 2),  # wide groups of outputs, narrow ones of inputs
 ]
 
 

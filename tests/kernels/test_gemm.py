@@ -19,7 +19,7 @@ SHAPES = [
     (1, 1, 1), (4, 6, 16), (1, 100, 64), (100, 1, 64), (7, 5, 3), (33, 65, 17), (64, 64, 64), (130, 70, 50),
     (16, 512, 512), (5, 0, 3), (5, 3, 0), (0, 3, 4), (200, 96, 128), (8, 1000, 512), (300, 7, 48),
     (2, 64, 640), (65, 3, 4), (1, 1, 1001), (9, 1, 203), (1, 517, 7), (517, 1, 7), (1, 300, 203), (1, 1, 32791),
-    (20, 16, 40), (9, 8, 24), (30, 1, 20),
+    (20, 16, 40), (9, 8, 24), (30, 1, 20), (1, 100, 3000), (1003, 1, 100), (6, 1, 5000), (1, 2100, 90),
 ]  # fmt: skip
 
 
@@ -75,7 +75,10 @@ def test_sample(shape: tuple[int, int, int], dtype: str) -> None:
         check(*shape, dtype=dtype, turned=turned, accumulate=True)
 
 
-@pytest.mark.parametrize("shape", [(4, 512, 1024), (300, 300, 300), (1, 2000, 512), (600, 512, 3)])
+@pytest.mark.parametrize(
+    "shape",
+    [(4, 512, 1024), (300, 300, 300), (1, 2000, 512), (600, 512, 3), (1023, 1, 300), (1, 300, 4001), (1024, 256, 64)],
+)
 @pytest.mark.parametrize("turned", [(False, False), (False, True), (True, False)])
 def test_same_bits_for_any_number_of_threads(shape: tuple[int, int, int], turned: tuple[bool, bool]) -> None:
     check(*shape, dtype="float32", turned=turned, counts=(1, 2, 5))

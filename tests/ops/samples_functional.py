@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.ops.rows import bad, constant, good, integers, normal, off_integers, off_zero, positive, uniform
 
+ROUGH = 20.0  # sums in another order than NumPy's
+
 # ---- activations ------------------------------------------------------------------------------------------------
 
 NUMBERS: dict[str, tuple[float, ...]] = {
@@ -86,3 +88,66 @@ for name in ("resample", "resample_backward"):
     bad(name, "int64", integers(0, 3, 2, 3), params=_way(1, 4, "linear", 1.0), error=RuntimeError, match="'Long'")
 
 good("selu", "off 0", off_zero(5))
+
+_classes = constant([2, 0, 3], "int64")
+for _reduction in ("none", "mean", "sum"):
+    for _power in (1, 2):
+        _form = {"p": _power, "margin": 0.7, "reduction": _reduction}
+        good("multi_margin_loss", f"{_reduction} {_power}", normal(3, 4), _classes, params=_form, tolerance=ROUGH)
+    _labels = constant([[2, 0, -1, 1], [-1, 3, 0, 0], [1, 3, 0, 2]], "int64")
+    good("multilabel_margin_loss", _reduction, normal(3, 4), _labels, params={"reduction": _reduction}, tolerance=ROUGH)
+good("multi_margin_loss", "one row", normal(4), constant([1], "int64"), tolerance=ROUGH)
+good("multilabel_margin_loss", "one row", normal(4), constant([1, 1, -1, 2], "int64"), tolerance=ROUGH)
+for _power in (1, 2):
+    _form = {"p": _power, "reduction": "none"}
+    good(
+        "multi_margin_loss_backward", f"none {_power}", normal(3), normal(3, 4), _classes, params=_form, tolerance=ROUGH
+    )
+good("multi_margin_loss_backward", "mean", normal(), normal(3, 4), _classes, tolerance=ROUGH)
+good("multilabel_margin_loss_backward", "mean", normal(), normal(3, 4), _labels, tolerance=ROUGH)
+good(
+    "multilabel_margin_loss_backward",
+    "none",
+    normal(3),
+    normal(3, 4),
+    _labels,
+    params={"reduction": "none"},
+    tolerance=ROUGH,
+)
+for _name in ("multi_margin_loss", "multilabel_margin_loss"):
+    _far = constant([4], "int64") if _name == "multi_margin_loss" else constant([4, 0, 0, 0], "int64")
+    bad(_name, "class", normal(4), _far, error=IndexError, match="out of range")
+    bad(_name, "targets", normal(3, 4), constant([0], "int64"), error=RuntimeError, match="target has shape")
+bad("multi_margin_loss", "negative", normal(4), constant([-1], "int64"), error=IndexError, match="out of range")
+
+good("nearest", "image", normal(2, 3, 3, 4), params={"extents": (6, 8), "steps": (0.5, 0.5)})
+good(
+    "nearest",
+    "volume",
+    normal(1, 2, 2, 3, 4),
+    params={"extents": (3, 2, 7), "mode": "nearest-exact", "steps": (0.7, 1.5, 0.6)},
+)
+good("nearest", "line", normal(2, 2, 5), params={"extents": (15,), "steps": (1 / 3,)})
+good(
+    "nearest",
+    "bytes",
+    integers(0, 9, 1, 2, 2, 2, dtype="uint8"),
+    params={"extents": (2, 6), "steps": (1.0, 1 / 3)},
+    smooth=False,
+)
+bad(
+    "nearest",
+    "extents",
+    normal(1, 1, 3),
+    params={"extents": (2, 2), "steps": (1.0, 1.0)},
+    error=RuntimeError,
+    match="shape",
+)
+bad(
+    "nearest",
+    "mode",
+    normal(1, 1, 3),
+    params={"extents": (2,), "steps": (1.0,), "mode": "linear"},
+    error=ValueError,
+    match="mode",
+)

@@ -585,7 +585,10 @@ good("max_boxes", "parts", normal(2, 2, 3, 5), None, params=_PARTS)
 _FAR = {**_PARTS, "window": (1, 2, 2)}
 good("max_boxes", "placed", normal(2, 2, 4, 5), uniform(0, 1, 2, 3), params=_FAR)
 _PLACES = constant([[0, 2, 2], [4, 0, 1]], "int64")
-good("max_boxes_backward", "rows", normal(2, 3), _PLACES, params={"size": 5})
+good("max_boxes_backward", "rows", normal(2, 3), _PLACES, params={"size": (5,)})
+good("max_boxes", "line", normal(3, 40), None, params={"output_size": (3,)})
+good("max_boxes", "long line", normal(2, 2, 150), None, params={"output_size": (2,)})
+good("max_boxes", "plane", normal(2, 2, 4, 5), uniform(0, 1, 2, 2, 2), params={"output_size": (2, 3), "window": (2, 2)})
 bad(
     "max_boxes",
     "extents",
@@ -600,7 +603,7 @@ bad(
     "shapes",
     normal(2, 3),
     constant([[0]], "int64"),
-    params={"size": 5},
+    params={"size": (5,)},
     error=RuntimeError,
     match="have shapes",
 )

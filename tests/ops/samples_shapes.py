@@ -257,6 +257,23 @@ good("zeros_like", "int64", integers(1, 5, 3))
 good("zeros_like", "empty", normal(0, 3))
 bad("zeros_like", "a list", error=(AttributeError, TypeError), match="list", call=lambda: ng.zeros_like([1.0]))
 
+for _lower in (True, False):
+    for _shift in (-5, -2, 0, 1, 3, 9):
+        good(
+            "triangle_places", f"{'lower' if _lower else 'upper'} {_shift}",
+            params={"rows": 4, "columns": 5, "shift": _shift, "lower": _lower, "dtype": ng.int64},
+        )  # fmt: skip
+good("triangle_places", "tall", params={"rows": 7, "columns": 2, "shift": 1, "lower": True, "dtype": ng.int32})
+good("triangle_places", "nothing", params={"rows": 0, "columns": 2, "shift": 1, "lower": True, "dtype": ng.int64})
+good("triangle_places", "large", params={"rows": 700, "columns": 600, "shift": 3, "lower": False, "dtype": ng.int64})
+bad(
+    "triangle_places",
+    "float32",
+    error=NotImplementedError,
+    match="int32",
+    call=lambda: ng.tril_indices(2, 2, dtype=ng.float32),
+)
+
 good("arange", "ints", params={"start": 3, "step": 2, "count": 5, "dtype": ng.int64})
 good("arange", "floats", params={"start": 0.5, "step": -0.25, "count": 7, "dtype": ng.float64})
 good("arange", "float32", params={"start": 0.0, "step": 0.1, "count": 100, "dtype": ng.float32})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import threading
 
 import numpy as np
@@ -11,6 +13,7 @@ import numgrad as ng
 from numgrad.engine import dispatch
 from numgrad.engine.tape import TensorBase
 from numgrad.registry import plans
+from numgrad.runtime import memory
 from numgrad.runtime.fast import start as fast
 from numgrad.tensor import creation, known
 
@@ -143,6 +146,7 @@ def test_what_is_known_is_not_watched_again(monkeypatch):
         return x.t(), x[1:, 2], x.transpose(dim0=0, dim1=1), ng.tanh(x), ng.zeros(2), x.float(), parts
 
     calls()
+    calls()  # which rehearses those of several ops, and with a tensor that comes again
     monkeypatch.setattr(known, "watched", lambda *args: pytest.fail(f"watched {args[1]}"))
     calls()
 
@@ -191,6 +195,15 @@ def test_a_tensor_that_comes_twice_does_not_stand_for_two():
         assert ng.sub(x, x).tolist() == [0, 0]
         assert ng.sub(x, y).tolist() == [4, 4]
         assert ng.rsub(x, y).tolist() == [-4, -4]
+
+
+def test_warnings_come_each_time():
+    x = ng.ones(2)
+    for _ in range(3):
+        with pytest.warns(UserWarning, match="This overload of add is deprecated"):
+            assert ng.add(x, 2, x).tolist() == [3, 3]
+        with pytest.warns(UserWarning, match="does not have all integers"):
+            ng.randint(0, 1 << 25, (2,), dtype=ng.float32)
 
 
 def test_outputs_that_are_given_are_written_once():
@@ -332,6 +345,55 @@ def test_tables_are_bounded():
             assert x[number].item() == number
             assert x[number:].numel() == 1000 - number
     assert max(len(table) for table in plans.tables) <= known._MOST_CALLS + 1
+
+
+def test_references_are_counted():
+    x, array, index = _leaf(), np.ones((2, 3)), (slice(1, None), 2)
+    calls = [
+        lambda: x[index],
+        lambda: x.split([1, 2]),
+        lambda: x.tensor_split(3),
+        lambda: x.transpose(dim0=0, dim1=1),
+        lambda: ng.full((2,), 0.5),
+        lambda: ng.eye(3, dtype=ng.int64),
+        lambda: ng.empty(2, 3),
+        lambda: ng.from_numpy(array),
+        lambda: ng.linspace(0.25, 1.5, 3),
+        lambda: x[ng.arange(2)],
+    ]
+
+    def counts():
+        gc.collect()
+        entries = [each for table in plans.tables for pair in table.items() for each in pair if isinstance(each, tuple)]
+        objects = (
+            None,
+            True,
+            ...,
+            NotImplemented,
+            int,
+            float,
+            list,
+            slice,
+            x,
+            x._spec,
+            x._storage,
+            array,
+            index,
+            *entries,
+        )
+        parts = [part for entry in entries for part in entry if not isinstance(part, int)]
+        return [sys.getrefcount(each) for each in (*objects, *parts)], memory.memory_stats()["live"]
+
+    for call in calls:
+        for _ in range(3):
+            call()
+        counts()
+        before, live = counts()
+        for _ in range(500):
+            call()
+        after, live_after = counts()
+        assert live_after == live
+        assert max(abs(one - other) for one, other in zip(before, after, strict=True)) < 100  # some are Python's own
 
 
 def test_forgotten_plans_are_not_known():

@@ -16,8 +16,10 @@ from numgrad.runtime.fast.edges import field, is_recording, new_edges, new_none,
 from numgrad.runtime.fast.known import (
     class_of,
     drop_inputs,
+    fill_item,
     inputs_of_step,
     is_tensor,
+    item_of,
     mark_views,
     meets_changed,
     new_key,
@@ -91,7 +93,6 @@ from numgrad.runtime.objects import (
     incref,
     list_get,
     list_size,
-    tuple_get,
     tuple_new,
     tuple_set,
     tuple_size,
@@ -294,18 +295,18 @@ def known_to(words, args, count):
         result = 0 if error_occurred() else new_none(words)
     elif entry == peek(words + FALSE):
         incref(other)
-    elif tuple_get(entry, 0) != none:
+    elif item_of(words, entry, 0) != none:
         result = result_of_step(words, args, key, entry)
     else:
         steps, position = tuple_size(entry) - 1, 0
         result = tuple_new(steps)
         while result and position < steps:
-            part = result_of_step(words, args, key, tuple_get(entry, position + 1))
+            part = result_of_step(words, args, key, item_of(words, entry, position + 1))
             if part == 0 or part == other:
                 decref(result)
                 result, position = part, steps
             else:
-                tuple_set(result, position, part)
+                fill_item(words, result, position, part)
                 position += 1
     decref(entry)
     decref(key)
@@ -315,9 +316,9 @@ def known_to(words, args, count):
 @device
 def result_of_step(words, args, key, step):
     """What a step gives, with a reference; NotImplemented where Python has to do it, 0 for an error."""
-    call_args, plan = stack_words(BEFORE_INPUTS + MOST_INPUTS), tuple_get(step, STEP_PLAN)
+    call_args, plan = stack_words(BEFORE_INPUTS + MOST_INPUTS), item_of(words, step, STEP_PLAN)
     inputs = inputs_of_step(words, args, key, step, call_args)
-    distance = python_to_word(tuple_get(step, STEP_DISTANCE))
+    distance = python_to_word(item_of(words, step, STEP_DISTANCE))
     if inputs == 0 or meets_changed(words, call_args, inputs, python_to_word(field(words, plan, PLAN_FAST))):
         result = new_none(words)
     else:
@@ -331,13 +332,13 @@ def result_of_step(words, args, key, step):
         result = peek(words + NOT_IMPLEMENTED)
         incref(result)
         return result
-    if tuple_get(step, STEP_MARKS) != peek(words + NONE):
+    if item_of(words, step, STEP_MARKS) != peek(words + NONE):
         recording = is_recording(words)
         if recording == -2 or mark_views(words, step, result, recording) == 0:
             decref(result)
             return 0
-    if tuple_get(step, STEP_CLASS) != peek(words + NONE):
-        named = call_one(tuple_get(step, STEP_CLASS), result)
+    if item_of(words, step, STEP_CLASS) != peek(words + NONE):
+        named = call_one(item_of(words, step, STEP_CLASS), result)
         decref(result)
         return named
     return result

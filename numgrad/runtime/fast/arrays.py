@@ -94,7 +94,12 @@ def places() -> dict[str, int]:
     KernelError
         One is not found: this NumPy lays out its arrays in another way.
     """
-    arrays = [np.zeros((2, 3)), np.zeros((4, 5), np.float32), np.zeros((2, 3)).T, np.zeros((3, 2))[::2]]
+    arrays: list[np.ndarray] = [
+        np.zeros((2, 3)),
+        np.zeros((4, 5), np.float32),
+        np.zeros((2, 3)).T,
+        np.zeros((3, 2))[::2],
+    ]
     arrays[1].flags.writeable = False
     words = [words_of(array) for array in arrays]
     data = [k for k in range(len(words[0])) if all(w[k] == a.ctypes.data for w, a in zip(words, arrays, strict=True))]

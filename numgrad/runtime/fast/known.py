@@ -59,6 +59,7 @@ from numgrad.runtime.fast.layout import (
     TENSOR_CLASS,
     TRUE,
     TUPLE_CLASS,
+    TUPLE_ITEMS,
     TYPE,
     VIEW_NODE,
 )
@@ -71,9 +72,7 @@ from numgrad.runtime.objects import (
     list_get,
     list_size,
     put_new,
-    tuple_get,
     tuple_new,
-    tuple_set,
     tuple_size,
 )
 from numgrad.runtime.words import peek, poke, python_to_word, stack_words, word_to_python
@@ -94,11 +93,23 @@ def is_tensor(words, instance):
 
 
 @device
+def item_of(words, items, position):
+    """An item of a tuple that has it, borrowed."""
+    return peek(items + peek(words + TUPLE_ITEMS) + 8 * position)
+
+
+@device
+def fill_item(words, items, position, item):
+    """Put an item, whose reference is taken over, into a new tuple."""
+    poke(items + peek(words + TUPLE_ITEMS) + 8 * position, item)
+
+
+@device
 def new_key(words, args, count):
     """The key of these arguments, a new reference; NotImplemented if they have none, 0 for an error."""
-    none, other, needs = peek(words + NONE), peek(words + NOT_IMPLEMENTED), stack_words(1)
+    other, needs = peek(words + NOT_IMPLEMENTED), stack_words(1)
     poke(needs, 0)
-    key = tuple_new(count - FIRST_KNOWN + 1)
+    key = tuple_new(count - FIRST_KNOWN)
     if key == 0:
         return 0
     for position in range(FIRST_KNOWN, count):
@@ -109,20 +120,24 @@ def new_key(words, args, count):
                 return 0
             incref(other)
             return other
-        tuple_set(key, position - FIRST_KNOWN, piece)
-    last = none
-    if peek(needs):
-        recording = is_recording(words)
-        if recording < 0 or (recording and peek(needs) & STALE):
-            decref(key)
-            if recording == -2:
-                return 0
-            incref(other)
-            return other
-        last = peek(words + TENSOR_BASE) if recording else none
-    incref(last)
-    tuple_set(key, count - FIRST_KNOWN, last)
-    return key
+        fill_item(words, key, position - FIRST_KNOWN, piece)
+    if peek(needs) == 0:
+        return key
+    recording, longer = is_recording(words), key
+    if recording < 0 or (recording and peek(needs) & STALE):
+        decref(key)
+        longer = 0 if recording == -2 else other
+        incref(longer)
+    elif recording:
+        longer = tuple_new(count - FIRST_KNOWN + 1)
+        if longer:
+            incref(peek(words + TENSOR_BASE))
+            fill_item(words, longer, count - FIRST_KNOWN, peek(words + TENSOR_BASE))
+            for position in range(count - FIRST_KNOWN):
+                incref(item_of(words, key, position))
+                fill_item(words, longer, position, item_of(words, key, position))
+        decref(key)
+    return longer
 
 
 @device
@@ -170,7 +185,7 @@ def pieces_of_tuple(words, value, needs):
     """A tuple with the pieces of the items; the tuple itself where these are ints."""
     size, first_other, ints = tuple_size(value), -1, peek(words + INT_CLASS)
     for position in range(size):
-        if first_other < 0 and class_of(words, tuple_get(value, position)) != ints:
+        if first_other < 0 and class_of(words, item_of(words, value, position)) != ints:
             first_other = position
     if first_other < 0:
         incref(value)
@@ -179,11 +194,11 @@ def pieces_of_tuple(words, value, needs):
     if pieces == 0:
         return 0
     for position in range(size):
-        piece = piece_of_item(words, tuple_get(value, position), needs)
+        piece = piece_of_item(words, item_of(words, value, position), needs)
         if piece == 0:
             decref(pieces)
             return 0
-        tuple_set(pieces, position, piece)
+        fill_item(words, pieces, position, piece)
     return pieces
 
 
@@ -195,14 +210,14 @@ def pieces_of_list(words, value, needs):
     if pieces == 0:
         return 0
     incref(peek(words + LIST))
-    tuple_set(pieces, 0, peek(words + LIST))
+    fill_item(words, pieces, 0, peek(words + LIST))
     for position in range(size):
         # Making tuples may run the garbage collector, and so any Python, which may change the list.
         piece = piece_of_item(words, list_get(value, position), needs) if position < list_size(value) else 0
         if piece == 0:
             decref(pieces)
             return 0
-        tuple_set(pieces, position + 1, piece)
+        fill_item(words, pieces, position + 1, piece)
     return pieces
 
 
@@ -224,22 +239,22 @@ def simple_piece(words, cls, value):
         return piece
     if cls == peek(words + FLOAT_CLASS):
         bits = word_to_python(peek(value + peek(words + FLOAT_VALUE)))
-        return pair_of(cls, bits)
+        return pair_of(words, cls, bits)
     if cls == peek(words + SLICE_CLASS):
         return piece_of_slice(words, value)
     return 0
 
 
 @device
-def pair_of(first, second):
+def pair_of(words, first, second):
     """The tuple of two objects, whose second reference is taken over; 0 for an error."""
     pair = tuple_new(2) if second else 0
     if pair == 0:
         decref(second)
         return 0
     incref(first)
-    tuple_set(pair, 0, first)
-    tuple_set(pair, 1, second)
+    fill_item(words, pair, 0, first)
+    fill_item(words, pair, 1, second)
     return pair
 
 
@@ -263,10 +278,10 @@ def piece_of_slice(words, value):
     incref(start)
     incref(stop)
     incref(step)
-    tuple_set(piece, 0, peek(words + SLICE_CLASS))
-    tuple_set(piece, 1, start)
-    tuple_set(piece, 2, stop)
-    tuple_set(piece, 3, step)
+    fill_item(words, piece, 0, peek(words + SLICE_CLASS))
+    fill_item(words, piece, 1, start)
+    fill_item(words, piece, 2, stop)
+    fill_item(words, piece, 3, step)
     return piece
 
 
@@ -279,9 +294,9 @@ def inputs_of_step(words, args, key, step, call_args):
     inputs = tuple_size(step) - STEP_SOURCES
     if inputs > MOST_INPUTS:
         return 0
-    poke(call_args + ARG_PARAMS, tuple_get(step, STEP_PARAMS))
+    poke(call_args + ARG_PARAMS, item_of(words, step, STEP_PARAMS))
     for number in range(inputs):
-        source = tuple_get(step, STEP_SOURCES + number)
+        source = item_of(words, step, STEP_SOURCES + number)
         if class_of(words, source) == peek(words + INT_CLASS):
             source = argument_at(words, args, key, python_to_word(source))
             if source == 0:
@@ -303,12 +318,12 @@ def drop_inputs(call_args, count):
 def argument_at(words, args, key, source):
     """The tensor among the arguments that a source names, borrowed; 0 if it is not what the key says."""
     place, item = source & ITEM - 1, source // ITEM - 1
-    tensor, spec = peek(args + 8 * (FIRST_KNOWN + place)), tuple_get(key, place)
+    tensor, spec = peek(args + 8 * (FIRST_KNOWN + place)), item_of(words, key, place)
     if item >= 0:
         if class_of(words, tensor) != peek(words + LIST):
-            tensor, spec = tuple_get(tensor, item), tuple_get(spec, item)
+            tensor, spec = item_of(words, tensor, item), item_of(words, spec, item)
         elif item < list_size(tensor):
-            tensor, spec = list_get(tensor, item), tuple_get(spec, item + 1)
+            tensor, spec = list_get(tensor, item), item_of(words, spec, item + 1)
         else:
             return 0
     return tensor if is_tensor(words, tensor) and field(words, tensor, SPEC) == spec else 0
@@ -341,20 +356,20 @@ def meets_changed(words, call_args, count, plan):
 @device
 def mark_views(words, step, result, recording):
     """Say of each of the views of one call why it cannot be followed, as `fix` does; 0 for an error."""
-    marks = tuple_get(step, STEP_MARKS)
+    marks = item_of(words, step, STEP_MARKS)
     if marks == peek(words + NONE) or recording == 0:
         return 1
     for number in range(tuple_size(marks)):
-        tensor, mark = tuple_get(result, number), tuple_get(marks, number)
+        tensor, mark = item_of(words, result, number), item_of(words, marks, number)
         reason = tuple_new(3)
         if reason == 0:
             return 0
         version = field(words, field(words, tensor, STORAGE), STORAGE_VERSION)
         incref(version)
-        incref(tuple_get(mark, 0))
-        incref(tuple_get(mark, 1))
-        tuple_set(reason, 0, version)
-        tuple_set(reason, 1, tuple_get(mark, 0))
-        tuple_set(reason, 2, tuple_get(mark, 1))
+        incref(item_of(words, mark, 0))
+        incref(item_of(words, mark, 1))
+        fill_item(words, reason, 0, version)
+        fill_item(words, reason, 1, item_of(words, mark, 0))
+        fill_item(words, reason, 2, item_of(words, mark, 1))
         put_new(tensor + peek(words + VIEW_NODE), reason)
     return 1

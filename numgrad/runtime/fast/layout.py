@@ -145,6 +145,7 @@ ARRAY_FLAGS = ENGINE.word("array_flags", "bytes from the start of an array to it
 NOT_IMPLEMENTED = ENGINE.word("not_implemented", "the object `NotImplemented`")
 WRAPPERS = ENGINE.word("wrappers", "the list of wrappers before the engine, which functions have to meet")
 TYPE = ENGINE.word("type", "bytes from the start of an object to the address of its class")
+TUPLE_ITEMS = ENGINE.word("tuple_items", "bytes from the start of a tuple to its items")
 FLOAT_VALUE = ENGINE.word("float_value", "bytes from the start of a float to its number")
 SLICE_START = ENGINE.word("slice_start", "bytes from the start of a slice to where it begins")
 SLICE_STOP = ENGINE.word("slice_stop", "bytes from the start of a slice to where it ends")
