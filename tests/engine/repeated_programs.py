@@ -121,7 +121,7 @@ def parts(result: Any) -> list[Any]:
 
 
 def seen(value: Any, names: dict[int, str] = NOTHING, begun: dict[Any, int] = NOTHING) -> Any:
-    """All that can be seen of a value; the base of a view is told by its name, since nobody sees one that has none.
+    """All that can be seen of a value; whose memory it has is told by a name, since nobody sees what has none.
 
     Of its version, what it has gained since it was ``begun``: a fresh result may have been filled step by step.
     """
@@ -129,7 +129,7 @@ def seen(value: Any, names: dict[int, str] = NOTHING, begun: dict[Any, int] = NO
         return str(value.dtype), value.shape, value.strides, value.tobytes()
     if not isinstance(value, ng.Tensor):
         return [seen(each) for each in value] if isinstance(value, (tuple, list)) else repr(value)
-    base, node = value._base, value._node
+    node = value._node
     return (
         str(value.dtype),
         tuple(value.shape),
@@ -141,7 +141,7 @@ def seen(value: Any, names: dict[int, str] = NOTHING, begun: dict[Any, int] = NO
         value.is_inference(),
         None if node is None else node.name(),
         value._output_nr,
-        names.get(id(base)),
+        names.get(id(value._storage)),
         value._view_node[1:] if isinstance(value._view_node, tuple) else None,
         value._array().tobytes(),
     )
@@ -158,10 +158,13 @@ def run(texts: Sequence[str], defined: Sequence[str], mode: Callable[[], Any]) -
                 names["told"] = drawn
             else:
                 exec(compiled("def told(r): return str([(str(p.dtype), list(p.shape)) for p in parts(r)])"), names)
-            outcome, owners = attempted(names, text), {id(names[name]): name for name in defined if name in names}
+            outcome, owners = attempted(names, text), dict[int, str]()
             for name in defined:
                 value = names.get(name)
-                if isinstance(value, ng.Tensor) and not value.is_inference() and id(value) not in begun:
+                if not isinstance(value, ng.Tensor):
+                    continue
+                owners.setdefault(id(value._storage), name)
+                if not value.is_inference() and id(value) not in begun:
                     begun[id(value)] = value._version
                     kept.append(value)  # so that nothing else gets its id
             yield outcome, {name: seen(names[name], owners, begun) for name in defined if name in names}
