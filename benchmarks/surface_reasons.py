@@ -88,7 +88,11 @@ REASONS: tuple[Reason, ...] = (
         "NumPy, on one thread", _lib("unique unique_consecutive multinomial bincount histogram histogramdd"), _LARGE
     ),
     Reason("One thread, and the same order for any number of them", _lib("randperm"), _LARGE),
-    Reason("It finds the positions of the maxima for the gradient, asked for or not", ("F.max_pool1d(",), _LARGE),
+    Reason(
+        "The maximum of a box is compared with one element after the other, which also says where it lies",
+        ("F.adaptive_max_pool", "F.fractional_max_pool"),
+        _LARGE,
+    ),
     Reason(
         "Views and small results: Python between a call and what it does",
         (
@@ -116,15 +120,10 @@ REASONS: tuple[Reason, ...] = (
         "Made of other functions, each of which reads and writes memory",
         (
             *_lib("vander nansum renorm cartesian_prod block_diag triu_indices tril_indices eye"),
-            "F.affine_grid(",
             "F.pdist(",
             "linalg.cross(",
             "linalg.vander(",
-            "F.fractional_max_pool",
             "F.one_hot(",
-            "F.adaptive_max_pool",
-            "F.adaptive_avg_pool1d(",
-            "F.fold(",
             *_lib("cov corrcoef addr logdet combinations median nanmedian"),
         ),
     ),

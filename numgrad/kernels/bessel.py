@@ -48,9 +48,11 @@ def _waves(x, order, second):
 @device
 def spherical_j0(x):
     """sin(x) / x."""
-    x = float(x)
-    if x == 0.0:
-        return 1.0
+    return bessel_vectors.spherical_j0(x) if angles.is_small(x) else _sine_quotient(np.float64(x))
+
+
+@device
+def _sine_quotient(x):
     return 0.0 if math.isinf(x) else math.sin(x) / x
 
 

@@ -209,6 +209,15 @@ class Bessel(Angles):
         far = builder.select(negative, builder.fneg(far), far)
         return self._out(self._joined(wide, size, builder.fmul(wide, near), far))
 
+    def spherical_j0(self, x: Any) -> Any:
+        """sin(x) / x, 1 at 0."""
+        builder, number = self.builder, self.number
+        wide = self._in(x)
+        none = builder.fcmp_ordered("==", wide, number(0.0))
+        sine = self._turned(*self._both(wide))
+        quotient = builder.fdiv(sine, builder.select(none, number(1.0), wide))
+        return self._out(builder.select(none, number(1.0), quotient))
+
     def y0(self, x: Any) -> Any:
         """``2 / pi log(x) j0(x)`` and a polynomial, or a wave."""
         builder, number = self.builder, self.number
@@ -462,3 +471,7 @@ k1 = intrinsic_of(
     Bessel,
 )
 k1e = intrinsic_of("k1e", "exp(x) * k1(x), to a few units in the last place.", _decay_in_python(1, True), Bessel)
+spherical_j0 = intrinsic_of(
+    "spherical_j0", "sin(x) / x where `angles.is_small`, to about two units in the last place.",
+    lambda x: type(x)(math.sin(x) / x if x else 1.0), Bessel,
+)  # fmt: skip

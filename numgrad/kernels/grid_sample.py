@@ -79,14 +79,14 @@ def find_taps(grid, first, count, image, marks, lows, weights, places):
     columns, rows, planes, x, y, z = lows[0], lows[1], lows[2], marks[0], marks[1], marks[2]
     for t in range(places.shape[0]):
         k, j, i = t & 1, (t >> 1) & 1, t >> 2
-        weight, place = weights[t], places[t]
+        weight, pixel = weights[t], places[t]
         for q in range(count):
             column, row, plane = columns[q] + k, rows[q] + j, planes[q] + i
             seen = (column >= 0) & (column < image.width) & (row >= 0) & (row < image.height)
             seen = seen & (plane >= 0) & (plane < image.depth)
             share = share_of(i, z[q]) * share_of(j, y[q]) * share_of(k, x[q])
             weight[q] = share if seen else zero
-            place[q] = (plane * image.height + row) * image.width + column if seen else -1
+            pixel[q] = (plane * image.height + row) * image.width + column if seen else -1
 
 
 @device
@@ -103,10 +103,10 @@ def add_slopes(axis, t, count, products, marks, total):
 
 
 @device
-def tap_of(plane, place):
-    """The element at a place, or 0 at -1."""
-    value = plane[max(place, 0)]
-    return value if place >= 0 else plane.dtype.type(0)
+def tap_of(plane, pixel):
+    """The element at a pixel, or 0 at -1."""
+    value = plane[max(pixel, 0)]
+    return value if pixel >= 0 else plane.dtype.type(0)
 
 
 @kernel("T[:, :, :], T[:, :, :], Image, T[:, :, :], T[:, :, :], i8[:, :, :], T[:, :, :], i8[:, :, :]", Image)
@@ -162,9 +162,9 @@ def spread_points(grad, grid, image, block, out, marks, lows, weights, places, s
                 plane, g = out[n, c], grad[n, c, first : first + count]
                 for q in range(g.shape[0]):
                     for t in range(weights.shape[0]):
-                        place = places[t, q]
-                        if place >= 0:
-                            plane[place] += weights[t, q] * g[q]
+                        pixel = places[t, q]
+                        if pixel >= 0:
+                            plane[pixel] += weights[t, q] * g[q]
 
 
 @kernel(

@@ -15,8 +15,6 @@ from numgrad.layout import product
 from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
-STRETCH = 32  # elements of a row of a box that are looked at together, to see whether there is a larger one
-
 
 class Boxes(NamedTuple):
     """The extents of the boxes, all 0 if they are the parts into which the volume is cut."""
@@ -42,15 +40,6 @@ def box_edges(bounds, first, count, extent, window, sample):
         bounds[2 * (first + i)], bounds[2 * (first + i) + 1] = begin, end
 
 
-@device
-def has_larger(part, best):
-    """Whether one is larger, or NaN."""
-    is_larger = False
-    for r in range(part.shape[0]):
-        is_larger |= (part[r] > best) | (part[r] != part[r])
-    return is_larger
-
-
 @kernel("T[:, :, :, :], T[:, :], Boxes, i8[:], T[:, :, :, :], i8[:, :, :, :]", Boxes)
 def max_boxes(x, samples, boxes, bounds, out, indices, start, stop, worker):
     """Work: volumes. Of equal values the first wins, and the last NaN over all others."""
@@ -74,13 +63,10 @@ def max_boxes(x, samples, boxes, bounds, out, indices, start, stop, worker):
                     for p in range(i, bounds[2 * d + 1]):
                         for q in range(j, bounds[2 * (planes + h) + 1]):
                             line, begin = x[n, p, q], (p * height + q) * width
-                            for first in range(k, last, STRETCH):
-                                part = line[first : min(last, first + STRETCH)]
-                                if part.shape[0] < STRETCH or has_larger(part, best):
-                                    for r in range(part.shape[0]):
-                                        value = part[r]
-                                        if value > best or value != value:
-                                            best, where = value, begin + first + r
+                            for r in range(k, last):
+                                value = line[r]
+                                if value > best or value != value:
+                                    best, where = value, begin + r
                     out[n, d, h, w], indices[n, d, h, w] = best, where
 
 

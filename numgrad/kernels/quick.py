@@ -29,6 +29,7 @@ WORDS: dict[Device, tuple[Device, Device]] = {
     bessel.j1: (bessel_vectors.j1, angles.is_small),
     bessel.y0: (bessel_vectors.y0, angles.is_small),
     bessel.y1: (bessel_vectors.y1, angles.is_small),
+    bessel.spherical_j0: (bessel_vectors.spherical_j0, angles.is_small),
     bessel.airy_ai: (airy_vectors.airy_ai, airy_vectors.is_small_for_airy),
     special.erfinv: (special_vectors.erfinv_inside, special_vectors.is_inside),
     special.lgamma: (special_vectors.lgamma, special_vectors.is_plain),

@@ -49,12 +49,10 @@ exp2 = intrinsic_of("exp2", "2 to the power x, exact for integers, else to about
 log2 = intrinsic_of(
     "log2", "The logarithm to base 2, exact for powers of 2, else to about two units in the last place."
 )
-log10 = intrinsic_of("log10", "The logarithm to base 10, to about two units in the last place.")
+log10 = intrinsic_of("log10", "The logarithm to base 10, to about one unit in the last place.")
 sinh = intrinsic_of("sinh", "The hyperbolic sine of x, to about two units in the last place.", np.sinh)
 cosh = intrinsic_of("cosh", "The hyperbolic cosine of x, to about two units in the last place.", np.cosh)
-atanh = intrinsic_of(
-    "atanh", "The inverse hyperbolic tangent of x, to about three units in the last place.", np.arctanh
-)
+atanh = intrinsic_of("atanh", "The inverse hyperbolic tangent of x, to about two units in the last place.", np.arctanh)
 asinh = intrinsic_of("asinh", "The inverse hyperbolic sine of x, to about three units in the last place.", np.arcsinh)
 acosh = intrinsic_of("acosh", "The inverse hyperbolic cosine of x, to about three units in the last place.", np.arccosh)
 erfc = intrinsic_of("erfc", "1 - erf(x), exact where erf(x) is near 1, to about five units in the last place.")

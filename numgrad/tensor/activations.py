@@ -200,7 +200,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     )
 
 
-@public("functional")
+@public("functional", known=True)
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
     """exp(input), divided by its sum along ``dim``; with ``dtype`` the input is converted first.
 
@@ -220,7 +220,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     return layers.softmax(input, implicit_dim("softmax", dim, input.ndim), dtype)
 
 
-@public("functional")
+@public("functional", known=True)
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None) -> Tensor:
     """The logarithm of `softmax`, with the same arguments; exact where softmax underflows.
 

@@ -14,7 +14,8 @@ from numgrad.engine.tape import modes
 from numgrad.layout import product
 from numgrad.registry import chain
 from numgrad.tensor.arguments import as_number, cast, check_tensor
-from numgrad.tensor.comparison import eq
+from numgrad.tensor.clamping import clamp_max
+from numgrad.tensor.comparison import eq, ge, le
 from numgrad.tensor.creation import zeros
 from numgrad.tensor.joined import LARGEST
 from numgrad.tensor.joining import cat
@@ -88,6 +89,33 @@ def _even_bins(input: Tensor, counts: tuple[int, ...], *limits: float) -> Any:
     for axis, count in enumerate(counts):
         heights = narrow(heights, axis, 0, count)
     return contiguous(cast(heights, dtype)), *edges, is_finite
+
+
+def few_heights(input: Tensor, bins: int, low: Any, high: Any) -> Tensor | None:
+    """The heights of `histc` for few elements, by ops, of which one number is read; else None."""
+    spec = input._spec
+    is_plain = spec.dtype in (float32, float64) and 0 < spec.numel <= LARGEST and 0 < bins <= LARGEST
+    if not is_plain or chain.wrappers or modes.capture is not None or {low.__class__, high.__class__} - {int, float}:
+        return None
+    heights, is_finite = _even_heights(
+        input.detach(), bins, *(() if low == high else range_of("histc", low, high, 1.0))
+    )
+    return heights if is_finite.item() else None  # type: ignore[no-any-return]
+
+
+@knowing
+def _even_heights(input: Tensor, bins: int, *limits: float) -> tuple[Tensor, Tensor]:
+    """Heights, and whether the bounds and the width are finite numbers of the dtype."""
+    still, dtype = reshape(input, (input._spec.numel,)), input._spec.dtype
+    ends = [constant(end, float64) for end in limits] or [cast(end, float64) for end in aminmax(still)]
+    same = eq(ends[0], ends[1])
+    wide = where(same, sub(ends[0], 1.0), ends[0]), where(same, add(ends[1], 1.0), ends[1])
+    low, high = cast(wide[0], dtype), cast(wide[1], dtype)
+    width = sub(high, low)
+    parts = div(mul(sub(still, low), bins), width)
+    is_inside = ge(still, low) & le(still, high) & ge(parts, 0)  # a width that is no number makes places that are none
+    counts = counted(cast(where(is_inside, clamp_max(parts, bins - 1), bins), int64), bins + 1)
+    return contiguous(cast(narrow(counts, 0, 0, bins), dtype)), eq(sub(width, width), 0)
 
 
 @knowing

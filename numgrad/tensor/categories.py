@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
 from numgrad import ops
 from numgrad.dtypes import int32, int64
-from numgrad.errors import DtypeError, ShapeError
+from numgrad.engine.constants import constant
+from numgrad.engine.tape import modes
+from numgrad.errors import DtypeError, OutOfRangeError, ShapeError
+from numgrad.registry import chain
 from numgrad.tensor import arguments, comparison, creation, indexing, layers, network, pointwise, reductions, shaping
 from numgrad.tensor.arguments import as_int
+from numgrad.tensor.joined import LARGEST
+from numgrad.tensor.known import knowing
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
+
+
+@knowing
+def _ones_at(input: Tensor, count: int) -> Tensor:
+    """Zeros, but for a 1 at each of the numbers."""
+    zeros = creation.zeros((*input._spec.shape, count), dtype=int64)
+    places = shaping.unsqueeze(input, -1)
+    ones = shaping.expand(constant(1, int64), tuple(places._spec.shape))  # type: ignore[arg-type]
+    return ops.scatter.scatter(zeros, places, ones, dim=input._spec.ndim)  # type: ignore[no-any-return]
 
 
 @public("functional")
@@ -40,7 +56,11 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     if input.numel() == 0:
         if count <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
-    elif count == -1 or type(input)._array is Tensor._array:  # of one example of many the values are not to be had
+    elif count > 0 and not chain.wrappers and modes.capture is None and input.numel() * count <= LARGEST:
+        with contextlib.suppress(OutOfRangeError):  # the words for which are below
+            return _ones_at(input, count)
+    # Of one example of many the values are not to be had.
+    if input.numel() and (count == -1 or type(input)._array is Tensor._array):
         if int(reductions.min(input)) < 0:
             raise RuntimeError("Class values must be non-negative.")
         largest = int(reductions.max(input))

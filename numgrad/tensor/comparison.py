@@ -29,7 +29,7 @@ def _public(op: Any, doc: str, example: str) -> Callable[[Any, Any], Tensor]:
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"{doc}\n\n>>> import numgrad as ng\n>>> {example}\n"
-    return public("function", "method", "in_place")(function)
+    return public("function", "method", "in_place", known=True)(function)
 
 
 def _compare(op: Any, symbol: str, example: str) -> Callable[[Any, Any], Tensor]:

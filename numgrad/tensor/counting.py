@@ -17,7 +17,7 @@ from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
 from numgrad.registry import chain
 from numgrad.tensor.arguments import as_int, as_number, as_operand, cast, check_tensor, result_type, wrap_dim
-from numgrad.tensor.bins import counted, of_few, range_of
+from numgrad.tensor.bins import counted, few_heights, of_few, range_of
 from numgrad.tensor.clamping import clamp_max
 from numgrad.tensor.comparison import eq, ge, le, ne
 from numgrad.tensor.creation import from_numpy, zeros
@@ -278,6 +278,10 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     >>> ng.histc(ng.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
     tensor([0., 2., 1., 0.])
     """
+    if bins.__class__ is int and check_tensor("histc", "input", input)._spec.dtype.is_floating_point:
+        few = few_heights(input, bins, min, max)
+        if few is not None:
+            return few
     array = _numbers("histc", "input", input)
     bins = _checked_bins("histc", array, bins)
     if min == max and array.size:

@@ -415,10 +415,9 @@ def empty_like(
 
 def laid_as(input: Tensor, tensor: Tensor) -> Tensor:
     """A tensor of the shape of ``input`` in the layout of ``input``, if that is dense and not private."""
-    spec = input._spec
-    if spec.is_contiguous or spec.is_private:
-        return tensor
-    strides = output_strides(tuple(spec.shape), [spec])
+    spec, strides = input._spec, tuple(tensor._spec.strides)
+    if not (spec.is_contiguous or spec.is_private):
+        strides = output_strides(tuple(spec.shape), [spec])
     return tensor if strides == tuple(tensor._spec.strides) else ops.creation.to_strides(tensor, strides=strides)
 
 
@@ -495,7 +494,6 @@ def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_gr
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
     chosen = chosen_dtype("eye", dtype)
     if chosen.is_floating_point:
-        ones = ops.creation.full.apply((), tuple(extents), 1, chosen)
-        return finished(ops.matrices.band.apply((ones,), 0, 0, 1.0), requires_grad)
+        return finished(ops.matrices.band.apply((full(extents, 1, dtype=chosen),), 0, 0, 1.0), requires_grad)
     rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
     return finished((rows == columns).to(chosen), requires_grad)

@@ -11,7 +11,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
 from numgrad.engine.views import change_in_place, check_in_place
 from numgrad.errors import GradError, OperandError
-from numgrad.registry import OPS, find
+from numgrad.registry import OPS, chain, find
 from numgrad.tensor.arguments import as_element, as_input, as_number, cast, check_tensor, result_type
 
 if TYPE_CHECKING:
@@ -172,3 +172,14 @@ def check_writable(name: str, target: Tensor) -> None:
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
+
+
+def takes_draws(target: Tensor) -> bool:
+    """Whether numbers may be drawn directly into the tensor's memory: nothing is recorded, and the memory is dense.
+
+    In a tensor with neither graph nor base nothing is recorded, since a leaf that requires a gradient was refused.
+    """
+    spec = target._spec
+    if modes.grad_enabled and not (target._node is None and target._base is None and spec.kind.is_exact):
+        return False
+    return spec.is_dense and not spec.dtype.is_half and not chain.wrappers

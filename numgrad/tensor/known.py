@@ -124,9 +124,7 @@ class _Watcher:
         self.thread = threading.get_ident()
         self.call = weakref.ref(call)
         self.steps: list[tuple[Any, ...]] = []
-        self.launched: list[
-            tuple[Any, ...]
-        ] = []  # the steps as `joined.plan_of` takes them: private tensors may move later
+        self.launched: list[tuple[Any, ...]] = []  # as `joined.plan_of` takes them: private tensors may move later
         self.filled: set[Any] = set()  # storages
         self.fits = True
 
@@ -190,9 +188,8 @@ def watched(
         entry = _key(values) == key and _rehearsed(function, args, kwargs, len(key) > len(values))
     else:
         watcher, result = _watch(function, args, kwargs)
-        entry = (
-            watcher.fits and errors.warned == warned and _entry(watcher, result, values, len(key) > len(values), kind)
-        )
+        is_plain = watcher.fits and errors.warned == warned
+        entry = is_plain and _entry(watcher, result, values, len(key) > len(values), kind)
     if plans.times_forgotten == times_forgotten:
         # Where a layout was private, and is no more, the same happens at each such call.
         calls[key] = entry if _key(values) == key else False
@@ -269,12 +266,14 @@ def _copy_of(tensor: Any) -> Any:
 def _tensors_of(values: Sequence[Any]) -> list[tuple[int, Any]]:
     """The tensors among the arguments, each with its number as a source (`runtime/fast/known.py`)."""
     tensors = []
-    for place, value in enumerate(values):
+    for number, value in enumerate(values):
         if isinstance(value, TensorBase):
-            tensors.append((place, value))
+            tensors.append((number, value))
         elif value.__class__ is tuple or value.__class__ is list:
             items = enumerate(value, 1)
-            tensors += [(place + ITEM * number, item) for number, item in items if isinstance(item, TensorBase)]
+            tensors += [
+                (number + ITEM * item_number, item) for item_number, item in items if isinstance(item, TensorBase)
+            ]
     return tensors
 
 
@@ -328,7 +327,7 @@ def _is_free() -> bool:
     """Whether nobody but the engine sees ops, and machine code is there."""
     listeners = chain.wrappers or dispatch.recorders or dispatch.guards or dispatch.node_watchers
     return (
-        fast.run_known is not fast.nothing
+        fast.run_known not in (fast.unknown, fast.nothing)
         and modes.capture is None
         and not (listeners or kernel.rehearsal is not None or config.DEBUG.is_set())
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numgrad import dtypes, ops, registry
+from numgrad import dtypes, ops
 from numgrad.devices import CPU, on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine.tape import TensorBase, modes
@@ -123,7 +123,7 @@ class Generator:
 
 default_generator = Generator()
 default_generator.seed()
-lasting.append(default_generator._state)
+lasting.append(default_generator._state)  # type: ignore[has-type]
 
 
 @public("function")
@@ -213,9 +213,7 @@ def _state(name: str, generator: Generator | None) -> Tensor:
 
 
 def _float(name: str, argument: str, value: Any) -> float:
-    if value.__class__ is float:
-        return value  # type: ignore[no-any-return]
-    if isinstance(value, str) or not hasattr(value, "__float__"):
+    if value.__class__ is not float and (isinstance(value, str) or not hasattr(value, "__float__")):
         raise TypeError(f"{name}(): argument '{argument}' must be float, not {type(value).__name__}")
     return float(value)
 
@@ -385,7 +383,7 @@ def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Genera
     """
     in_place.check_writable("uniform_", input)
     low, high, state = _float("uniform_", "from", a), _float("uniform_", "to", b), _state("uniform_", generator)
-    if _takes_draws(input):
+    if in_place.takes_draws(input):
         return ops.random.uniform_.apply((input, state), low, high)  # type: ignore[no-any-return]
     drawn = ops.random.uniform(state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
     return in_place.copy_(input, drawn)
@@ -408,21 +406,10 @@ def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Ge
     """
     in_place.check_writable("normal_", input)
     mean, std, state = _float("normal_", "mean", mean), _float("normal_", "std", std), _state("normal_", generator)
-    if _takes_draws(input):
+    if in_place.takes_draws(input):
         return ops.random.normal_.apply((input, state), mean, std)  # type: ignore[no-any-return]
     drawn = ops.random.normal(state, size=tuple(input.shape), mean=mean, std=std, dtype=input.dtype)
     return in_place.copy_(input, drawn)
-
-
-def _takes_draws(target: Tensor) -> bool:
-    """Whether numbers may be drawn directly into the tensor's memory: nothing is recorded, and the memory is dense.
-
-    In a tensor with neither graph nor base nothing is recorded, since a leaf that requires a gradient was refused.
-    """
-    spec = target._spec
-    if modes.grad_enabled and not (target._node is None and target._base is None and spec.kind.is_exact):
-        return False
-    return spec.is_dense and not spec.dtype.is_half and not registry.is_wrapped()
 
 
 @public("function", known=True)
@@ -450,13 +437,6 @@ def rand_like(
     arguments.check_tensor("rand_like", "input", input)
     drawn = rand(input.shape, generator=generator, dtype=dtype or input.dtype)
     return creation.finished(creation.laid_as(input, drawn), requires_grad, memory_format)
-
-
-def uniform_like(input: Tensor, low: float, high: float) -> Tensor:
-    """Numbers drawn evenly from [low, high) in the shape, dtype and layout of a tensor of float32 or float64."""
-    state = _state("uniform", None)
-    drawn = ops.random.uniform(state, size=tuple(input.shape), low=low, high=high, dtype=input.dtype)
-    return creation.laid_as(input, drawn)
 
 
 @public("function", known=True)

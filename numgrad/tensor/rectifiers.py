@@ -317,7 +317,8 @@ def _random_slopes(input: Tensor, lower: float, upper: float) -> Tensor:
         raise RuntimeError(f"rrelu: Lower bound {lower} should be less than or equal to the upper bound {upper}")
     if input.dtype.is_half:
         return pointwise.add(pointwise.mul(random.rand_like(input), upper - lower), lower)
-    return random.uniform_like(input, lower, upper)
+    state, shape = random.default_generator._state, tuple(input.shape)
+    return creation.laid_as(input, ops.random.uniform(state, size=shape, low=lower, high=upper, dtype=input.dtype))
 
 
 @public("function", "functional")

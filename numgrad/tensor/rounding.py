@@ -31,7 +31,7 @@ def _rounding(op: Any, doc: str) -> Callable[[Tensor], Tensor]:
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = doc
-    return public("function", "method", "in_place", "in_place_function", asks=True)(function)
+    return public("function", "method", "in_place", "in_place_function", asks=True, known=True)(function)
 
 
 floor = _rounding(
@@ -78,7 +78,7 @@ trunc = _rounding(
 )
 
 
-@public("function", "method", "in_place", "in_place_function", "special", asks=True)
+@public("function", "method", "in_place", "in_place_function", "special", asks=True, known=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest integer, halves to even; with ``decimals`` the nearest number with so many decimals (negative: before the point).
 

@@ -15,7 +15,18 @@ from numgrad.engine.constants import constant
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import DtypeError
 from numgrad.layout import preserve_format
-from numgrad.tensor import arguments, creation, grids, in_place, pointwise, random, reductions, shaping, sorting
+from numgrad.tensor import (
+    arguments,
+    comparison,
+    creation,
+    grids,
+    in_place,
+    pointwise,
+    random,
+    reductions,
+    shaping,
+    sorting,
+)
 from numgrad.tensor.arguments import as_int, as_number, check_tensor
 from numgrad.tensor.known import knowing
 from numgrad.tensor.random import Generator
@@ -93,16 +104,26 @@ def normal(
         )
         return creation.finished(drawn, requires_grad)
     if isinstance(std, TensorBase):
-        if std._spec.numel and bool((std.detach() < 0).any()):  # type: ignore[attr-defined]
+        if std._spec.numel and bool(_any_negative(std.detach())):  # type: ignore[attr-defined]
             raise RuntimeError("normal expects all elements of std >= 0.0")
     elif not float(std) >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
     for tensor in tensors:
         _floating("normal", tensor)  # type: ignore[arg-type]
+    mean, std = [each.detach() if isinstance(each, TensorBase) else float(each) for each in (mean, std)]  # type: ignore[attr-defined]
+    return _of_moments(random._state("normal", generator), mean, std)
+
+
+@knowing
+def _any_negative(still: Tensor) -> Tensor:
+    return reductions.any(comparison.lt(still, 0))
+
+
+@knowing
+def _of_moments(state: Tensor, mean: Any, std: Any) -> Tensor:
+    tensors = [each for each in (mean, std) if isinstance(each, TensorBase)]
     shape = tuple(grids.broadcast_shapes(*[tuple(tensor._spec.shape) for tensor in tensors]))
-    common = arguments.result_type(*tensors)
-    drawn = ops.random.normal(random._state("normal", generator), size=shape, dtype=common)
-    mean, std = (each.detach() if isinstance(each, TensorBase) else float(each) for each in (mean, std))  # type: ignore[attr-defined]
+    drawn = ops.random.normal(state, size=shape, dtype=arguments.result_type(*tensors))
     return pointwise.add(pointwise.mul(drawn, std), mean)
 
 

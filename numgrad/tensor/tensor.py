@@ -627,10 +627,9 @@ class Tensor(Operators, Attributes, Methods):
         return bool(self.item())
 
     def __len__(self) -> int:
-        spec = self._spec
-        if not spec.ndim:
+        if not self._spec.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return spec.shape[0]
+        return self._spec.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:

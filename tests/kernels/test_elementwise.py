@@ -7,6 +7,7 @@ import inspect
 import numpy as np
 import pytest
 
+import numgrad as ng
 from numgrad.kernels.elementwise import TILE, plan_elementwise
 from numgrad.kernels.source import function_from
 
@@ -87,3 +88,33 @@ def test_functions_of_one_name_keep_their_sources() -> None:
     texts = [f"def of_this_test(x):\n    return {sign}x\n" for sign in "+-+"]
     functions = [function_from(text, "of_this_test", {}) for text in texts]
     assert [inspect.getsource(function) for function in functions] == texts
+
+
+@pytest.mark.parametrize("step", [2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", [ng.float32, ng.float64, ng.int64, ng.uint8, ng.bool])
+def test_every_few_elements_are_those_of_a_copy(dtype, step: int) -> None:
+    """Picked out of vectors, with a rest of all lengths, by plain and quick forms, up to the last element of the memory."""
+    random = np.random.default_rng(step)
+    for count in (1, 2, 7, 15, 16, 17, 31, 33, 64, 257, 1000):
+        numbers = random.integers(0, 2 if dtype is ng.bool else 100, (2, (count - 1) * step + 1)).astype(dtype.numpy)
+        x, y = (ng.tensor(row)[::step] for row in numbers)
+        a, b = (ng.tensor(row[::step].copy()) for row in numbers)
+        np.testing.assert_array_equal((x == y).numpy(), (a == b).numpy())
+        np.testing.assert_array_equal(ng.maximum(x, y).numpy(), ng.maximum(a, b).numpy())
+        if dtype.is_floating_point:
+            np.testing.assert_array_equal(ng.sin(x).numpy(), ng.sin(a).numpy())
+            whole = ng.tensor(numbers[0])
+            whole[::step] += y  # read and written in place
+            np.testing.assert_array_equal(whole[::step].numpy(), (a + b).numpy())
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 8])
+def test_products_of_others(count: int) -> None:
+    """Rows in pairs and alone, of even and odd numbers of elements, with zeros."""
+    random = np.random.default_rng(count)
+    for rows in (1, 2, 3, 5):
+        numbers = random.integers(0, 4, (rows, count)).astype(np.float64)
+        x = ng.tensor(numbers, requires_grad=True)
+        ng.prod(x, 1).sum().backward()
+        others = [[np.prod(np.delete(row, i)) for i in range(count)] for row in numbers]
+        np.testing.assert_array_equal(x.grad.numpy(), others)

@@ -317,8 +317,8 @@ def drop_inputs(call_args, count):
 @device
 def argument_at(words, args, key, source):
     """The tensor among the arguments that a source names, borrowed; 0 if it is not what the key says."""
-    place, item = source & ITEM - 1, source // ITEM - 1
-    tensor, spec = peek(args + 8 * (FIRST_KNOWN + place)), item_of(words, key, place)
+    argument, item = source & ITEM - 1, source // ITEM - 1
+    tensor, spec = peek(args + 8 * (FIRST_KNOWN + argument)), item_of(words, key, argument)
     if item >= 0:
         if class_of(words, tensor) != peek(words + LIST):
             tensor, spec = item_of(words, tensor, item), item_of(words, spec, item)
@@ -342,11 +342,11 @@ def meets_changed(words, call_args, count, plan):
     """Whether an input that the plan changes shares memory with another input."""
     changed, meets = plan + FIRST_ROW + ROW_SIZE * peek(plan + PLAN_ROWS), 0
     for number in range(peek(plan + PLAN_CHANGED)):
-        place = BEFORE_INPUTS + peek(changed + 8 * number)
-        first, end = memory_of(words, peek(call_args + 8 * place))
+        written = BEFORE_INPUTS + peek(changed + 8 * number)
+        first, end = memory_of(words, peek(call_args + 8 * written))
         for position in range(BEFORE_INPUTS, count):
             tensor = peek(call_args + 8 * position)
-            if position != place and tensor != peek(words + NONE):
+            if position != written and tensor != peek(words + NONE):
                 other_first, other_end = memory_of(words, tensor)
                 if first < other_end and other_first < end:
                     meets = 1

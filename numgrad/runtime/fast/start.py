@@ -1,6 +1,6 @@
 """When ops are applied in machine code: `run` becomes `apply` once that is loaded; before, Python applies every op.
 
-``run = run_saved = run_moved = run_known = run_over = nothing`` leaves every op to Python for ever.
+``run = run_saved = run_moved = run_over = nothing; run_known = unknown`` leaves every op to Python for ever.
 """
 
 from __future__ import annotations
@@ -54,12 +54,18 @@ def connect(facts: Callable[[], tuple[Any, ...]]) -> None:
             if run is first_run:
                 run, run_saved, run_moved, run_known, run_over = _loaded(facts)
 
-    run_saved = run_moved = run_known = run_over = nothing
+    run_saved = run_moved = run_over = nothing
+    run_known = unknown
     run, load = first_run, load_now
 
 
 def nothing(*_: Any) -> None:
     """Leave every op to Python."""
+
+
+def unknown(*_: Any) -> Any:
+    """Leave every call of a function to the function."""
+    return NotImplemented
 
 
 def run_moving(plans: dict[Any, Any], params: Any, *inputs: Any) -> Any:
@@ -76,10 +82,10 @@ def run_moving(plans: dict[Any, Any], params: Any, *inputs: Any) -> Any:
 
 def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]]:
     if config.PYTHON.is_set():
-        return (nothing,) * 5
+        return nothing, nothing, nothing, unknown, nothing
     # References that `apply` borrows from lists and slots are safe only while no other thread runs Python.
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return (nothing,) * 5
+        return nothing, nothing, nothing, unknown, nothing
     try:
         known = facts()
         functions = write.load(*known)
@@ -87,4 +93,4 @@ def _loaded(facts: Callable[[], tuple[Any, ...]]) -> Sequence[Callable[..., Any]
         return functions
     except KernelError as error:  # an interpreter that lays out its objects in another way
         _log.warning("ops are applied by Python, which is slower: %s", error)
-        return (nothing,) * 5
+        return nothing, nothing, nothing, unknown, nothing
