@@ -60,7 +60,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return applied("relu", _relu, True, input) if inplace else _relu(input)  # the common case first
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def relu_(input: Tensor) -> Tensor:
     """max(0, input), written over input, which is returned.
 
@@ -114,7 +114,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return change_in_place(_e.leaky_relu_of_rising, input, constant(negative_slope, dtype))  # type: ignore[no-any-return]
 
 
-@public("functional")
+@public("functional", known=True)
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """`leaky_relu`, written over input, which is returned.
 
@@ -146,7 +146,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return applied("elu", _elu, inplace, input, alpha)
 
 
-@public("functional")
+@public("functional", known=True)
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """`elu`, written over input, which is returned.
 

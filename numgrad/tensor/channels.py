@@ -181,7 +181,7 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
 # ---- norms ------------------------------------------------------------------------------------------------------
 
 
-@public("functional")
+@public("functional", known=True)
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -257,7 +257,7 @@ def instance_norm_by_position(
     return instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def rms_norm(
     input: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
@@ -287,7 +287,7 @@ def rms_norm(
     return out if weight is None else pointwise.mul(out, weight)
 
 
-@public("functional")
+@public("functional", known=True)
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """input / (k + alpha * mean of the squares of ``size`` channels around each) ** beta, of input [N, C, ...].
 

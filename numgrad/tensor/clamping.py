@@ -117,7 +117,7 @@ def _is_followed(*values: Any) -> bool:
     return modes.grad_enabled and any(tensor._base is not None or requires_grad(tensor) for tensor in tensors)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`clamp`, written over this tensor, which is returned.
 
@@ -151,7 +151,7 @@ def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return input if max is None else overwrite(names[1], input, max)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def clamp_min_(input: Tensor, min: Any) -> Tensor:
     """`clamp_min`, written over this tensor, which is returned.
 
@@ -167,7 +167,7 @@ def clamp_min_(input: Tensor, min: Any) -> Tensor:
     return clamp_(input, min=_require_bound("clamp_min_", "min", min))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def clamp_max_(input: Tensor, max: Any) -> Tensor:
     """`clamp_max`, written over this tensor, which is returned.
 

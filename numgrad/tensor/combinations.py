@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _e = ops.elementwise
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight * (end - input), elementwise and broadcast; with weight 1 it is end to the last digit.
 
@@ -73,7 +73,7 @@ def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any
     return _e.addcmul(*_terms("addcmul", input, tensor1, tensor2, further, value))  # type: ignore[no-any-return]
 
 
-@public("method")
+@public("method", known=True)
 def addcmul_(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1) -> Tensor:
     """`addcmul`, written over this tensor, which is returned.
 
@@ -107,7 +107,7 @@ def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any
     return _e.addcdiv(*_quotients("addcdiv", input, tensor1, tensor2, further, value))  # type: ignore[no-any-return]
 
 
-@public("method")
+@public("method", known=True)
 def addcdiv_(input: Tensor, tensor1: Any, tensor2: Any, *further: Any, value: Any = 1) -> Tensor:
     """`addcdiv`, written over this tensor, which is returned.
 
@@ -165,7 +165,7 @@ def _over(name: str, input: Tensor, terms: list[Tensor]) -> Tensor:
     return overwrite(name, input, *terms[1:])
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def nan_to_num(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
     """input with numbers in the place of NaN, of infinity, and of minus infinity; integers and bools are copied.
 
@@ -185,7 +185,7 @@ def nan_to_num(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = 
     return _e.nan_to_num(input, *values) if values else _e.clone(input)  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def nan_to_num_(input: Tensor, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
     """`nan_to_num`, written over this tensor, which is returned.
 
@@ -218,7 +218,7 @@ def _replacements(name: str, input: Tensor, nan: Any, posinf: Any, neginf: Any) 
     return [constant(value, dtype) for value in values] if dtype.is_floating_point else []
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 where input is negative or NaN, 1 where it is positive, ``values`` where it is 0; elementwise and broadcast.
 
@@ -242,7 +242,7 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
     return _e.heaviside(input, values)  # type: ignore[no-any-return]
 
 
-@public("function", "method", "in_place", "in_place_function")
+@public("function", "method", "in_place", "in_place_function", known=True)
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2**other, elementwise and broadcast; integers are converted to floating point.
 
@@ -280,7 +280,7 @@ class _MantissaExponent(tuple["Tensor", "Tensor"]):
         return f"numgrad.return_types.frexp(\nmantissa={self[0]!r},\nexponent={self[1]!r})"
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def frexp(input: Tensor) -> Any:
     """The pair (mantissa, exponent) with input = mantissa * 2**exponent and 0.5 <= abs(mantissa) < 1.
 
@@ -302,7 +302,7 @@ def frexp(input: Tensor) -> Any:
     return _MantissaExponent((_e.frexp_mantissa(input, power), cast(power, dtypes.int32)))
 
 
-@public("function", "method", asks=True)
+@public("function", "method", asks=True, known=True)
 def float_power(input: Any, exponent: Any) -> Tensor:
     """input to the power exponent, in float64; one of them may be a number.
 
@@ -359,7 +359,7 @@ def dist(input: Tensor, other: Tensor, p: Any = 2) -> Tensor:
     return norm(difference, p)
 
 
-@public("function", asks=True)
+@public("function", asks=True, known=True)
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input, elementwise and broadcast, in the dtype to which both are promoted.
 

@@ -50,7 +50,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     return _f.cholesky_ex(A, upper=check_flag("linalg.cholesky", "upper", upper), check_errors=True)[0]  # type: ignore[no-any-return]
 
 
-@public("linalg")
+@public("linalg", known=True)
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """`cholesky` without its error: ``(L, info)``, where ``info`` [...] is 0, or the order of the leading minor that fails.
 
@@ -136,7 +136,7 @@ def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
 # ---- QR ---------------------------------------------------------------------------------------------------------
 
 
-@public("linalg")
+@public("linalg", known=True)
 def qr(A: Tensor, mode: str = "reduced") -> Any:
     """``(Q, R)`` of A = Q R, for A [..., m, n] and k = min(m, n): Q has orthonormal columns, R is upper triangular.
 
@@ -217,7 +217,7 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
 # ---- LU ---------------------------------------------------------------------------------------------------------
 
 
-@public("linalg")
+@public("linalg", known=True)
 def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     """``(LU, pivots)`` of A [..., m, n], for `lu_solve`: L below the diagonal of LU, whose own is ones, and U.
 
@@ -242,7 +242,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     return named("linalg_lu_factor", ("LU", "pivots"), _f.lu_factor_ex(A, pivot=pivot, check_errors=True)[:2])
 
 
-@public("linalg")
+@public("linalg", known=True)
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """`lu_factor` without its error: ``(LU, pivots, info)``, where ``info`` [...] is 0, or the first column without a pivot.
 
@@ -268,7 +268,7 @@ def permutation_of(pivots: Tensor, like: Tensor) -> Tensor:
     return _f.permutation(pivots, rows=like._spec.shape[-2], dtype=like._spec.dtype)  # type: ignore[no-any-return]
 
 
-@public("linalg")
+@public("linalg", known=True)
 def lu(A: Tensor, *, pivot: bool = True) -> Any:
     """``(P, L, U)`` of A = P L U, for A [..., m, n] and k = min(m, n): a permutation, L [..., m, k], U [..., k, n].
 

@@ -23,7 +23,7 @@ _s = ops.systems
 # ---- powers and exponentials ------------------------------------------------------------------------------------
 
 
-@public("linalg")
+@public("linalg", known=True)
 def matrix_power(A: Tensor, n: int) -> Tensor:
     """The n-th power of A [..., k, k], by squaring; of the inverse for a negative n, and the identity for 0.
 
@@ -107,7 +107,7 @@ def _older_matrix_exp(input: Tensor) -> Tensor:
 # ---- tensors as matrices ----------------------------------------------------------------------------------------
 
 
-@public("linalg")
+@public("linalg", known=True)
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse of A as a map from its dimensions behind ``ind`` to those before: of shape A.shape[ind:] + A.shape[:ind].
 
@@ -134,7 +134,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     return shaping.reshape(inv(shaping.reshape(A, (rows, columns))), (*shape[split:], *shape[:split]))
 
 
-@public("linalg")
+@public("linalg", known=True)
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     """X of tensordot(A, X) = B: A of shape B.shape + X.shape; ``dims`` of A are moved to its end before.
 
@@ -164,7 +164,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
     return shaping.reshape(solve(shaping.reshape(A, (rows, rows)), shaping.reshape(B, (rows,))), rest)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of matrices, in the order of the fewest multiplications; the first and the last may be vectors.
 

@@ -70,7 +70,7 @@ def check_batch_size(shape: tuple[int, ...]) -> None:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {shape}")
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -116,7 +116,7 @@ def group_norm(
     return out if bias is None else pointwise.add(out, shaping.reshape(bias, form))
 
 
-@public("functional")
+@public("functional", known=True)
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """input divided by its p-norm along ``dim``, or by eps where that is larger; for p see `numgrad.norm`.
 

@@ -39,7 +39,7 @@ def _older_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     return named("lu", ("LU", "pivots", "info"), parts) if get_infos else tuple(parts[:2])
 
 
-@public("function")
+@public("function", known=True)
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
     """``(P, L, U)`` of the result of `lu` or `linalg.lu_factor`: A = P L U. What is not asked for is empty.
 

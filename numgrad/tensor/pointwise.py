@@ -174,7 +174,7 @@ def _flat(result: Any, *operands: Any) -> Any:
     return result
 
 
-@public("function", "method", "in_place", asks=True)
+@public("function", "method", "in_place", asks=True, known=True)
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """input / other, elementwise and broadcast; integers and bools give the default dtype.
 
@@ -207,7 +207,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     return binary(_e.floor_divide, sub(input, binary(_e.fmod, input, other)), other)
 
 
-@public("function", "method", "in_place", asks=True)
+@public("function", "method", "in_place", asks=True, known=True)
 def floor_divide(input: Any, other: Any) -> Tensor:
     """The floor of input / other, in the dtype to which both are promoted; -7 / 2 gives -4.
 
@@ -223,7 +223,7 @@ def floor_divide(input: Any, other: Any) -> Tensor:
     return binary(_e.floor_divide, input, other)
 
 
-@public("function", "method", "in_place", asks=True)
+@public("function", "method", "in_place", asks=True, known=True)
 def remainder(input: Any, other: Any) -> Tensor:
     """input - other * floor(input / other), elementwise. It has the sign of other, like Python's %.
 
@@ -239,7 +239,7 @@ def remainder(input: Any, other: Any) -> Tensor:
     return binary(_e.remainder, input, other)
 
 
-@public("function", "method", asks=True)
+@public("function", "method", asks=True, known=True)
 def pow(input: Any, exponent: Any) -> Tensor:
     """input to the power exponent.
 
@@ -439,7 +439,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 # ---- in place ---------------------------------------------------------------------------------------------------
 
 
-@public("method", asks=True)
+@public("method", asks=True, known=True)
 def add_(input: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """This tensor += alpha * other. Returns this tensor; its shape and dtype stay.
 
@@ -458,7 +458,7 @@ def add_(input: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     return overwrite("add", input, other if whole else _scaled("add_", input, other, alpha))
 
 
-@public("method", asks=True)
+@public("method", asks=True, known=True)
 def sub_(input: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     """This tensor -= alpha * other. Returns this tensor; its shape and dtype stay.
 
@@ -478,7 +478,7 @@ def sub_(input: Tensor, other: Any, *further: Any, alpha: Any = 1) -> Tensor:
     return overwrite("sub", input, other if whole else _scaled("sub_", input, other, alpha))
 
 
-@public("method", asks=True)
+@public("method", asks=True, known=True)
 def pow_(input: Tensor, exponent: Any) -> Tensor:
     """This tensor **= exponent. Returns this tensor; its shape and dtype stay.
 

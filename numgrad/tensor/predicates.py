@@ -57,7 +57,7 @@ def isclose(
     return close  # type: ignore[no-any-return]
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def isposinf(input: Tensor) -> Tensor:
     """True where input is infinity.
 
@@ -68,7 +68,7 @@ def isposinf(input: Tensor) -> Tensor:
     return comparison.eq(check_tensor("isposinf", "input", input), float("inf"))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def isneginf(input: Tensor) -> Tensor:
     """True where input is minus infinity.
 

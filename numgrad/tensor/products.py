@@ -127,7 +127,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return shaping.reshape(multiplied, tuple(n * m for n, m in zip(*shapes, strict=True)))
 
 
-@public("function")
+@public("function", known=True)
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of matrices, in the order that costs least. torch warns of it: `linalg.multi_dot` is its new name.
 

@@ -54,7 +54,7 @@ def linspace(
     return creation.finished(ops.creation.linspace(start=first, end=last, steps=count, dtype=chosen), requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def logspace(
     start: Any,
     end: Any,
@@ -459,7 +459,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     return in_place.fill_(copied, value)
 
 
-@public("function")
+@public("function", known=True)
 def fill_(input: Tensor, value: Any) -> Tensor:
     """`Tensor.fill_` as a function.
 
@@ -475,7 +475,7 @@ def fill_(input: Tensor, value: Any) -> Tensor:
     return in_place.fill_(check_tensor("fill_", "input", input), value)
 
 
-@public("function")
+@public("function", known=True)
 def zero_(input: Tensor) -> Tensor:
     """`Tensor.zero_` as a function.
 

@@ -317,7 +317,7 @@ def randint(
     return creation.finished(arguments.cast(drawn, chosen), requires_grad)
 
 
-@public("function")
+@public("function", known=True)
 def randperm(
     n: int, *, generator: Generator | None = None, dtype: Dtype | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -345,7 +345,7 @@ def randperm(
     return creation.finished(arguments.cast(drawn, chosen), requires_grad)
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability given by the input, otherwise 0; in the input's shape and dtype.
 

@@ -51,7 +51,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     return activations.applied("selu", _selu, inplace, input)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def selu_(input: Tensor) -> Tensor:
     """`selu`, written over input, which is returned.
 
@@ -85,7 +85,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return activations.applied("celu", _celu, inplace, input, alpha)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """`celu`, written over input, which is returned.
 
@@ -121,7 +121,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     return _shaped(_e.hardtanh, input, min_val, max_val, inplace=inplace)
 
 
-@public("functional")
+@public("functional", known=True)
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """`hardtanh`, written over input, which is returned.
 
@@ -262,7 +262,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return _shaped(_e.threshold, input, threshold, value, inplace=inplace)
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """`threshold`, written over input, which is returned.
 
@@ -278,7 +278,7 @@ def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     return _shaped(_e.threshold, input, threshold, value, inplace=True)
 
 
-@public("function", "method", "functional")
+@public("function", "method", "functional", known=True)
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """input where it is positive, else weight * input; the weight has one element, or one for each channel of [N, C, ...].
 

@@ -95,7 +95,7 @@ def cummax(input: Tensor, dim: int) -> Any:
     return CummaxResult(along(_s.cummax, input, dim))
 
 
-@public("function", "method")
+@public("function", "method", known=True)
 def cummin(input: Tensor, dim: int) -> Any:
     """The smallest element so far along a dimension, and its index, as a pair (values, indices); else as `cummax`.
 
@@ -251,7 +251,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = 
     return _trapezoid("trapezoid", y, x, dx, dim)
 
 
-@public("function")
+@public("function", known=True)
 def trapz(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """`trapezoid` under its older name.
 

@@ -28,7 +28,7 @@ def _of_floats(name: str, input: Any) -> Tensor:
     return input if dtype.is_floating_point else cast(input, dtypes.get_default_dtype())  # type: ignore[no-any-return]
 
 
-@public("function", "special")
+@public("function", "special", known=True)
 def polygamma(n: int, input: Tensor) -> Tensor:
     """The derivative of order n of `digamma`, elementwise. Integers are converted to floating point.
 
@@ -66,7 +66,7 @@ def _polygamma_of(input: Tensor, n: int) -> Tensor:
     return polygamma(n, input)
 
 
-@public("function", "method", "in_place")
+@public("function", "method", "in_place", known=True)
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the multivariate gamma function of dimension p, elementwise.
 
@@ -90,7 +90,7 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     return add(sum(_e.lgamma(sub(unsqueeze(x, -1), halves)), -1), order * (order - 1) / 4 * math.log(math.pi))
 
 
-@public("function", "method", "in_place", "in_place_function", "special")
+@public("function", "method", "in_place", "in_place_function", "special", known=True)
 def logit(input: Tensor, eps: builtins.float | None = None) -> Tensor:
     """log(input / (1 - input)), elementwise; with ``eps`` of input clamped to [eps, 1 - eps].
 

@@ -77,7 +77,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     return _solved("linalg.solve", A, B, left, True)[0]
 
 
-@public("linalg")
+@public("linalg", known=True)
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
     """`solve` without its error: ``(result, info)``, where ``info`` [...] is 0, or the column of A that has no pivot.
 
@@ -208,7 +208,7 @@ def inverse(input: Tensor) -> Tensor:
     return inv(input)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     """`inv` without its error: ``(inverse, info)``, where ``info`` [...] is 0, or the column of A that has no pivot.
 
@@ -311,7 +311,7 @@ def _older_det(input: Tensor) -> Tensor:
     return det(input)
 
 
-@public("linalg")
+@public("linalg", known=True)
 def slogdet(A: Tensor) -> Any:
     """``(sign, logabsdet)`` of A [..., n, n]: det(A) = sign * exp(logabsdet), without overflow. 0 and -inf of singular ones.
 
@@ -366,7 +366,7 @@ def logdet(input: Tensor) -> Tensor:
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
-@public("linalg")
+@public("linalg", known=True)
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """X of the smallest norm for which A X - B is smallest: ``(solution, residuals, rank, singular_values)``.
 
