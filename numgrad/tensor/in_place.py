@@ -13,6 +13,7 @@ from numgrad.engine.views import change_in_place, check_in_place
 from numgrad.errors import GradError, OperandError
 from numgrad.registry import OPS, chain, find
 from numgrad.tensor.arguments import as_element, as_input, as_number, cast, check_tensor, result_type
+from numgrad.tensor.known import knowing
 
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
@@ -125,6 +126,7 @@ def check_result(name: str, target: Tensor, result: Dtype) -> None:
         )
 
 
+@knowing
 def copy_(target: Tensor, src: Any) -> Tensor:
     """Copy ``src``, broadcast and converted, into ``target``'s memory."""
     if not isinstance(src, TensorBase):
@@ -134,6 +136,7 @@ def copy_(target: Tensor, src: Any) -> Tensor:
     return change_in_place(ops.creation.copy_, target, apart(target, src))  # type: ignore[no-any-return]
 
 
+@knowing
 def fill_(target: Tensor, value: Any) -> Tensor:
     """Set all elements to one value, a number or a tensor without dimensions."""
     if isinstance(value, TensorBase) and value._spec.ndim:

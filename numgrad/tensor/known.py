@@ -399,12 +399,17 @@ def _by_one_op(steps: list[tuple[Any, ...]], result: Any, values: Sequence[Any])
     return (None, *entry) if all(entry) else False
 
 
-def _class_of(result: Any) -> type | None:
-    """The class that is to be made of a tuple of outputs."""
-    return None if result.__class__ is tuple or not isinstance(result, tuple) else result.__class__
+def _class_of(result: Any) -> Any:
+    """What makes the result of a tuple of outputs, if it is not one: its class, or the function that its pickle calls."""
+    if result.__class__ is tuple or not isinstance(result, tuple):
+        return None
+    if "__reduce__" not in vars(result.__class__):
+        return result.__class__
+    function, (*names, _) = result.__reduce__()
+    return functools.partial(function, *names)
 
 
-def _step(applied: tuple[Any, ...], results: Any, places: dict[int, int], cls: type | None) -> Any:
+def _step(applied: tuple[Any, ...], results: Any, places: dict[int, int], cls: Any) -> Any:
     """The step for an op that gave these results; False if there is none, since something else was done besides."""
     op, inputs, outputs, plan, params = applied
     same = len(results) == min(op.public, len(outputs)) and all(map(_is_same, results, outputs))

@@ -695,7 +695,6 @@ class Tensor(Operators, Attributes, Methods):
 
     # ---- methods that are not functions -------------------------------------------------------------------------
 
-    @known.knowing
     def copy_(self, src: Tensor) -> Tensor:
         """Copy ``src``, broadcast and converted, into this tensor's memory. Returns this tensor.
 
@@ -712,7 +711,6 @@ class Tensor(Operators, Attributes, Methods):
         """
         return in_place.copy_(self, src)
 
-    @known.knowing
     def fill_(self, value: Number | Tensor) -> Tensor:
         """Set all elements to one value, a number or a tensor without dimensions. Returns this tensor.
 
@@ -729,7 +727,6 @@ class Tensor(Operators, Attributes, Methods):
         """
         return in_place.fill_(self, value)
 
-    @known.knowing
     def zero_(self) -> Tensor:
         """Set all elements to 0. Returns this tensor.
 

@@ -52,7 +52,7 @@ def shown(result: Any) -> Any:
         bits = result.detach()._array().tobytes()
         return result.dtype, tuple(result.shape), result.stride(), result.requires_grad, node, bits
     if isinstance(result, (tuple, list)):
-        return type(result), [shown(each) for each in result]
+        return type(result), getattr(result, "_names", None), [shown(each) for each in result]
     return result
 
 

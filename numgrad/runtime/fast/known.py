@@ -10,7 +10,7 @@ A value in a table is False for a call that is left to the function, and True fo
 *step*, the tuple (plan, params, distance, marks, class, sources ...), or None and steps, one for each tensor of a tuple. A source
 is an input of the op: a tensor, or the number of an argument; for a tensor in a list or tuple, 1 + its place there counts 256 each.
 ``distance`` are the bytes that a view lies farther on than its plan says. ``marks`` are None, or for each output a pair of texts:
-why the view cannot be followed (`engine/views.py: fix`). The class is None, or that of the tuple of the outputs.
+why the view cannot be followed (`engine/views.py: fix`). The class is None, or what makes the result of the tuple of the outputs.
 """
 
 from __future__ import annotations
