@@ -82,5 +82,5 @@ def _guard(op: Any, inputs: tuple[Any, ...], plan: Any, edges: Any) -> None:
             )
     if edges is not None:
         for number in op.saving(tuple([edge is not None for edge in edges])).inputs:
-            if number is not None:
+            if number is not None and inputs[number] is not None:
                 refuse_saving(inputs[number])

@@ -212,7 +212,10 @@ def _watch(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 def _entry(watcher: _Watcher, result: Any, values: Sequence[Any], needs_grad: bool, kind: int) -> Any:
     """What a table keeps of a call after it was watched; True: it has to be rehearsed."""
     if kind < 0:
-        return _is_new(result) and (_constant(result) if kind == CONSTANT else _undefined(result._spec))
+        is_given = any(result is tensor for _, tensor in _tensors_of(values))  # as ``out``
+        return (
+            not is_given and _is_new(result) and (_constant(result) if kind == CONSTANT else _undefined(result._spec))
+        )
     tensors = [tensor for _, tensor in _tensors_of(values)]
     if len({id(tensor) for tensor in tensors}) == len(tensors):  # f(x, x) does not say which of the two an op has taken
         entry = _by_one_op(watcher.steps, result, values)
@@ -371,7 +374,7 @@ def _simple_piece(value: Any) -> Any:
     if cls in _ALIKE:
         return value
     if cls is bool:
-        return bool if value else float
+        return bool if value else dtypes.dtype
     if cls is float:
         return float, struct.unpack("q", struct.pack("d", value))[0]
     if cls is slice and {int, type(None)}.issuperset(

@@ -110,3 +110,12 @@ def test_nothing_is_guarded_when_no_such_tensor_is_left() -> None:
     ng.ones(1) * 2
     assert not dispatch.guards
     assert not dispatch.recorders
+
+
+def test_an_input_that_is_not_given_is_no_inference_tensor() -> None:
+    with ng.inference_mode():
+        alive = ng.ones(2)
+    x = ng.randn(2, 3, 4).requires_grad_()
+    ng.nn.functional.instance_norm(x).sum().backward()
+    assert x.grad is not None
+    assert alive.is_inference()

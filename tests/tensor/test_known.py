@@ -165,6 +165,11 @@ def test_equal_arguments_of_other_classes_are_other_calls():
     for wrong in (1.0, slice(1.0, 2), slice(None, True, "a")):
         with pytest.raises((IndexError, TypeError)):
             x[wrong]
+    assert ng.add(ng.zeros(3), 0.0).tolist() == [0] * 3
+    for bits in (0, np.float64(1.5).view(np.int64).item()):
+        ng.add(ng.zeros(3), np.int64(bits).view(np.float64).item())
+        with pytest.raises(TypeError):
+            ng.add(ng.zeros(3), (False, bits))
     signs = [np.signbit(ng.full((1,), zero).numpy()[0]) for zero in (0.0, -0.0, 0.0, -0.0)]
     assert signs == [False, True, False, True]
     assert [ng.full((1,), one).dtype for one in (1, 1.0, True) * 2] == [ng.int64, ng.float32, ng.bool] * 2
@@ -215,6 +220,10 @@ def test_outputs_that_are_given_are_written_once():
         y = ng.tensor([-1.0, 2.0])
         assert ng.nn.functional.relu(y, inplace=True) is y
         assert y.tolist() == [0, 2]
+        out = ng.full((2, 2), 5.0)
+        assert ng.eye(2, out=out) is out
+        assert out.tolist() == [[1, 0], [0, 1]]
+        assert ng.empty(2, 2, out=out) is out
 
 
 def test_views_of_one_call_may_not_be_changed():

@@ -223,7 +223,10 @@ def pieces_of_list(words, value, needs):
 
 @device
 def simple_piece(words, cls, value):
-    """What stands in a key for an argument without items. True, 1 and 1.0 are equal, and so are 0.0 and -0.0; pieces are not."""
+    """What stands in a key for an argument without items. True, 1 and 1.0 are equal, and so are 0.0 and -0.0; pieces are not.
+
+    For False this is no class that a piece begins with: a float's piece would be that of the tuple of False and its bits.
+    """
     if (
         cls == peek(words + INT_CLASS)
         or value == peek(words + NONE)
@@ -234,7 +237,7 @@ def simple_piece(words, cls, value):
         incref(value)
         return value
     if value == peek(words + TRUE) or value == peek(words + FALSE):
-        piece = peek(words + BOOL_CLASS) if value == peek(words + TRUE) else peek(words + FLOAT_CLASS)
+        piece = peek(words + BOOL_CLASS) if value == peek(words + TRUE) else peek(words + DTYPE_CLASS)
         incref(piece)
         return piece
     if cls == peek(words + FLOAT_CLASS):
