@@ -405,7 +405,8 @@ def _class_of(result: Any) -> Any:
         return None
     if "__reduce__" not in vars(result.__class__):
         return result.__class__
-    function, (*names, _) = result.__reduce__()
+    pickled: Any = result.__reduce__()
+    function, (*names, _) = pickled
     return functools.partial(function, *names)
 
 
