@@ -85,9 +85,38 @@ REASONS: tuple[Reason, ...] = (
         ),
     ),
     Reason(
-        "NumPy, on one thread", _lib("unique unique_consecutive multinomial bincount histogram histogramdd"), _LARGE
+        "How many results there are is known when elements have been counted: two launches, and a read between them",
+        (*_lib("nonzero argwhere unique unique_consecutive bincount isin masked_select count_nonzero"), "x[m]"),
+        ("1e2", "1e4"),
     ),
-    Reason("One thread, and the same order for any number of them", _lib("randperm"), _LARGE),
+    Reason("NumPy, on one thread", _lib("unique unique_consecutive bincount histogram histogramdd"), _LARGE),
+    Reason("NumPy draws, from a stream that has to be set up", _lib("poisson binomial multinomial")),
+    Reason(
+        "One generator of numbers by position, the same for any number of threads; and a look at what may be written",
+        (*_lib("randint randint_like rrelu randperm"), "e.normal_(", "e.uniform_(", "e.random_(", "F.rrelu("),
+    ),
+    Reason("Products of float32 are multiplied in float64", _lib("prod")),
+    Reason("With a gradient the input is copied before it is overwritten", _lib("fill"), direction="backward"),
+    Reason(
+        "torch's gradient is the memory that the caller has given; here a leaf's gradient is its own",
+        (
+            *_lib(
+                "reshape flatten ravel unflatten squeeze unsqueeze view_as atleast_3d cat stack hstack vstack dstack"
+            ),
+            *_lib(
+                "select_scatter diagonal_scatter as_strided_scatter slice_scatter swapaxes swapdims moveaxis movedim t"
+            ),
+            *_lib("transpose permute unbind split row_stack column_stack"),
+        ),
+        _LARGE,
+        direction="backward",
+    ),
+    Reason(
+        "The gradient of several ops goes through each of them, with Python between",
+        ("",),
+        ("1e2", "1e4"),
+        direction="backward",
+    ),
     Reason(
         "The maximum of a box is compared with one element after the other, which also says where it lies",
         ("F.adaptive_max_pool", "F.fractional_max_pool"),
@@ -112,7 +141,7 @@ REASONS: tuple[Reason, ...] = (
         ),
     ),
     Reason(
-        "Small: Python between a call and its kernel takes a microsecond or two, of a composition for each of its functions",
+        "Small: arguments that are checked in Python at each call, or a call of NumPy's or LAPACK's, take a microsecond or more",
         ("",),
         ("1e2",),
     ),
