@@ -26,6 +26,7 @@ from numgrad.runtime.simd import ADD, STORE, address_of
 
 ROOM_BYTES = 3 << 16  # of a worker's planes: they stay in the second cache
 LEAST_ROWS = 4  # of a band: each copies the rows around it, too
+LONGEST_STEP, LONGEST_SPREAD = 4, 16
 # Vectors of a register tile by its rows, for a CPU with 32 registers and one with 16.
 VECTORS = {32: {8: 3, 4: 6, 2: 8, 1: 8}, 16: {4: 3, 2: 5, 1: 8}}
 REST_VECTORS = 2  # of the tile at the end of a band
@@ -58,11 +59,14 @@ class Sets(NamedTuple):
 
 
 def fits(geometry: Conv2dGeometry, code: str, most: int = 1) -> bool:
-    """Whether to use planes: in several groups, each narrower than a register tile of channels, or ``most`` tiles for outputs."""
+    """Whether to use planes: in several groups, each narrower than a register tile of channels, or ``most`` tiles for outputs.
+
+    Planes would hold what long steps leave unseen, and what lies between taps that are far apart.
+    """
     g, width = geometry, tile_shape(code, "many")[1]
-    return (
-        g.groups > 1 and not g.is_depthwise and 0 < g.group_c < width and 0 < g.group_k < most * width and g.pixels > 0
-    )
+    is_narrow = 0 < g.group_c < width and 0 < g.group_k < most * width
+    is_near = max(g.stride) <= LONGEST_STEP and max(g.dilation) <= LONGEST_SPREAD
+    return is_narrow and is_near and g.groups > 1 and not g.is_depthwise and g.pixels > 0
 
 
 def fills_a_vector(groups: int, columns: int, channels: int, code: str) -> bool:

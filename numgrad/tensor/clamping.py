@@ -117,7 +117,7 @@ def _is_followed(*values: Any) -> bool:
     return modes.grad_enabled and any(tensor._base is not None or requires_grad(tensor) for tensor in tensors)
 
 
-@public("function", "method", known=True)
+@public("function", "method")
 def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`clamp`, written over this tensor, which is returned.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import gc
 import re
 import sys
 import warnings
@@ -185,6 +186,8 @@ def attempted(names: Names, text: str) -> Any:
 
 def difference(program: Sequence[Statement]) -> str | None:
     """What a program shows in one of the rounds that it does not without tables."""
+    gc.collect()  # while there are inference tensors, of the program before, functions are not looked up
+    _ = ng.ones(1) + 1  # their guard goes with the next op
     program = list(program)
     defined = list(dict.fromkeys(s.defines for s in program if s.defines))
     tensors = [name for name in defined if name.startswith("t")]

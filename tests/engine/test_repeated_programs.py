@@ -47,6 +47,7 @@ def test_a_wrong_table_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         Statement("t0 = lib.tensor([1.0, 2.0], dtype=lib.float32)", "t0", "leaf"),
         Statement("t1 = part(t0.unsqueeze(0), 0)", "t1", "function:unsqueeze"),
     ]
+    fast.load()
     assert repeated_programs.difference(program) is None
     served = fast.run_known
 

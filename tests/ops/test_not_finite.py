@@ -31,6 +31,8 @@ NOT_READ = {
 SERIES = {"igamma", "igammac", "polygamma", "zeta"}
 # Iterations over such numbers need not end: these refuse them, in whichever example.
 REFUSED = {"linalg_eigh", "linalg_eigvalsh", "linalg_lstsq", "linalg_pinv", "linalg_svd", "linalg_svdvals"}
+# A matrix with such a number has no factors: what comes of it is NaN, and what comes of the others of a batch is not.
+WHOLE = {"linalg_cholesky_ex", "linalg_inv_ex", "linalg_solve_ex"}
 
 
 def samples() -> list[Sample]:
@@ -60,12 +62,15 @@ def test_no_more_than_the_oracle_says(sample: Sample) -> None:
             continue
         for value in VALUES:
             arrays = [None if x is None else x.copy() for x in sample.arrays()]
-            arrays[place][tuple(rng.integers(0, extent) for extent in array.shape)] = value
+            spoilt = tuple(rng.integers(0, extent) for extent in array.shape)
+            arrays[place][spoilt] = value
             for want, got in zip(
                 expected(sample, arrays), apply(sample.op, tensors(arrays), sample.params), strict=True
             ):
                 if want.dtype.kind == "f" and got.is_floating_point():
                     spoiled = np.isfinite(want) & ~np.isfinite(as_array(got))
+                    if sample.op in WHOLE and place == 0:
+                        spoiled[spoilt[:-2]] = False
                     assert not spoiled.any(), (place, value, np.argwhere(spoiled))
 
 

@@ -42,7 +42,7 @@ def steps() -> list[Any]:
 
 def plans() -> int:
     """How many plans of several ops are known."""
-    return sum(entry[1] == () for entry in steps())
+    return sum(entry[1].__class__ is tuple for entry in steps())
 
 
 def shown(result: Any) -> Any:
@@ -240,10 +240,11 @@ def test_results_have_memory_of_their_own() -> None:
 
 
 def test_large_operands_go_by_the_ops() -> None:
-    x, before = ng.rand(joined.LARGEST + 1), plans()
+    x = ng.rand(joined.LARGEST + 1)
     for _ in range(4):
         ng.nanmean(x)
-    assert plans() == before
+    calls = [pair for table in registry.plans.tables for pair in table.items() if isinstance(pair[1], tuple)]
+    assert not [key for key, entry in calls if x._spec in key and entry[1].__class__ is tuple]
 
 
 def test_keywords_of_all_functions_are_taken() -> None:
