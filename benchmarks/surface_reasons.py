@@ -93,20 +93,18 @@ REASONS: tuple[Reason, ...] = (
     Reason("NumPy draws, from a stream that has to be set up", _lib("poisson binomial multinomial")),
     Reason(
         "One generator of numbers by position, the same for any number of threads; and a look at what may be written",
-        (*_lib("randint randint_like rrelu randperm"), "e.normal_(", "e.uniform_(", "e.random_(", "F.rrelu("),
+        (*_lib("randint randint_like randperm"), "e.normal_(", "e.uniform_(", "e.random_(", "F.rrelu("),
     ),
     Reason("Products of float32 are multiplied in float64", _lib("prod")),
     Reason("With a gradient the input is copied before it is overwritten", _lib("fill"), direction="backward"),
     Reason(
         "torch's gradient is the memory that the caller has given; here a leaf's gradient is its own",
         (
-            *_lib(
-                "reshape flatten ravel unflatten squeeze unsqueeze view_as atleast_3d cat stack hstack vstack dstack"
-            ),
+            *_lib("reshape flatten ravel unflatten squeeze unsqueeze atleast_3d cat stack hstack vstack dstack"),
             *_lib(
                 "select_scatter diagonal_scatter as_strided_scatter slice_scatter swapaxes swapdims moveaxis movedim t"
             ),
-            *_lib("transpose permute unbind split row_stack column_stack"),
+            *_lib("transpose permute unbind split column_stack"),
         ),
         _LARGE,
         direction="backward",

@@ -80,7 +80,7 @@ def test_results_merge_and_say_why(tmp_path) -> None:
     page = (tmp_path / "surface" / "a-cpu-x.md").read_text()
     assert "3 points, median 0.50; 1 below 0.5, 2 below 0.8, 1 at 1 or above" in page
     assert (
-        page.index("### Small: Python")
+        page.index("### Small: arguments")
         < page.index("`lib.sin(x)`")
         < page.index("### Not explained yet")
         < page.index("cos")
