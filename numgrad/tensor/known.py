@@ -140,6 +140,11 @@ class _Watcher:
         """A new tensor has numbers of Python's or NumPy's, which are the same at each call."""
         self.filled.add(tensor._storage)
 
+    def hook(self, hook: Any) -> Any:
+        """A hook is registered, which a step would not do again."""
+        self.fits = False
+        return hook
+
     def _refused(self, *_: Any) -> None:
         self.fits = False
 

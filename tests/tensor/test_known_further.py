@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import numgrad as ng
+from numgrad.nn import functional as F
 from numgrad.engine import dispatch
 from numgrad.engine.tape import modes
 from numgrad.runtime import memory
@@ -242,3 +243,12 @@ def test_arguments_that_have_no_key_go_by_the_function() -> None:
     for _ in range(3):
         with pytest.raises(TypeError, match="initialized"):
             ng.nansum(never)
+
+
+def test_hooks_that_functions_register_stay() -> None:
+    fast.load()
+    weight, index = ng.ones(4, 3, requires_grad=True), ng.tensor([[1, 3], [3, 3]])
+    for _ in range(4):
+        bags = F.embedding_bag(index, weight, scale_grad_by_freq=True, mode="sum")
+        (grad,) = ng.autograd.grad(bags.sum(), weight)
+        assert grad[:, 0].tolist() == [0, 1, 0, 1]
