@@ -343,8 +343,12 @@ def _is_free() -> bool:
 def _key(values: Sequence[Any]) -> tuple[Any, ...] | None:
     """The key of a call, as machine code makes it; None where it would not say all."""
     tensors = [tensor for _, tensor in _tensors_of(values)]
-    if len(values) >= ITEM or any(tensor._view_node.__class__ is tuple for tensor in tensors):
-        return None  # a view that cannot be followed
+    if len(values) >= ITEM:
+        return None
+    for tensor in tensors:
+        # A view that cannot be followed; a number that an op may also have from elsewhere, so that nobody knows which it took.
+        if tensor._view_node.__class__ is tuple or is_constant(tensor):
+            return None
     pieces = [_piece(value) for value in values]
     if _NO_PIECE in pieces:
         return None

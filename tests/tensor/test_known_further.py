@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import numgrad as ng
-from numgrad.nn import functional as F
 from numgrad.engine import dispatch
+from numgrad.engine.constants import constant
 from numgrad.engine.tape import modes
+from numgrad.nn import functional as F
 from numgrad.runtime import memory
 from numgrad.runtime.fast import start as fast
 from numgrad.tensor import known
@@ -252,3 +253,15 @@ def test_hooks_that_functions_register_stay() -> None:
         bags = F.embedding_bag(index, weight, scale_grad_by_freq=True, mode="sum")
         (grad,) = ng.autograd.grad(bags.sum(), weight)
         assert grad[:, 0].tolist() == [0, 1, 0, 1]
+
+
+def test_a_number_among_the_arguments_is_not_taken_for_the_functions_own() -> None:
+    """The backward of ``0 ** x`` asks whether the base is 0; both zeros are one tensor, the cached one."""
+    fast.load()
+    zero, two = constant(0.0, ng.float64), constant(2.0, ng.float64)
+    assert [ng.eq(zero, 0).item() for _ in range(3)] == [True] * 3
+    assert [ng.eq(two, 0).item() for _ in range(3)] == [False] * 3
+    x = ng.tensor([0.5, 1.5], dtype=ng.float64, requires_grad=True)
+    for base in (0, 0, 0, 2, 2):
+        (grad,) = ng.autograd.grad((base**x)[:1], x, ng.ones(1, dtype=ng.float64), create_graph=True)
+        assert grad.tolist() == pytest.approx([2**0.5 * np.log(2.0), 0] if base else [0, 0])
