@@ -116,9 +116,41 @@ REASONS: tuple[Reason, ...] = (
         direction="backward",
     ),
     Reason(
-        "The maximum of a box is compared with one element after the other, which also says where it lies",
-        ("F.adaptive_max_pool", "F.fractional_max_pool"),
-        _LARGE,
+        "Boxes are gone through element by element; of maxima each also says where it lies",
+        (
+            "F.adaptive_max_pool",
+            "F.adaptive_avg_pool",
+            "F.fractional_max_pool",
+            "F.max_pool",
+            "F.avg_pool3d(",
+            "F.max_unpool",
+            "F.lp_pool3d(",
+        ),
+        ("1e4", *_LARGE),
+    ),
+    Reason(
+        "Rows of a hundred are sorted, or looked through, one after the other, by branches that nobody can foretell",
+        _lib("sort argsort msort topk cummax cummin nanquantile mode"),
+        ("1e4",),
+    ),
+    Reason(
+        "Several ops, each of which reads and writes memory; of more than 8,192 elements they are not joined",
+        (
+            *_lib("chain_matmul index_fill index_put as_strided_scatter addmv diff gradient aminmax rot90"),
+            *_lib("fill diag"),
+            *(
+                f"F.{name}("
+                for name in "channel_shuffle ctc_loss cosine_similarity cross_entropy feature_alpha_dropout pad glu".split()
+            ),
+            "linalg.vecdot(",
+        ),
+        ("1e4", *_LARGE),
+    ),
+    Reason("NumPy's LAPACK, not MKL's", ("linalg.det(", "linalg.householder_product(")),
+    Reason(
+        "A few microseconds, of which the call takes a part: x.copy_(y), x.fill_ and v.tolist() ask what may be written and read",
+        ("x.copy_(", "x.fill_(", "v.tolist()"),
+        ("1e4",),
     ),
     Reason(
         "Views and small results: Python between a call and what it does",
