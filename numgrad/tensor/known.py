@@ -3,10 +3,10 @@
 Many functions check and convert their arguments, and then return what one op or a few give for the tensors among these. Which ops
 and which parameters depends on the specs of the tensors, on the other arguments, and on whether a gradient is needed, but not on
 numbers in tensors: such functions are declared so (``known=`` in `surface.public`, or `knowing`). A call of one is looked up in the
-function's table. What is not there runs as ever, and is watched:
+function's table. What is not there runs as ever, and when it comes for the second time it is watched:
 
 - If it applied one op (or one op for each tensor of a tuple) to its own tensors, the table knows it from then on.
-- If it applied several, and no gradient is needed, the second such call is followed by a rehearsal of it on copies of small
+- If it applied several, and no gradient is needed, the next such call is followed by a rehearsal of it on copies of small
   operands, whose ops become one plan (`joined`).
 - All other calls are the function's own from then on.
 
@@ -42,6 +42,7 @@ Table = dict[tuple[Any, ...], Any]
 _MOST_CALLS = 1 << 9  # of a table; then nothing is learned until so many calls were not there
 _PATIENCE = 1 << 13
 _MISSES: tuple[Any, ...] = (object(),)  # a key that no call has, for the number of these calls
+_FIRST = object()  # before a key that a call had once
 _NO_NAMES: dict[str, Any] = {}
 # What is known of a function: that it applies an op, for calls with at most so many arguments (True: all); that it returns a
 # tensor of numbers which depend on its arguments alone, and on no tensor; that it returns a tensor whose numbers are undefined.
@@ -185,6 +186,12 @@ def watched(
         return function(*args, **kwargs)
     if kind is not True and 0 <= kind < len(values):
         calls[key] = False
+        return function(*args, **kwargs)
+    first = _FIRST, key
+    if (
+        key not in calls and calls.pop(first, None) is None
+    ):  # watching takes as long as planning: shapes may never come again
+        calls[first] = True
         return function(*args, **kwargs)
     times_forgotten, warned = plans.times_forgotten, errors.warned
     again = calls.get(key) is True

@@ -42,6 +42,7 @@ NONE, ALL, SOME = (lambda k: False), (lambda k: True), (lambda k: k % 2 == 0)
 ROUNDS = {
     "no gradients": Round(NONE, contextlib.nullcontext),
     "no gradients, again": Round(NONE, contextlib.nullcontext),
+    "no gradients, rehearsed": Round(NONE, contextlib.nullcontext),
     "no gradients, known": Round(NONE, contextlib.nullcontext),
     "no gradients, arguments turned": Round(NONE, contextlib.nullcontext, True),
     "gradients": Round(ALL, contextlib.nullcontext),

@@ -146,6 +146,7 @@ def test_what_is_known_is_not_watched_again(monkeypatch):
         return x.t(), x[1:, 2], x.transpose(dim0=0, dim1=1), ng.tanh(x), ng.zeros(2), x.float(), parts
 
     calls()
+    calls()
     calls()  # which rehearses those of several ops, and with a tensor that comes again
     monkeypatch.setattr(known, "watched", lambda *args: pytest.fail(f"watched {args[1]}"))
     calls()
