@@ -58,7 +58,12 @@ def _other(specs: Any, params: Any, numbers: Iterator[int]) -> tuple[Any, Any]:
 
 
 def _facts(plan: Plan) -> Any:
-    return plan.outputs, plan.allocations, plan.changed, plan.moves, plan.fast is None
+    # Specs are compared by what they say: one that was made again after the table of them was emptied is another object.
+    outputs = [
+        (each.spec and (each.spec.dtype, tuple(each.spec.shape), each.spec.strides, each.spec.is_private), *each[1:])
+        for each in plan.outputs
+    ]
+    return outputs, plan.allocations, plan.changed, plan.moves, plan.fast is None
 
 
 def _words(plan: Plan, op: Op, specs: Any, params: Any) -> tuple[list[int], list[int]]:
