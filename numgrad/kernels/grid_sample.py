@@ -109,16 +109,22 @@ def tap_of(plane, pixel):
     return value if pixel >= 0 else plane.dtype.type(0)
 
 
+@device
+def group_of(unit, points):
+    """(image, first point, number of points) of a group."""
+    groups = (points + GROUP - 1) // GROUP
+    n = unit // groups
+    first = (unit - n * groups) * GROUP
+    return n, first, min(GROUP, points - first)
+
+
 @kernel("T[:, :, :], T[:, :, :], Image, T[:, :, :], T[:, :, :], i8[:, :, :], T[:, :, :], i8[:, :, :]", Image)
 def sample_points(x, grid, image, out, marks, lows, weights, places, start, stop, worker):
     """Work: groups of points. ``out[n, c, p] = sum over t of weight t * x[n, c, place t]``."""
     points, channels = grid.shape[1], x.shape[1]
-    groups = (points + GROUP - 1) // GROUP
     weights, places = weights[worker], places[worker]
     for unit in range(start, stop):
-        n = unit // groups
-        first = (unit - n * groups) * GROUP
-        count = min(GROUP, points - first)
+        n, first, count = group_of(unit, points)
         find_taps(grid[n], first, count, image, marks[worker], lows[worker], weights, places)
         for c in range(channels):
             plane, y = x[n, c], out[n, c, first : first + count]
@@ -173,14 +179,11 @@ def spread_points(grad, grid, image, block, out, marks, lows, weights, places, s
 def slope_of_points(grad, x, grid, image, out, marks, lows, products, places, start, stop, worker):
     """Work: groups of points. ``out[n, p, axis] = sum over t of (sum over c of grad * x at place t) * slope of weight t``."""
     points, channels = grid.shape[1], x.shape[1]
-    groups = (points + GROUP - 1) // GROUP
     zero = out.dtype.type(0)
     products, places = products[worker], places[worker]
     taps = places.shape[0]
     for unit in range(start, stop):
-        n = unit // groups
-        first = (unit - n * groups) * GROUP
-        count = min(GROUP, points - first)
+        n, first, count = group_of(unit, points)
         find_taps(grid[n], first, count, image, marks[worker], lows[worker], products[taps:], places)
         for t in range(taps):
             total, at = products[t, :count], places[t]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numgrad.kernels.reduce import plan_reduce
-from numgrad.runtime.kernel import kernel
+from numgrad.runtime.kernel import device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
 
@@ -49,6 +49,27 @@ def multi_margin_backward(grad, x, targets, out, p, margin, share, status, start
         y[target] = -total
 
 
+@device
+def split_classes(row, names, others, listed):
+    """Mark the classes that are listed before the first negative name, and gather the scores of the others.
+
+    (how many are listed, how many are not, whether the list ends at a class that there is not)
+    """
+    count = row.shape[0]
+    for c in range(count):
+        listed[c] = 0
+    length = 0
+    while length < count and 0 <= names[length] < count:
+        listed[names[length]] = 1
+        length += 1
+    rest = 0
+    for c in range(count):
+        if not listed[c]:
+            others[rest] = row[c]
+            rest += 1
+    return length, rest, length < count and names[length] >= count
+
+
 @kernel("T[:, :], i8[:, :], T[:], T[:], i8[:], i8[:]", reassociate=True)
 def multilabel_margin(x, targets, out, others, listed, status, start, stop, worker):
     """Work: rows. ``out[n]`` is the mean over all classes of the positive margins between listed classes and the others."""
@@ -56,24 +77,11 @@ def multilabel_margin(x, targets, out, others, listed, status, start, stop, work
     others, listed = others[worker * count : (worker + 1) * count], listed[worker * count : (worker + 1) * count]
     for n in range(start, stop):
         row, names = x[n], targets[n]
-        for c in range(count):
-            listed[c] = 0
-        length = 0
-        while length < count and names[length] >= 0:
-            if names[length] >= count:
-                status[0] = 1 + n * count + length
-                break
-            listed[names[length]] = 1
-            length += 1
-        rest = 0
-        for c in range(count):
-            if not listed[c]:
-                others[rest] = row[c]
-                rest += 1
+        length, rest, wrong = split_classes(row, names, others, listed)
+        if wrong:
+            status[0] = 1 + n * count + length
         total, apart = out.dtype.type(0), others[:rest]
         for k in range(length):
-            if names[k] >= count:
-                break
             score, part = row[names[k]], out.dtype.type(0)
             for c in range(apart.shape[0]):
                 gap = (apart[c] - score) + 1
@@ -91,26 +99,14 @@ def multilabel_margin_backward(grad, x, targets, out, share, others, sums, liste
     for n in range(start, stop):
         row, names, y = x[n], targets[n], out[n]
         g = grad[n if grad.shape[0] > 1 else 0] / share
+        length, rest, wrong = split_classes(row, names, others, listed)
+        if wrong:
+            status[0] = 1 + n * count + length
         for c in range(count):
-            listed[c] = 0
             y[c] = 0
             sums[c] = 0
-        length = 0
-        while length < count and names[length] >= 0:
-            if names[length] >= count:
-                status[0] = 1 + n * count + length
-                break
-            listed[names[length]] = 1
-            length += 1
-        rest = 0
-        for c in range(count):
-            if not listed[c]:
-                others[rest] = row[c]
-                rest += 1
         apart, steps = others[:rest], sums[:rest]
         for k in range(length):
-            if names[k] >= count:
-                break
             score, larger = row[names[k]], 0
             for c in range(apart.shape[0]):
                 steps[c] += g if (apart[c] - score) + 1 > 0 else 0
