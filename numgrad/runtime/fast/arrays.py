@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from numgrad.errors import KernelError
-from numgrad.runtime.fast.edges import new_none
+from numgrad.runtime.fast.edges import new_none, new_pair
 from numgrad.runtime.fast.known import class_of
 from numgrad.runtime.fast.layout import (
     ARG_ARRAY,
@@ -36,8 +36,6 @@ from numgrad.runtime.objects import (
     put,
     put_new,
     tuple_get,
-    tuple_new,
-    tuple_set,
     words_of,
 )
 from numgrad.runtime.words import peek, word_to_python
@@ -54,15 +52,10 @@ def over_array(words, args):
     flags = peek(array + (peek(words + ARRAY_FLAGS) & -8)) >> 8 * (peek(words + ARRAY_FLAGS) & 7)
     if flags & _PLAIN != _PLAIN:
         return new_none(words)
-    key = tuple_new(2)
-    dtype = get_attribute(array, peek(words + DTYPE_NAME)) if key else 0
-    shape = get_attribute(array, peek(words + SHAPE_NAME)) if dtype else 0
-    if shape == 0:
-        decref(key)
-        decref(dtype)
+    dtype = get_attribute(array, peek(words + DTYPE_NAME))
+    key = new_pair(dtype, get_attribute(array, peek(words + SHAPE_NAME)) if dtype else 0)
+    if key == 0:
         return 0
-    tuple_set(key, 0, dtype)
-    tuple_set(key, 1, shape)
     entry = dict_get(peek(args + ARG_TABLE), key)
     decref(key)
     if entry == 0:

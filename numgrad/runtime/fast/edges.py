@@ -125,6 +125,19 @@ def new_accumulator(words, tensor):
 
 
 @device
+def new_pair(first, second):
+    """The tuple of two objects, whose references are taken over; 0 for an error, of which one may be a sign by being 0."""
+    pair = tuple_new(2) if first and second else 0
+    if pair == 0:
+        decref(first)
+        decref(second)
+        return 0
+    tuple_set(pair, 0, first)
+    tuple_set(pair, 1, second)
+    return pair
+
+
+@device
 def new_edge(words, tensor):
     """Where the gradient of a tensor goes: (node, output); 0 for an error."""
     node = field(words, tensor, NODE)
@@ -146,14 +159,7 @@ def new_edge(words, tensor):
         incref(node)
         number = field(words, tensor, OUTPUT_NR)
         incref(number)
-    edge = tuple_new(2)
-    if edge == 0:
-        decref(node)
-        decref(number)
-        return 0
-    tuple_set(edge, 0, node)
-    tuple_set(edge, 1, number)
-    return edge
+    return new_pair(node, number)
 
 
 @device

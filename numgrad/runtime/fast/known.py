@@ -15,7 +15,7 @@ why the view cannot be followed (`engine/views.py: fix`). The class is None, or 
 
 from __future__ import annotations
 
-from numgrad.runtime.fast.edges import field, is_recording
+from numgrad.runtime.fast.edges import field, is_recording, new_pair
 from numgrad.runtime.fast.layout import (
     ARG_PARAMS,
     BASE,
@@ -242,23 +242,11 @@ def simple_piece(words, cls, value):
         return piece
     if cls == peek(words + FLOAT_CLASS):
         bits = word_to_python(peek(value + peek(words + FLOAT_VALUE)))
-        return pair_of(words, cls, bits)
+        incref(cls)
+        return new_pair(cls, bits)
     if cls == peek(words + SLICE_CLASS):
         return piece_of_slice(words, value)
     return 0
-
-
-@device
-def pair_of(words, first, second):
-    """The tuple of two objects, whose second reference is taken over; 0 for an error."""
-    pair = tuple_new(2) if second else 0
-    if pair == 0:
-        decref(second)
-        return 0
-    incref(first)
-    fill_item(words, pair, 0, first)
-    fill_item(words, pair, 1, second)
-    return pair
 
 
 @device
