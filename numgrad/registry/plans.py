@@ -52,9 +52,8 @@ def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
         plan = _from_template(op, specs, params) if op.plans else None  # many ops see one shape alone
         if plan is None:
             plan = _planned(op, specs, params)
-    except (
-        PrivateOperandError
-    ) as operand:  # planning takes longer than moving what is private, which each such call needs
+    except PrivateOperandError as operand:
+        # Planning takes longer than moving what is private, which each such call needs.
         if len(op.exposing) >= _MOST_STRUCTURES:
             op.exposing.clear()
         op.exposing[params, *specs] = operand.position

@@ -10,13 +10,13 @@ from numgrad.tensor import known, shaping
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
-_reversed, _transposed = known.table(), known.table()
 
-
+@known.knowing
 def _in_reverse(tensor: Any) -> Any:
     return ops.view.permute.apply((tensor,), tuple(range(tensor._spec.ndim - 1, -1, -1)))
 
 
+@known.knowing
 def _matrices(tensor: Any) -> Any:
     return shaping.of_matrices("mT", tensor)
 
@@ -100,7 +100,7 @@ class Attributes:
         >>> ng.zeros(2, 3).T.shape
         numgrad.Size([3, 2])
         """
-        return known.by_table(_reversed, _in_reverse, self)  # type: ignore[no-any-return]
+        return _in_reverse(self)  # type: ignore[no-any-return]
 
     @property
     def mT(self: Any) -> Tensor:  # noqa: N802
@@ -115,7 +115,7 @@ class Attributes:
         >>> ng.zeros(4, 2, 3).mT.shape
         numgrad.Size([4, 3, 2])
         """
-        return known.by_table(_transposed, _matrices, self)  # type: ignore[no-any-return]
+        return _matrices(self)  # type: ignore[no-any-return]
 
     @property
     def H(self: Any) -> Tensor:  # noqa: N802

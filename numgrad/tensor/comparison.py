@@ -117,13 +117,17 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
         return False
     if one.numel > _FIRST and one.kind.is_exact and two.kind.is_exact:
         return _are_equal(*[ops.view.view(each.detach(), size=(each._spec.numel,)) for each in (input, other)])
-    same = known.by_table(_comparisons, _e.eq, input, other) if one.dtype is two.dtype else eq(input, other)
+    same = _comparison(input, other) if one.dtype is two.dtype else eq(input, other)
     if same._spec.is_dense and not (registry.is_wrapped() or modes.capture is not None):
         return 0 not in ctypes.string_at(same._address, same._spec.numel)  # in less time than another op
     return builtins.bool(same.all())
 
 
-_comparisons = known.table()
+@known.knowing
+def _comparison(input: Tensor, other: Tensor) -> Tensor:
+    return _e.eq(input, other)  # type: ignore[no-any-return]
+
+
 _FIRST = 1 << 12  # elements that are compared before others, of which most unequal tensors differ in one
 
 

@@ -63,14 +63,6 @@ def table() -> Table:
 dtypes.when_default_changes.append(plans.forget_calls)
 
 
-def by_table(calls: Table, function: Callable[..., Any], *args: Any) -> Any:
-    """``function(*args)``, without the function if the table knows the call."""
-    result = fast.run_known(calls, *args)
-    if result is None:
-        return watched(calls, function, args)
-    return function(*args) if result is NotImplemented else result
-
-
 class Tables:
     """The tables of a function: of calls without keywords, and by the names of these."""
 
@@ -188,10 +180,8 @@ def watched(
         calls[key] = False
         return function(*args, **kwargs)
     first = _FIRST, key
-    if (
-        key not in calls and calls.pop(first, None) is None
-    ):  # watching takes as long as planning: shapes may never come again
-        calls[first] = True
+    if key not in calls and calls.pop(first, None) is None:
+        calls[first] = True  # watching takes as long as planning, and shapes may never come again
         return function(*args, **kwargs)
     times_forgotten, warned = plans.times_forgotten, errors.warned
     again = calls.get(key) is True

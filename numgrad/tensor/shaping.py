@@ -442,11 +442,11 @@ def to_format(input: Tensor, memory_format: Any) -> Tensor:
 
 def converted(input: Tensor, dtype: Dtype, memory_format: Any) -> Tensor:
     """The tensor in another dtype and in a memory format, for ``float()`` and the like."""
-    result = input if input._spec.dtype is dtype else known.by_table(_casts, cast, input, dtype)
+    result = input if input._spec.dtype is dtype else _known_cast(input, dtype)
     return result if memory_format is preserve_format else to_format(result, memory_format)
 
 
-_casts = known.table()
+_known_cast = known.knowing(cast)
 
 
 def _in_format(input: Tensor, format: memory_format) -> Tensor:
