@@ -114,8 +114,13 @@ def _even_heights(input: Tensor, bins: int, *limits: float) -> tuple[Tensor, Ten
     width = sub(high, low)
     parts = div(mul(sub(still, low), bins), width)
     is_inside = ge(still, low) & le(still, high) & ge(parts, 0)  # a width that is no number makes places that are none
+    return contiguous(heights_of(parts, is_inside, bins, dtype)), eq(sub(width, width), 0)
+
+
+def heights_of(parts: Tensor, is_inside: Tensor, bins: int, dtype: Any) -> Tensor:
+    """How many elements, of those inside, are in each bin, for elements in units of bins; the upper edge is in the last."""
     counts = counted(cast(where(is_inside, clamp_max(parts, bins - 1), bins), int64), bins + 1)
-    return contiguous(cast(narrow(counts, 0, 0, bins), dtype)), eq(sub(width, width), 0)
+    return cast(narrow(counts, 0, 0, bins), dtype)
 
 
 @knowing

@@ -17,14 +17,13 @@ from numgrad.engine.tape import TensorBase
 from numgrad.layout import product
 from numgrad.registry import chain
 from numgrad.tensor.arguments import as_int, as_number, as_operand, cast, check_tensor, result_type, wrap_dim
-from numgrad.tensor.bins import counted, few_heights, of_few, range_of
-from numgrad.tensor.clamping import clamp_max
+from numgrad.tensor.bins import counted, few_heights, heights_of, of_few, range_of
 from numgrad.tensor.comparison import eq, ge, le, ne
 from numgrad.tensor.creation import from_numpy, zeros
 from numgrad.tensor.index_arrays import count_true
 from numgrad.tensor.joined import LARGEST
 from numgrad.tensor.known import knowing
-from numgrad.tensor.pointwise import add, div, mul, sub, where
+from numgrad.tensor.pointwise import add, div, mul, sub
 from numgrad.tensor.reshaping import movedim
 from numgrad.tensor.results import HistogramddResult, HistogramResult
 from numgrad.tensor.shaping import contiguous, narrow, reshape
@@ -195,9 +194,6 @@ def isin(
     return _tensor(np.isin(some, others, invert=invert))
 
 
-# ---- bins -------------------------------------------------------------------------------------------------------
-
-
 @knowing
 def _is_among(elements: Tensor, others: Tensor, dtype: Any, invert: builtins.bool) -> Tensor:
     """Whether each element is one of others: the first that is not below it, in their order."""
@@ -206,6 +202,9 @@ def _is_among(elements: Tensor, others: Tensor, dtype: Any, invert: builtins.boo
     where_to = searchsorted(line, some).clamp(max=line._spec.numel - 1)
     near = reshape(ops.index.index_select(line, reshape(where_to, (-1,)), dim=0), tuple(some._spec.shape))
     return ne(some, near) if invert else eq(some, near)
+
+
+# ---- bins -------------------------------------------------------------------------------------------------------
 
 
 @public("function", "method")
@@ -296,8 +295,7 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     still = reshape(input.detach(), (array.size,))
     parts = div(mul(sub(still, float(edges[0])), bins), float(edges[1] - edges[0]))
     is_inside = ge(still, float(edges[0])) & le(still, float(edges[1]))
-    counts = counted(cast(where(is_inside, clamp_max(parts, bins - 1), bins), int64), bins + 1)
-    return cast(narrow(counts, 0, 0, bins), still._spec.dtype)  # type: ignore[no-any-return]
+    return heights_of(parts, is_inside, bins, still._spec.dtype)
 
 
 @public("function", "method")

@@ -219,15 +219,16 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
     >>> ng.index_put(ng.zeros(3), (ng.tensor([0, 2]),), ng.tensor([1.0, 2.0]))
     tensor([1., 0., 2.])
     """
-    is_plain = (
-        indices.__class__ in (tuple, list) and accumulate.__class__ is builtins.bool and names_by_numbers(indices)
-    )
-    return (_with_put if is_plain else _with_put.__wrapped__)(input, indices, values, accumulate)  # type: ignore[attr-defined]
+    if indices.__class__ in (tuple, list) and accumulate.__class__ is builtins.bool and names_by_numbers(indices):
+        return _known_put(input, indices, values, accumulate)
+    return _with_put(input, indices, values, accumulate)
 
 
-@knowing
 def _with_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool) -> Tensor:
     return index_put_(ops.elementwise.clone(input), indices, values, accumulate)
+
+
+_known_put = knowing(_with_put)
 
 
 def _checked(name: str, input: Tensor, dim: int, index: Tensor) -> int:
