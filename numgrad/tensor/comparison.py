@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import builtins
-import ctypes
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numgrad import ops, registry
-from numgrad.engine.tape import modes
+from numgrad import ops
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.tensor import known
 from numgrad.tensor.arguments import check_tensor
@@ -115,19 +113,17 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
     one, two = check_tensor("equal", "input", input)._spec, check_tensor("equal", "other", other)._spec
     if one.shape != two.shape:
         return False
-    if one.numel > _FIRST and one.kind.is_exact and two.kind.is_exact:
+    if one.numel > _AT_ONCE and one.kind.is_exact and two.kind.is_exact:
         return _are_equal(*[ops.view.view(each.detach(), size=(each._spec.numel,)) for each in (input, other)])
-    same = _comparison(input, other) if one.dtype is two.dtype else eq(input, other)
-    if same._spec.is_dense and not (registry.is_wrapped() or modes.capture is not None):
-        return 0 not in ctypes.string_at(same._address, same._spec.numel)  # in less time than another op
-    return builtins.bool(same.all())
+    return builtins.bool(_all_equal(input, other))
 
 
 @known.knowing
-def _comparison(input: Tensor, other: Tensor) -> Tensor:
-    return _e.eq(input, other)  # type: ignore[no-any-return]
+def _all_equal(input: Tensor, other: Tensor) -> Tensor:
+    return eq(input, other).all()
 
 
+_AT_ONCE = 1 << 14  # elements: comparing them takes as long as asking for a part of them
 _FIRST = 1 << 12  # elements that are compared before others, of which most unequal tensors differ in one
 
 
@@ -137,7 +133,7 @@ def _are_equal(input: Tensor, other: Tensor) -> builtins.bool:
     while begin < end:
         count = builtins.min(count, end - begin)
         parts = [ops.view.narrow(each, 0, begin, count) for each in (input, other)]
-        if not eq(*parts).all():
+        if not _all_equal(*parts):
             return False
         begin, count = begin + count, count << 4
     return True
