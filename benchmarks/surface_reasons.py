@@ -134,7 +134,7 @@ REASONS: tuple[Reason, ...] = (
         ("1e4",),
     ),
     Reason(
-        "Several ops, each of which reads and writes memory; of more than 8,192 elements they are not joined",
+        "Several ops, each of which reads and writes memory; of more than 65,536 elements they are not joined",
         (
             *_lib("chain_matmul index_fill index_put as_strided_scatter addmv diff gradient aminmax rot90"),
             *_lib("fill diag"),

@@ -57,8 +57,10 @@ class FunctionCtx:
                     f"save_for_backward can only save variables, but argument {position} is of type {type(tensor).__name__}; "
                     "set other values as attributes of ctx"
                 )
-            if tensor is not None and self._recording:
-                inference.refuse_saving(tensor)
+        if self._recording and inference.exists():
+            for tensor in tensors:
+                if tensor is not None:
+                    inference.refuse_saving(tensor)
         self._to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
@@ -278,9 +280,16 @@ class Function:
     @classmethod
     def _applied(cls, args: tuple[Any, ...], ctx: FunctionCtx) -> Any:
         ctx._recording = recording = modes.grad_enabled
-        edges = tuple([_edge(arg) if isinstance(arg, TensorBase) else None for arg in args])
-        ctx.needs_input_grad = tuple([edge is not None for edge in edges])
-        ctx._inputs = tuple([arg for arg in args if isinstance(arg, TensorBase)])
+        edges, needs, inputs = [], [], []
+        for arg in args:
+            is_tensor = isinstance(arg, TensorBase)
+            edge = _edge(arg) if is_tensor else None
+            edges.append(edge)
+            needs.append(edge is not None)
+            if is_tensor:
+                inputs.append(arg)
+        ctx.needs_input_grad = tuple(needs)
+        ctx._inputs = tuple(inputs)
         modes.grad_enabled = False
         try:
             if cls._separate:
@@ -291,12 +300,12 @@ class Function:
         finally:
             modes.grad_enabled = recording
             del ctx._inputs
-        if not (recording and True in ctx.needs_input_grad):
+        if not (recording and True in needs):
             ctx._node = None
             return output
         specs = [arg._spec if isinstance(arg, TensorBase) else None for arg in args]
         record = Record(None, None, ctx.needs_input_grad, specs, ())
-        node = FunctionNode(record, edges)
+        node = FunctionNode(record, tuple(edges))
         node.function, node.ctx = cls, ctx
         outputs = output if isinstance(output, tuple) else (output,)
         if len(outputs) > 1 and any(each._base is not None for each in ctx._dirty):
@@ -339,7 +348,7 @@ def _edge(tensor: Any) -> Any:
 
 def _recorded(node: FunctionNode, ctx: FunctionCtx, number: int, value: Any, args: tuple[Any, ...]) -> Any:
     """An output with its history. An input that is returned unchanged becomes another tensor over the same memory."""
-    if not isinstance(value, TensorBase) or not value._spec.dtype.is_floating_point:
+    if not (isinstance(value, TensorBase) and value._spec.dtype.is_floating_point):
         return value
     if ctx._non_differentiable and any(value is each for each in ctx._non_differentiable):
         return value
@@ -360,23 +369,31 @@ def _recorded(node: FunctionNode, ctx: FunctionCtx, number: int, value: Any, arg
 
 def _save(node: FunctionNode, ctx: FunctionCtx, outputs: tuple[Any, ...], results: tuple[Any, ...]) -> None:
     saved: list[Any] = []
-    numbers = []
+    versions, with_history, numbers = [], [], []
     for position, tensor in enumerate(ctx._to_save):
-        for number, output in enumerate(outputs):
-            if tensor is output and tensor is not None and results[number] is output and output._node is node:
+        had_history, version = False, 0
+        if tensor is not None:
+            number = _number_of(tensor, node, outputs, results)
+            if number is None:
+                had_history = not lost_history(tensor)
+            else:
                 numbers.append((position, number))
                 tensor = private.alias(tensor, Tensor)  # without its node, which would make a reference cycle
-                break
+            version = tensor._storage.version
         saved.append(tensor)
-    outputs_saved = {position for position, _ in numbers}
-    node.with_history = [
-        tensor is not None and position not in outputs_saved and not lost_history(tensor)
-        for position, tensor in enumerate(saved)
-    ]
-    node.saved = saved
-    node.versions = [0 if tensor is None else tensor._storage.version for tensor in saved]
+        versions.append(version)
+        with_history.append(had_history)
+    node.saved, node.versions, node.with_history = saved, versions, with_history
     node.record.saving = Saving((None,) * len(saved), tuple(numbers))
     ctx._to_save = ()
+
+
+def _number_of(tensor: Any, node: FunctionNode, outputs: tuple[Any, ...], results: tuple[Any, ...]) -> int | None:
+    """Which output of the node a saved tensor is; None if it is none."""
+    for number, output in enumerate(outputs):
+        if tensor is output and results[number] is output and output._node is node:
+            return number
+    return None
 
 
 class _NotTwice(Node):

@@ -48,6 +48,11 @@ def is_inference(tensor: TensorBase) -> bool:
     return bool(_storages) and _has(tensor._storage)
 
 
+def exists() -> bool:
+    """Whether there is any tensor whose memory was made in inference mode."""
+    return bool(_storages)
+
+
 def refuse_saving(tensor: TensorBase) -> None:
     """Raise an error if the tensor must not be saved for a backward."""
     if is_inference(tensor):
