@@ -1,0 +1,194 @@
+"""Gradients of pooling: those of maxima go to their places, those of means to all elements of their boxes.
+
+No two work items write the same element, and each element's terms are added in the order of the outputs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numgrad.kernels.pool import CHANNELS, OUTPUTS, Results, Volume, parts, views_of
+from numgrad.kernels.windows import Axis, Boxes, Window, counted_in, end_inside, first_inside, windows_over
+from numgrad.layout import product
+from numgrad.runtime.kernel import kernel
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+
+ENOUGH = 16  # work items, for all threads to have some
+_BAND = 1 << 14  # elements of a volume that are worth a look at all outputs
+_LINE = 16  # channels that lie in one line of the cache
+_FEW = 8  # columns of a window that are gone through one after the other, for all outputs each
+
+
+class Split(NamedTuple):
+    """How volumes are divided: into bands of elements, and blocks of so many channels."""
+
+    bands: int
+    blocks: int
+    width: int
+
+
+@kernel("T[:], i8[:], T[:], i8, i8, i8, Split", Split)
+def max_pool_backward(grad, indices, grad_input, outputs, elements, channels, split, start, stop):
+    """Work: blocks of channels in bands of volumes [elements, channels]; each output's gradient goes to its index."""
+    bands, blocks, width = split
+    zero = grad.dtype.type(0)
+    for unit in range(start, stop):
+        part = unit // blocks
+        n = part // bands
+        band = part - n * bands
+        first, end = band * elements // bands, (band + 1) * elements // bands
+        low = (unit - part * blocks) * width
+        high = min(channels, low + width)
+        g, where = grad[n * outputs * channels :], indices[n * outputs * channels :]
+        y = grad_input[n * elements * channels : (n + 1) * elements * channels]
+        if low == 0 and high == channels:
+            whole = y[first * channels : end * channels]
+            for i in range(whole.shape[0]):
+                whole[i] = zero
+        else:
+            for i in range(first, end):
+                line = y[i * channels + low : i * channels + high]
+                for c in range(line.shape[0]):
+                    line[c] = zero
+        if channels == 1:
+            for i in range(outputs):
+                pixel = where[i]
+                if first <= pixel < end:
+                    y[pixel] += g[i]
+        else:
+            for i in range(outputs):
+                for c in range(low, high):
+                    pixel = where[i * channels + c]
+                    if first <= pixel < end:
+                        y[pixel * channels + c] += g[i * channels + c]
+
+
+@kernel("T[:], T[:], T[:], Volume, Boxes, Results", Volume, Boxes, Results)
+def avg_pool_backward(grad, grad_input, sums, volume, boxes, results, start, stop, worker):
+    """Work: rows of the input: first the sums of the boxes over a row, then each to its columns; rows under the same are copied."""
+    depth, height, width, channels, planes, rows, columns, by = volume
+    size, step, pad, _ = boxes.columns
+    _, count_pad, divisor = results
+    zero = grad.dtype.type(0)
+    line, pooled = width * channels, columns * channels
+    sums = sums[worker * pooled : (worker + 1) * pooled]
+    last = (columns - 1) * step - pad + size
+    is_even = divisor != 0 or (size > 0 and ((pad == 0 and last <= width) or (count_pad != 0 and last <= width + pad)))
+    before = (-1, 0, 0, 0, 0)
+    for row in range(start, stop):
+        i = row // height
+        h = row - i * height
+        n = i // depth
+        i -= n * depth
+        front, back = windows_over(i, depth, planes, boxes.depth)
+        top, bottom = windows_over(h, height, rows, boxes.rows)
+        y = grad_input[row * line : (row + 1) * line]
+        if before == (n, front, back, top, bottom):
+            above = grad_input[(row - 1) * line : row * line]
+            for w in range(y.shape[0]):
+                y[w] = above[w]
+            continue
+        before = (n, front, back, top, bottom)
+        for w in range(y.shape[0]):
+            y[w] = zero
+        for q in range(sums.shape[0]):
+            sums[q] = zero
+        for d in range(front, back):
+            for p in range(top, bottom):
+                at = ((n * planes + d) * rows + p) * pooled
+                g = grad[at : at + pooled]
+                layers = counted_in(d, depth, planes, boxes.depth, count_pad) * counted_in(
+                    p, height, rows, boxes.rows, count_pad
+                )
+                if is_even:
+                    share = grad.dtype.type(divisor if divisor else layers * size)
+                    for q in range(sums.shape[0]):
+                        sums[q] += g[q] / share
+                else:
+                    for q in range(columns):
+                        share = grad.dtype.type(layers * counted_in(q, width, columns, boxes.columns, count_pad))
+                        for c in range(q * channels, (q + 1) * channels):
+                            sums[c] += g[c] / share
+        if by == OUTPUTS:
+            if size == 2 and step == 2 and pad == 0:
+                pairs = y[: 2 * columns]
+                for q in range(sums.shape[0]):
+                    pairs[2 * q] = sums[q]
+                    pairs[2 * q + 1] = sums[q]
+            else:
+                for j in range(size):
+                    at = j - pad
+                    first, end = first_inside(at, step), end_inside(at, step, width, columns)
+                    if first < end:
+                        part, into = sums[first:end], y[at + first * step :]
+                        for q in range(part.shape[0]):
+                            into[q * step] += part[q]
+        else:
+            for q in range(columns):
+                begin, end = q * step - pad, q * step - pad + size
+                if size == 0:
+                    begin, end = q * width // columns, ((q + 1) * width + columns - 1) // columns
+                begin, end = max(begin, 0), min(end, width)
+                if channels == 1:
+                    for w in range(begin, end):
+                        y[w] += sums[q]
+                else:
+                    part = sums[q * channels : (q + 1) * channels]
+                    for w in range(begin, end):
+                        into = y[w * channels : (w + 1) * channels]
+                        for c in range(into.shape[0]):
+                            into[c] += part[c]
+
+
+# ---- planning ---------------------------------------------------------------------------------------------------
+
+
+def plan_max_pool_backward(b: PlanBuilder, grad: Operand, indices: Operand, grad_input: Operand, ndim: int) -> None:
+    """Gradient of `pool.plan_max_pool`: each value of ``grad`` goes to its index, all of one layout."""
+    pooled, _, image = views_of("max_pool_backward", ndim, grad, indices, grad_input)
+    outputs, elements, channels = product(pooled.extents), product(image.extents), image.channels
+    few = -(-ENOUGH // max(image.count, 1))
+    blocks = min(few, -(-channels // _LINE)) if channels else 1
+    width = -(-channels // blocks)
+    width += -width % _LINE if blocks > 1 else 0
+    blocks = -(-channels // width) if width else 1
+    bands = min(4, -(-few // blocks)) if elements * width >= _BAND else 1
+    units = image.count * bands * blocks
+    cost = (elements // bands + 4 * outputs) * width + 1
+    b.launch(
+        max_pool_backward, grad.flat, indices.flat, grad_input.flat, outputs, elements, channels, Split(bands, blocks, width),
+        work=units if elements * channels else 0, grain=GRAIN_COST // cost + 1, cost=units * cost,
+    )  # fmt: skip
+
+
+def plan_avg_pool_backward(
+    b: PlanBuilder,
+    grad: Operand,
+    grad_input: Operand,
+    window: Window | None,
+    ndim: int,
+    *,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> None:
+    """Gradient of `pool.plan_avg_pool`, both operands of one layout."""
+    pooled, image = views_of("avg_pool_backward", ndim, grad, grad_input)
+    boxes = window.record if window else Boxes(*map(parts, image.extents, pooled.extents))
+    by = CHANNELS
+    if image.channels == 1 and boxes.columns.size and boxes.columns.size <= _FEW:
+        by = OUTPUTS
+    over = [_most_over(*each) for each in zip(boxes, pooled.extents, strict=True)]
+    sums = b.scratch(grad.spec.dtype, pooled.width * pooled.channels, per_worker=True)
+    rows = image.count * image.depth * image.height
+    cost = (2 * image.width + over[0] * over[1] * pooled.width) * image.channels + 8
+    volume = Volume(*image.extents, image.channels, *pooled.extents, by)
+    b.launch(
+        avg_pool_backward, grad.flat, grad_input.flat, sums.flat, volume, boxes,
+        Results(0, int(count_include_pad), divisor_override or 0),
+        work=rows if image.width * image.channels else 0, grain=GRAIN_COST // cost + 1, cost=rows * cost,
+    )  # fmt: skip
+
+
+def _most_over(axis: Axis, outputs: int) -> int:
+    """The most boxes over an element, along an axis."""
+    return max(1, min(-(-axis.size // max(axis.step, 1)), outputs))
