@@ -241,10 +241,13 @@ def _launch(
     taps = [_taps(*each) for each in zip(boxes, image.extents, pooled.extents, strict=True)]
     columns, lanes = boxes.columns, lanes_of(x.spec.dtype.itemsize)
     layers = taps[0] * taps[1]
-    of_rows, of_boxes = columns.size * -(-pooled.width // lanes), (taps[2] // lanes + 5) * pooled.width
+    # Cycles of a row of outputs, by lanes that are outputs, and by lanes that are elements of one box after the other.
+    of_tap = 5 if columns.step <= 2 else 60
+    of_outputs = layers * columns.size * of_tap * -(-pooled.width // lanes)
+    of_elements = (layers * (taps[2] // lanes + 1) * 6 + 40) * pooled.width
     if image.channels > 1:
         by, cost = CHANNELS, layers * taps[2] * pooled.width * (image.channels + 8)
-    elif columns.size and columns.step and of_rows <= of_boxes:
+    elif columns.size and columns.step and of_outputs <= of_elements:
         by, cost = OUTPUTS, layers * columns.size * (pooled.width + 8)
     else:
         by, cost = ELEMENTS, (layers * (taps[2] + 8) + 40) * pooled.width

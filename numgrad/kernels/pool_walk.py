@@ -78,8 +78,8 @@ class _Walk:
     def numbers(self, kind: Any) -> Any:
         return self.ir.Constant(self.vector_of(kind), list(range(self.lanes)))
 
-    def either(self, condition: Any, first: Callable[[], Any], second: Callable[[], Any]) -> Any:
-        """The value of one of two pieces of code, of which only that one runs."""
+    def either(self, condition: Any, first: Callable[[], list[Any]], second: Callable[[], list[Any]]) -> list[Any]:
+        """The values of one of two pieces of code, of which only that one runs."""
         builder = self.builder
         inside, beside, after = (builder.append_basic_block(name) for name in ("first", "second", "either"))
         builder.cbranch(condition, inside, beside)
@@ -89,10 +89,13 @@ class _Walk:
             results.append((emit(), builder.block))
             builder.branch(after)
         builder.position_at_end(after)
-        phi = builder.phi(results[0][0].type)
-        for value, block in results:
-            phi.add_incoming(value, block)
-        return phi
+        phis = []
+        for number, value in enumerate(results[0][0]):
+            phi = builder.phi(value.type)
+            for values, block in results:
+                phi.add_incoming(values[number], block)
+            phis.append(phi)
+        return phis
 
     # ---- reading and writing ----------------------------------------------------------------------------------------
 
@@ -130,57 +133,46 @@ class _Walk:
         name = f"llvm.masked.{verb}.v{self.lanes}{word}.p0"
         return builder.call(cgutils.get_or_insert_function(builder.module, function, name), arguments)
 
-    def read(self, offset: Any, position: Any) -> Any:
-        """The lanes from an offset on, the first of which is at a position; of those that are not inside the start."""
-        builder, word, lanes = self.builder, self.tile.word, self.lanes
+    def shuffled(self) -> Any:
+        """Which of two vectors' elements are every second one, if the second vector ends with the last of them."""
+        taken = [2 * k if 2 * k < self.lanes else 2 * k + 1 for k in range(self.lanes)]
+        return self.ir.Constant(self.ir.VectorType(self.ir.IntType(32), self.lanes), taken)
+
+    def read_all(self, step: int, offset: Any, position: Any) -> Any:
+        """The lanes from an offset on, which are all inside; ``step`` is their distance if it is 1 or 2, else 0."""
         pointer = self.address(self.x, offset, self.itemsize)
-        last = builder.add(position, builder.mul(word(lanes - 1), self.lane_step))
-        none_before = builder.icmp_signed(">=", position, word(0))
-        is_full = builder.and_(none_before, builder.icmp_signed("<", last, self.limit))
-        is_next = builder.icmp_signed("==", self.lane_step, word(1))
-        is_second = builder.icmp_signed("==", self.lane_step, word(2))
-        between = (lanes - 1) * self.itemsize
-        taken = [2 * k if 2 * k < lanes else 2 * k + 1 for k in range(lanes)]
-        index = self.ir.Constant(self.ir.VectorType(self.ir.IntType(32), lanes), taken)
-        elsewhere = self.splat(self.start)
+        if step == 1:
+            return self.whole(pointer)
+        if step == 2:
+            second = self.tile.advance(pointer, (self.lanes - 1) * self.itemsize)
+            return self.builder.shuffle_vector(self.whole(pointer), self.whole(second), self.shuffled())
+        return self.one_by_one(offset, position)
 
-        def pairs() -> Any:
-            return builder.shuffle_vector(self.whole(pointer), self.whole(self.tile.advance(pointer, between)), index)
+    def read_some(self, step: int, offset: Any, position: Any) -> Any:
+        """`read_all` where only lanes at positions in [0, limit) are inside; the others have the start."""
+        builder, word, elsewhere = self.builder, self.tile.word, self.splat(self.start)
+        pointer = self.address(self.x, offset, self.itemsize)
+        parts = [
+            self.masked("load", self.element, self.tile.advance(pointer, shift * self.itemsize), mask, elsewhere)
+            for shift in (0, self.lanes - 1)[: max(step, 1)]
+            for mask in [self.inside(builder.add(position, word(shift)), word(1))]
+            if step
+        ]
+        if step == 2:
+            return builder.shuffle_vector(*parts, self.shuffled())
+        return parts[0] if parts else self.one_by_one(offset, position)
 
-        def part() -> Any:
-            return self.masked("load", self.element, pointer, self.inside(position, word(1)), elsewhere)
-
-        def parts() -> Any:
-            both = [
-                self.masked("load", self.element, self.tile.advance(pointer, shift * self.itemsize), mask, elsewhere)
-                for shift in (0, lanes - 1)
-                for mask in [self.inside(builder.add(position, word(shift)), word(1))]
-            ]
-            return builder.shuffle_vector(*both, index)
-
-        def one_by_one(full: bool) -> Any:
-            vector = self.ir.Constant(self.vector_of(self.element), self.ir.Undefined)
-            spot, at = position, offset
-            for lane in range(lanes):
-                is_inside = builder.icmp_unsigned("<", spot, self.limit)
-                safe = at if full else builder.select(is_inside, at, word(0))
-                kind = self.element.as_pointer()
-                value = builder.load(
-                    builder.bitcast(self.address(self.x, safe, self.itemsize), kind), align=self.itemsize
-                )
-                value = value if full else builder.select(is_inside, value, self.start)
-                vector = builder.insert_element(vector, value, self.ir.Constant(self.ir.IntType(32), lane))
-                spot, at = builder.add(spot, self.lane_step), builder.add(at, self.lane_step)
-            return vector
-
-        def spread(two: Callable[[], Any], full: bool) -> Any:
-            return self.either(is_second, two, lambda: one_by_one(full))
-
-        return self.either(
-            is_full,
-            lambda: self.either(is_next, lambda: self.whole(pointer), lambda: spread(pairs, True)),
-            lambda: self.either(is_next, part, lambda: spread(parts, False)),
-        )
+    def one_by_one(self, offset: Any, position: Any) -> Any:
+        builder, word = self.builder, self.tile.word
+        vector = self.ir.Constant(self.vector_of(self.element), self.ir.Undefined)
+        for lane in range(self.lanes):
+            is_inside = builder.icmp_unsigned("<", position, self.limit)
+            pointer = self.address(self.x, builder.select(is_inside, offset, word(0)), self.itemsize)
+            value = builder.load(builder.bitcast(pointer, self.element.as_pointer()), align=self.itemsize)
+            value = builder.select(is_inside, value, self.start)
+            vector = builder.insert_element(vector, value, self.ir.Constant(self.ir.IntType(32), lane))
+            position, offset = builder.add(position, self.lane_step), builder.add(offset, self.lane_step)
+        return vector
 
     def write(self, array: Any, kind: Any, vector: Any) -> None:
         """The first ``count`` lanes go to ``goal``."""
@@ -218,9 +210,9 @@ class _Walk:
         builder = self.builder
         if self.is_float:
             is_nothing = builder.fcmp_ordered("==", self.share, self.element(0.0))
-            return self.either(is_nothing, lambda: total, lambda: builder.fdiv(total, share))
+            return self.either(is_nothing, lambda: [total], lambda: [builder.fdiv(total, share)])[0]
         is_nothing = builder.icmp_signed("==", self.share, self.element(0))
-        return self.either(is_nothing, lambda: total, lambda: builder.sdiv(total, share))
+        return self.either(is_nothing, lambda: [total], lambda: [builder.sdiv(total, share)])[0]
 
     def halves(self, vector: Any) -> tuple[Any, Any]:
         half, small = vector.type.count // 2, self.ir.IntType(32)
@@ -246,8 +238,9 @@ class _Walk:
             values, places = builder.select(take, b, a), builder.select(take, at_b, at_a)
         return builder.extract_element(values, first), builder.extract_element(places, first)
 
-    def emit(self) -> None:
-        builder, word, tile = self.builder, self.tile.word, self.tile
+    def folded(self, read: Callable[[int, Any, Any], Any], step: int) -> list[Any]:
+        """The lanes' values and places after all taps."""
+        builder, tile = self.builder, self.tile
         begin = builder.add(self.source, self.at)
 
         def plane(i: Any, carried: list[Any]) -> list[Any]:
@@ -259,20 +252,39 @@ class _Walk:
                 def column(k: Any, carried: list[Any]) -> list[Any]:
                     pixels = builder.add(of_row, builder.mul(k, self.column_step))
                     offset = builder.add(begin, builder.mul(pixels, self.unit))
-                    new = self.read(offset, builder.add(self.at, builder.mul(k, self.move)))
+                    new = read(step, offset, builder.add(self.at, builder.mul(k, self.move)))
                     if self.kind == "sum":
                         return [self.add(carried[0], new), carried[1]]
                     best, places = carried
                     take = builder.or_(self.exceeds(new, best), self.is_nan(new))
-                    spot = builder.trunc(pixels, self.spot) if self.spot.width < 64 else pixels
-                    return [builder.select(take, new, best), builder.select(take, self.splat(spot), places)]
+                    pixels = builder.trunc(pixels, self.spot) if self.spot.width < 64 else pixels
+                    return [builder.select(take, new, best), builder.select(take, self.splat(pixels), places)]
 
                 return tile.loop(self.columns, carried, column)
 
             return tile.loop(self.rows, carried, row)
 
         places = self.ir.Constant(self.vector_of(self.spot), [0] * self.lanes)
-        values, places = tile.loop(self.planes, [self.splat(self.start), places], plane)
+        return tile.loop(self.planes, [self.splat(self.start), places], plane)
+
+    def of_step(self, read: Callable[[int, Any, Any], Any]) -> list[Any]:
+        builder, word = self.builder, self.tile.word
+
+        def is_step(step: int) -> Any:
+            return builder.icmp_signed("==", self.lane_step, word(step))
+
+        def other() -> list[Any]:
+            return self.either(is_step(2), lambda: self.folded(read, 2), lambda: self.folded(self.read_some, 0))
+
+        return self.either(is_step(1), lambda: self.folded(read, 1), other)
+
+    def emit(self) -> None:
+        builder, word = self.builder, self.tile.word
+        moved = builder.mul(builder.sub(self.columns, word(1)), self.move)
+        across = builder.mul(word(self.lanes - 1), self.lane_step)
+        last = builder.add(self.at, builder.add(moved, across))
+        is_full = builder.and_(builder.icmp_signed(">=", self.at, word(0)), builder.icmp_signed("<", last, self.limit))
+        values, places = self.either(is_full, lambda: self.of_step(self.read_all), lambda: self.of_step(self.read_some))
         long = self.ir.IntType(64)
         writes_places = self.kind == "max"
 
