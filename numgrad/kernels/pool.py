@@ -20,7 +20,7 @@ from numgrad.layout import Spec, channels_last_strides, product
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
-OUTPUTS, CHANNELS, ELEMENTS = 0, 1, 2  # what a vector's lanes are
+OUTPUTS, CHANNELS, ELEMENTS, NOTHING = 0, 1, 2, 3  # what a vector's lanes are; of few elements there is no vector
 
 
 class Volume(NamedTuple):
@@ -83,7 +83,7 @@ def _pool_kernel(kind: str) -> Kernel:
         last_axis = samples.shape[1] - 1
         of_width = last_axis if last_axis == 2 else 0  # of two numbers the width's comes first, as in torch
         known = -1
-        outer = 1 if by == OUTPUTS else columns
+        outer = 1 if by == OUTPUTS else 0 if by == NOTHING else columns
         inner = 1 if by == ELEMENTS else ((columns if by == OUTPUTS else channels) + lanes - 1) // lanes
         unit = 1 if by == OUTPUTS else channels
         nothing = x.dtype.type(0)
@@ -109,6 +109,27 @@ def _pool_kernel(kind: str) -> Kernel:
                 layers = counted_in(d, depth, planes, boxes.depth, count_pad) * counted_in(
                     p, height, rows, boxes.rows, count_pad
                 )
+            for q in range(columns if by == NOTHING else 0):
+                begin, taps = edges[2 * (planes + rows + q)], edges[2 * (planes + rows + q) + 1]
+                value, where = lowest, begin
+                for i in range(deep):
+                    for j in range(high):
+                        line = (i * height * dil_d + j * dil_h) * width + begin
+                        for k in range(taps):
+                            pixel = line + k * dil_w
+                            new = x[source + pixel]
+                            if not keeps_places:
+                                value += new
+                            elif new > value or new != new:
+                                value, where = new, pixel
+                if keeps_places:
+                    if has_places:
+                        indices[goal + q] = corner + where if taps else 0
+                else:
+                    share = divisor if divisor else layers * counted_in(q, width, columns, boxes.columns, count_pad)
+                    if share != 0:
+                        value = value / x.dtype.type(share)
+                out[goal + q] = value
             for q in range(outer):
                 share = divisor
                 if by == OUTPUTS:
@@ -241,12 +262,15 @@ def _launch(
     taps = [_taps(*each) for each in zip(boxes, image.extents, pooled.extents, strict=True)]
     columns, lanes = boxes.columns, lanes_of(x.spec.dtype.itemsize)
     layers = taps[0] * taps[1]
-    # Cycles of a row of outputs, by lanes that are outputs, and by lanes that are elements of one box after the other.
+    # Cycles of a row of outputs: by lanes that are outputs, by lanes that are elements of one box after the other, by none.
     of_tap = 5 if columns.step <= 2 else 60
     of_outputs = layers * columns.size * of_tap * -(-pooled.width // lanes)
     of_elements = (layers * (taps[2] // lanes + 1) * 6 + 40) * pooled.width
+    of_nothing = (layers * taps[2] * 3 + 12) * pooled.width
     if image.channels > 1:
         by, cost = CHANNELS, layers * taps[2] * pooled.width * (image.channels + 8)
+    elif of_nothing <= of_elements and (of_nothing <= of_outputs or not columns.size * columns.step):
+        by, cost = NOTHING, of_nothing
     elif columns.size and columns.step and of_outputs <= of_elements:
         by, cost = OUTPUTS, layers * columns.size * (pooled.width + 8)
     else:
