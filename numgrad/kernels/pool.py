@@ -15,6 +15,7 @@ from numgrad import dtypes
 from numgrad.errors import ProofError
 from numgrad.kernels.pool_walk import lanes_of, walk, walk_lanes
 from numgrad.kernels.reduce import plan_reduce
+from numgrad.kernels.reduce_kernels import choose
 from numgrad.kernels.windows import PARTS, Axis, Boxes, Window, boxes_of, counted_in, taps_inside
 from numgrad.layout import Spec, channels_last_strides, product
 from numgrad.runtime.kernel import Kernel, device, kernel
@@ -48,6 +49,9 @@ class Results(NamedTuple):
 def write_edges(edges, first, outputs, extent, axis, sample):
     """Write where the boxes along an axis begin, and how many taps of each are inside, from ``edges[first]`` on."""
     size, step, pad, dilation = axis
+    # In the type of the number, and cut, as the method's authors do (Graham, 2014).
+    alpha = sample.dtype.type(extent - size) / sample.dtype.type(max(outputs - 1, 1))
+    shift = int(sample[0] * alpha)
     for i in range(outputs):
         if size == 0:
             begin = i * extent // outputs
@@ -55,9 +59,7 @@ def write_edges(edges, first, outputs, extent, axis, sample):
         elif step == 0:
             begin, count = extent - size, size
             if i < outputs - 1:
-                # In the type of the number, and cut, as the method's authors do (Graham, 2014).
-                alpha = sample.dtype.type(extent - size) / sample.dtype.type(outputs - 1)
-                begin = int((i + sample[0]) * alpha) - int(sample[0] * alpha)
+                begin = int((i + sample[0]) * alpha) - shift
             begin = max(0, min(begin, extent - size))  # whatever the number is, NaN included
         else:
             begin = i * step - pad
@@ -87,11 +89,15 @@ def _pool_kernel(kind: str) -> Kernel:
         inner = 1 if by == ELEMENTS else ((columns if by == OUTPUTS else channels) + lanes - 1) // lanes
         unit = 1 if by == OUTPUTS else channels
         nothing = x.dtype.type(0)
+        n = start // (rows * planes)
+        d = start // rows - n * planes
+        p = start - (n * planes + d) * rows - 1
         for row in range(start, stop):
-            d = row // rows
-            p = row - d * rows
-            n = d // planes
-            d -= n * planes
+            p += 1
+            if p == rows:
+                p, d = 0, d + 1
+                if d == planes:
+                    d, n = 0, n + 1
             at = n if samples.shape[0] > 1 else 0
             if known != at:
                 known = at
@@ -120,8 +126,9 @@ def _pool_kernel(kind: str) -> Kernel:
                             new = x[source + pixel]
                             if not keeps_places:
                                 value += new
-                            elif new > value or new != new:
-                                value, where = new, pixel
+                            else:
+                                take = (new > value) | (new != new)
+                                value, where = choose(take, new, value), choose(take, pixel, where)
                 if keeps_places:
                     if has_places:
                         indices[goal + q] = corner + where if taps else 0
