@@ -16,7 +16,7 @@ from numgrad.errors import ProofError
 from numgrad.kernels.pool_walk import lanes_of, walk, walk_lanes
 from numgrad.kernels.reduce import plan_reduce
 from numgrad.kernels.reduce_kernels import choose
-from numgrad.kernels.windows import PARTS, Axis, Boxes, Window, boxes_of, counted_in, taps_inside
+from numgrad.kernels.windows import PARTS, Axis, Boxes, Window, counted_in, taps_inside
 from numgrad.layout import Spec, channels_last_strides, product
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -88,7 +88,6 @@ def _pool_kernel(kind: str) -> Kernel:
         outer = 1 if by == OUTPUTS else 0 if by == NOTHING else columns
         inner = 1 if by == ELEMENTS else ((columns if by == OUTPUTS else channels) + lanes - 1) // lanes
         unit = 1 if by == OUTPUTS else channels
-        nothing = x.dtype.type(0)
         n = start // (rows * planes)
         d = start // rows - n * planes
         p = start - (n * planes + d) * rows - 1

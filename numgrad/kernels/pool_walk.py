@@ -354,10 +354,11 @@ def _in_python(
 ) -> None:  # fmt: skip
     """Fold what the lanes see at each tap, beginning with ``start``, divide sums by ``share`` if it is not 0, and write.
 
-    Lane 0 of tap (i, j, k) is ``x[source + at + pixels * unit]``, where ``pixels = i * plane_step + j * row_step + k * column_step``,
-    and the lanes are ``lane_step`` apart. Lane 0 is at position ``at + k * move``; what is not in [0, limit) is not read. The
-    first ``count`` lanes go to ``out[goal:]``, and their places, ``origin + lane * lane_place + pixels``, to ``indices[goal:]`` (of
-    a maximum, if ``has_places``). ``is_alone`` makes one value of all lanes, whose places are ``origin + lane * lane_step + pixels``.
+    Lane 0 of tap (i, j, k) is ``x[source + at + pixels * unit]``, and the lanes are ``lane_step`` apart, where ``pixels`` is
+    ``i * plane_step + j * row_step + k * column_step``. Lane 0 is at position ``at + k * move``; what is not in [0, limit) is
+    not read. The first ``count`` lanes go to ``out[goal:]``, and of a maximum, if ``has_places``, their places, which are
+    ``origin + lane * lane_place + pixels``, to ``indices[goal:]``. ``is_alone`` makes one value of all lanes, whose places
+    are ``origin + lane * lane_step + pixels``.
     """
     lanes = lanes_of(x.itemsize)
     values, places = np.full(lanes, start, x.dtype), np.zeros(lanes, np.int64)
