@@ -211,7 +211,7 @@ class View(NamedTuple):
     """A tensor as volumes [N, D, H, W, C] in memory."""
 
     channels_last: bool
-    count: int
+    volumes: int
     depth: int
     height: int
     width: int
@@ -284,10 +284,10 @@ def _launch(
     reach = product(image.extents) + (columns.dilation + 1) * 64
     edges = b.scratch(dtypes.int32 if reach < 1 << 31 else dtypes.int64, 2 * sum(pooled.extents), per_worker=True)
     numbers = (
-        samples.array(image.count, samples.spec.shape[-1]) if samples else b.scratch(dtypes.float32, 3).array(1, 3)
+        samples.array(image.volumes, samples.spec.shape[-1]) if samples else b.scratch(dtypes.float32, 3).array(1, 3)
     )
     places = indices or b.scratch(dtypes.int64, 1)
-    rows = pooled.count * pooled.depth * pooled.height
+    rows = pooled.volumes * pooled.depth * pooled.height
     b.launch(
         _KERNELS[kind == "sum"], x.flat, numbers, out.flat, places.flat, edges.flat,
         Volume(*image.extents, image.channels, *pooled.extents, by), boxes, results, lowest,

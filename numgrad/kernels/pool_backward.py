@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from numgrad.kernels.pool import CHANNELS, OUTPUTS, Results, Volume, parts, views_of
-from numgrad.kernels.windows import Axis, Boxes, Window, counted_in, end_inside, first_inside, windows_over
+from numgrad.kernels.windows import Axis, Boxes, Window, counted_in, end_inside, first_inside, held_until, windows_over
 from numgrad.layout import product
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
@@ -65,7 +65,10 @@ def max_pool_backward(grad, indices, grad_input, outputs, elements, channels, sp
 
 @kernel("T[:], T[:], T[:], Volume, Boxes, Results", Volume, Boxes, Results)
 def avg_pool_backward(grad, grad_input, sums, volume, boxes, results, start, stop, worker):
-    """Work: rows of the input: first the sums of the boxes over a row, then each to its columns; rows under the same are copied."""
+    """Work: rows of the input: first the sums of the boxes over a row, then each to its columns.
+
+    Rows and planes under the same boxes are copied.
+    """
     depth, height, width, channels, planes, rows, columns, by = volume
     size, step, pad, _ = boxes.columns
     _, count_pad, divisor = results
@@ -74,21 +77,22 @@ def avg_pool_backward(grad, grad_input, sums, volume, boxes, results, start, sto
     sums = sums[worker * pooled : (worker + 1) * pooled]
     last = (columns - 1) * step - pad + size
     is_even = divisor != 0 or (size > 0 and ((pad == 0 and last <= width) or (count_pad != 0 and last <= width + pad)))
-    before = (-1, 0, 0, 0, 0)
-    for row in range(start, stop):
+    row = start
+    while row < stop:
         i = row // height
         h = row - i * height
         n = i // depth
         i -= n * depth
         front, back = windows_over(i, depth, planes, boxes.depth)
+        if i > 0 and row - height >= start and windows_over(i - 1, depth, planes, boxes.depth) == (front, back):
+            end = min(stop, row + height - h)  # the rest of a plane is as the one before
+            goal, source = grad_input[row * line : end * line], grad_input[(row - height) * line : (end - height) * line]
+            for w in range(goal.shape[0]):
+                goal[w] = source[w]
+            row = end
+            continue
         top, bottom = windows_over(h, height, rows, boxes.rows)
         y = grad_input[row * line : (row + 1) * line]
-        if before == (n, front, back, top, bottom):
-            above = grad_input[(row - 1) * line : row * line]
-            for w in range(y.shape[0]):
-                y[w] = above[w]
-            continue
-        before = (n, front, back, top, bottom)
         for w in range(y.shape[0]):
             y[w] = zero
         for q in range(sums.shape[0]):
@@ -138,6 +142,12 @@ def avg_pool_backward(grad, grad_input, sums, volume, boxes, results, start, sto
                         into = y[w * channels : (w + 1) * channels]
                         for c in range(into.shape[0]):
                             into[c] += part[c]
+        end = min(stop, row - h + held_until(h, height, rows, boxes.rows, top, bottom))
+        for below in range(row + 1, end):
+            goal = grad_input[below * line : (below + 1) * line]
+            for w in range(goal.shape[0]):
+                goal[w] = y[w]
+        row = end
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -147,13 +157,13 @@ def plan_max_pool_backward(b: PlanBuilder, grad: Operand, indices: Operand, grad
     """Gradient of `pool.plan_max_pool`: each value of ``grad`` goes to its index, all of one layout."""
     pooled, _, image = views_of("max_pool_backward", ndim, grad, indices, grad_input)
     outputs, elements, channels = product(pooled.extents), product(image.extents), image.channels
-    few = -(-ENOUGH // max(image.count, 1))
+    few = -(-ENOUGH // max(image.volumes, 1))
     blocks = min(few, -(-channels // _LINE)) if channels else 1
     width = -(-channels // blocks)
     width += -width % _LINE if blocks > 1 else 0
     blocks = -(-channels // width) if width else 1
     bands = min(4, -(-few // blocks)) if elements * width >= _BAND else 1
-    units = image.count * bands * blocks
+    units = image.volumes * bands * blocks
     cost = (elements // bands + 4 * outputs) * width + 1
     b.launch(
         max_pool_backward, grad.flat, indices.flat, grad_input.flat, outputs, elements, channels, Split(bands, blocks, width),
@@ -179,7 +189,7 @@ def plan_avg_pool_backward(
         by = OUTPUTS
     over = [_most_over(*each) for each in zip(boxes, pooled.extents, strict=True)]
     sums = b.scratch(grad.spec.dtype, pooled.width * pooled.channels, per_worker=True)
-    rows = image.count * image.depth * image.height
+    rows = image.volumes * image.depth * image.height
     cost = (2 * image.width + over[0] * over[1] * pooled.width) * image.channels + 8
     volume = Volume(*image.extents, image.channels, *pooled.extents, by)
     b.launch(

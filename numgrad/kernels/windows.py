@@ -95,6 +95,19 @@ def windows_over(at, extent, outputs, axis):
 
 
 @device
+def held_until(at, extent, outputs, axis, first, end):
+    """The first element after ``at`` that other windows cover than those from ``first`` up to ``end``, which cover ``at``."""
+    size, step, pad, _ = axis
+    until = extent
+    if end < outputs:
+        until = end * step - pad if size else end * extent // outputs
+    if first < end:
+        last = first * step - pad + size if size else ((first + 1) * extent + outputs - 1) // outputs
+        until = min(until, last)
+    return max(at + 1, min(until, extent))
+
+
+@device
 def counted_in(p, extent, outputs, axis, count_pad):
     """Elements of a box along an axis that the mean's divisor counts."""
     size, step, pad, _ = axis

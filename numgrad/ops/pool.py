@@ -187,13 +187,13 @@ def _of_windows(ndim: int) -> tuple[Op, Op, Op]:
 
     @max_pool.oracle
     def _(x, ceil_mode, **window):
-        window = Window(**window)
-        shape = oracle_shape(name, x, window, ceil_mode)
+        proved = Window(**window)
+        shape = oracle_shape(name, x, proved, ceil_mode)
         lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-        values = values_of_taps(x, window, shape, lowest)
+        values = values_of_taps(x, proved, shape, lowest)
         places = np.broadcast_to(np.arange(product(x.shape[2:])).reshape(1, 1, *x.shape[2:]), x.shape)
         chosen = values.argmax(-1)[..., None]
-        where = np.take_along_axis(values_of_taps(places, window, shape, -1), chosen, -1)[..., 0]
+        where = np.take_along_axis(values_of_taps(places, proved, shape, -1), chosen, -1)[..., 0]
         return np.take_along_axis(values, chosen, -1)[..., 0], where
 
     max_pool_backward = Op(
