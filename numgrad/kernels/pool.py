@@ -225,7 +225,8 @@ class View(NamedTuple):
 
 def _row_major(spec: Spec, ndim: int) -> View:
     lead = spec.ndim - ndim
-    return View(False, product(spec.shape[:lead]), *(1,) * (3 - ndim), *spec.shape[lead:], 1)
+    depth, height, width = (1,) * (3 - ndim) + tuple(spec.shape[lead:])
+    return View(False, product(spec.shape[:lead]), depth, height, width, 1)
 
 
 def view_of(spec: Spec, ndim: int) -> View | None:
@@ -237,7 +238,8 @@ def view_of(spec: Spec, ndim: int) -> View | None:
         n, c, *image = shape
         last = channels_last_strides(shape)
         if all(extent == 1 or own == other for extent, own, other in zip(shape, strides, last, strict=True)):
-            return View(True, n, *(1,) * (3 - ndim), *image, c)
+            depth, height, width = (1,) * (3 - ndim) + tuple(image)
+            return View(True, n, depth, height, width, c)
     return _row_major(spec, ndim) if spec.is_contiguous else None
 
 

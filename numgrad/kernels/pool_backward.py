@@ -7,60 +7,72 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from numgrad.kernels.pool import CHANNELS, OUTPUTS, Results, Volume, parts, views_of
-from numgrad.kernels.windows import Axis, Boxes, Window, counted_in, end_inside, first_inside, held_until, windows_over
+from numgrad.kernels.windows import (
+    ONE,
+    Axis,
+    Boxes,
+    Window,
+    counted_in,
+    end_inside,
+    first_inside,
+    held_until,
+    windows_over,
+)
 from numgrad.layout import product
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 ENOUGH = 16  # work items, for all threads to have some
-_BAND = 1 << 14  # elements of a volume that are worth a look at all outputs
-_LINE = 16  # channels that lie in one line of the cache
+_LARGE = 1 << 14  # elements of a volume that several threads share
 _FEW = 8  # columns of a window that are gone through one after the other, for all outputs each
 
 
-class Split(NamedTuple):
-    """How volumes are divided: into bands of elements, and blocks of so many channels."""
+class Bands(NamedTuple):
+    """How volumes are divided: an axis of ``extent`` into ``count`` parts, each of which sees some of its ``outputs`` boxes."""
 
-    bands: int
-    blocks: int
-    width: int
+    count: int
+    extent: int
+    outputs: int
+    axis: Axis
 
 
-@kernel("T[:], i8[:], T[:], i8, i8, i8, Split", Split)
-def max_pool_backward(grad, indices, grad_input, outputs, elements, channels, split, start, stop):
-    """Work: blocks of channels in bands of volumes [elements, channels]; each output's gradient goes to its index."""
-    bands, blocks, width = split
+@kernel("T[:], i8[:], T[:], i8, i8, i8, Bands", Bands)
+def max_pool_backward(grad, indices, grad_input, outputs, elements, channels, bands, start, stop):
+    """Work: bands of volumes [elements, channels]; each output's gradient goes to its index."""
     zero = grad.dtype.type(0)
     for unit in range(start, stop):
-        part = unit // blocks
-        n = part // bands
-        band = part - n * bands
-        first, end = band * elements // bands, (band + 1) * elements // bands
-        low = (unit - part * blocks) * width
-        high = min(channels, low + width)
-        g, where = grad[n * outputs * channels :], indices[n * outputs * channels :]
-        y = grad_input[n * elements * channels : (n + 1) * elements * channels]
-        if low == 0 and high == channels:
-            whole = y[first * channels : end * channels]
-            for i in range(whole.shape[0]):
-                whole[i] = zero
-        else:
-            for i in range(first, end):
-                line = y[i * channels + low : i * channels + high]
-                for c in range(line.shape[0]):
-                    line[c] = zero
+        n = unit // bands.count
+        band = unit - n * bands.count
+        low, high = band * bands.extent // bands.count, (band + 1) * bands.extent // bands.count
+        begin, end = 0, outputs
+        if bands.count > 1:
+            row = outputs // bands.outputs
+            begin = row * windows_over(low, bands.extent, bands.outputs, bands.axis)[0]
+            end = row * windows_over(high - 1, bands.extent, bands.outputs, bands.axis)[1]
+        row = elements // bands.extent
+        first, length = low * row, (high - low) * row
+        count = np.uint64(length)  # what is before the first is beyond it
+        y = grad_input[(n * elements + first) * channels : (n * elements + first + length) * channels]
+        for i in range(y.shape[0]):
+            y[i] = zero
+        base = n * outputs * channels
+        begin, end = base + begin * channels, base + end * channels
+        g, where = grad[begin:end], indices[begin:end]
         if channels == 1:
-            for i in range(outputs):
-                pixel = where[i]
-                if first <= pixel < end:
+            for i in range(g.shape[0]):
+                pixel = np.uint64(where[i] - first)
+                if pixel < count:
                     y[pixel] += g[i]
         else:
-            for i in range(outputs):
-                for c in range(low, high):
-                    pixel = where[i * channels + c]
-                    if first <= pixel < end:
-                        y[pixel * channels + c] += g[i * channels + c]
+            for i in range(0, g.shape[0], channels):
+                g_line, where_line = g[i : i + channels], where[i : i + channels]
+                for c in range(g_line.shape[0]):
+                    pixel = np.uint64(where_line[c] - first)
+                    if pixel < count:
+                        y[pixel * np.uint64(channels) + np.uint64(c)] += g_line[c]
 
 
 @kernel("T[:], T[:], T[:], Volume, Boxes, Results", Volume, Boxes, Results)
@@ -86,7 +98,8 @@ def avg_pool_backward(grad, grad_input, sums, volume, boxes, results, start, sto
         front, back = windows_over(i, depth, planes, boxes.depth)
         if i > 0 and row - height >= start and windows_over(i - 1, depth, planes, boxes.depth) == (front, back):
             end = min(stop, row + height - h)  # the rest of a plane is as the one before
-            goal, source = grad_input[row * line : end * line], grad_input[(row - height) * line : (end - height) * line]
+            goal = grad_input[row * line : end * line]
+            source = grad_input[(row - height) * line : (end - height) * line]
             for w in range(goal.shape[0]):
                 goal[w] = source[w]
             row = end
@@ -153,20 +166,24 @@ def avg_pool_backward(grad, grad_input, sums, volume, boxes, results, start, sto
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
-def plan_max_pool_backward(b: PlanBuilder, grad: Operand, indices: Operand, grad_input: Operand, ndim: int) -> None:
-    """Gradient of `pool.plan_max_pool`: each value of ``grad`` goes to its index, all of one layout."""
+def plan_max_pool_backward(
+    b: PlanBuilder, grad: Operand, indices: Operand, grad_input: Operand, ndim: int, boxes: Boxes | None = None
+) -> None:
+    """Gradient of `pool.plan_max_pool`: each value of ``grad`` goes to its index, all of one layout.
+
+    The boxes, where they are known, let several threads work on one volume.
+    """
     pooled, _, image = views_of("max_pool_backward", ndim, grad, indices, grad_input)
     outputs, elements, channels = product(pooled.extents), product(image.extents), image.channels
-    few = -(-ENOUGH // max(image.volumes, 1))
-    blocks = min(few, -(-channels // _LINE)) if channels else 1
-    width = -(-channels // blocks)
-    width += -width % _LINE if blocks > 1 else 0
-    blocks = -(-channels // width) if width else 1
-    bands = min(4, -(-few // blocks)) if elements * width >= _BAND else 1
-    units = image.volumes * bands * blocks
-    cost = (elements // bands + 4 * outputs) * width + 1
+    axis = 0 if image.depth > 1 else 1
+    extent, over = image.extents[axis], pooled.extents[axis]
+    bands = Bands(1, max(extent, 1), over, boxes[axis] if boxes else ONE)
+    if boxes and over and image.volumes < ENOUGH and elements * channels >= _LARGE:
+        bands = bands._replace(count=min(extent, -(-ENOUGH // max(image.volumes, 1))))
+    units = image.volumes * bands.count
+    cost = (elements + 4 * outputs) * channels // bands.count + 1
     b.launch(
-        max_pool_backward, grad.flat, indices.flat, grad_input.flat, outputs, elements, channels, Split(bands, blocks, width),
+        max_pool_backward, grad.flat, indices.flat, grad_input.flat, outputs, elements, channels, bands,
         work=units if elements * channels else 0, grain=GRAIN_COST // cost + 1, cost=units * cost,
     )  # fmt: skip
 

@@ -217,7 +217,9 @@ def _of_windows(ndim: int) -> tuple[Op, Op, Op]:
         prove_dtype(own, "indices", indices, dtypes.int64)
         strides = pooled_strides(indices.spec, ndim, tuple(indices.spec.shape))
         out = b.output(grad.spec.dtype, size, pooled_strides(indices.spec, ndim, size))
-        plan_max_pool_backward(b, with_strides(b, grad, strides), with_strides(b, indices, strides), out, ndim)
+        plan_max_pool_backward(
+            b, with_strides(b, grad, strides), with_strides(b, indices, strides), out, ndim, proved.record
+        )
 
     @max_pool_backward.backward
     def _(ctx, grad):
