@@ -139,17 +139,15 @@ class _Walk:
         return self.ir.Constant(self.ir.VectorType(self.ir.IntType(32), self.lanes), taken)
 
     def read_all(self, step: int, offset: Any, position: Any) -> Any:
-        """The lanes from an offset on, which are all inside; ``step`` is their distance if it is 1 or 2, else 0."""
+        """The lanes from an offset on, which are all inside, and 1 or 2 apart."""
         pointer = self.address(self.x, offset, self.itemsize)
         if step == 1:
             return self.whole(pointer)
-        if step == 2:
-            second = self.tile.advance(pointer, (self.lanes - 1) * self.itemsize)
-            return self.builder.shuffle_vector(self.whole(pointer), self.whole(second), self.shuffled())
-        return self.one_by_one(offset, position)
+        second = self.tile.advance(pointer, (self.lanes - 1) * self.itemsize)
+        return self.builder.shuffle_vector(self.whole(pointer), self.whole(second), self.shuffled())
 
     def read_some(self, step: int, offset: Any, position: Any) -> Any:
-        """`read_all` where only lanes at positions in [0, limit) are inside; the others have the start."""
+        """The same where only lanes at positions in [0, limit) are inside, the others have the start; a ``step`` of 0 is any."""
         builder, word, elsewhere = self.builder, self.tile.word, self.splat(self.start)
         pointer = self.address(self.x, offset, self.itemsize)
         parts = [
@@ -163,16 +161,24 @@ class _Walk:
         return parts[0] if parts else self.one_by_one(offset, position)
 
     def one_by_one(self, offset: Any, position: Any) -> Any:
+        """The lanes by way of memory."""
+        from numba.core import cgutils
+
         builder, word = self.builder, self.tile.word
-        vector = self.ir.Constant(self.vector_of(self.element), self.ir.Undefined)
-        for lane in range(self.lanes):
-            is_inside = builder.icmp_unsigned("<", position, self.limit)
-            pointer = self.address(self.x, builder.select(is_inside, offset, word(0)), self.itemsize)
-            value = builder.load(builder.bitcast(pointer, self.element.as_pointer()), align=self.itemsize)
+        room = cgutils.alloca_once(builder, self.vector_of(self.element))
+        goal = builder.bitcast(room, self.ir.IntType(8).as_pointer())
+
+        def turn(lane: Any, carried: list[Any]) -> list[Any]:
+            apart = builder.mul(lane, self.lane_step)
+            is_inside = builder.icmp_unsigned("<", builder.add(position, apart), self.limit)
+            source = self.address(self.x, builder.select(is_inside, builder.add(offset, apart), word(0)), self.itemsize)
+            value = builder.load(builder.bitcast(source, self.element.as_pointer()), align=self.itemsize)
             value = builder.select(is_inside, value, self.start)
-            vector = builder.insert_element(vector, value, self.ir.Constant(self.ir.IntType(32), lane))
-            position, offset = builder.add(position, self.lane_step), builder.add(offset, self.lane_step)
-        return vector
+            builder.store(value, builder.bitcast(self.address(goal, lane, self.itemsize), value.type.as_pointer()))
+            return []
+
+        self.tile.loop(word(self.lanes), [], turn)
+        return builder.load(room)
 
     def write(self, array: Any, kind: Any, vector: Any) -> None:
         """The first ``count`` lanes go to ``goal``."""
@@ -267,24 +273,26 @@ class _Walk:
         places = self.ir.Constant(self.vector_of(self.spot), [0] * self.lanes)
         return tile.loop(self.planes, [self.splat(self.start), places], plane)
 
-    def of_step(self, read: Callable[[int, Any, Any], Any]) -> list[Any]:
-        builder, word = self.builder, self.tile.word
-
-        def is_step(step: int) -> Any:
-            return builder.icmp_signed("==", self.lane_step, word(step))
-
-        def other() -> list[Any]:
-            return self.either(is_step(2), lambda: self.folded(read, 2), lambda: self.folded(self.read_some, 0))
-
-        return self.either(is_step(1), lambda: self.folded(read, 1), other)
-
     def emit(self) -> None:
         builder, word = self.builder, self.tile.word
         moved = builder.mul(builder.sub(self.columns, word(1)), self.move)
         across = builder.mul(word(self.lanes - 1), self.lane_step)
         last = builder.add(self.at, builder.add(moved, across))
-        is_full = builder.and_(builder.icmp_signed(">=", self.at, word(0)), builder.icmp_signed("<", last, self.limit))
-        values, places = self.either(is_full, lambda: self.of_step(self.read_all), lambda: self.of_step(self.read_some))
+        starts_inside = builder.icmp_signed(">=", self.at, word(0))
+        is_full = builder.and_(starts_inside, builder.icmp_signed("<", last, self.limit))
+
+        def of_step(step: int) -> list[Any]:
+            return self.either(
+                is_full, lambda: self.folded(self.read_all, step), lambda: self.folded(self.read_some, step)
+            )
+
+        def not_one() -> list[Any]:
+            return self.either(is_step(2), lambda: of_step(2), lambda: self.folded(self.read_some, 0))
+
+        def is_step(step: int) -> Any:
+            return builder.icmp_signed("==", self.lane_step, word(step))
+
+        values, places = self.either(is_step(1), lambda: of_step(1), not_one)
         long = self.ir.IntType(64)
         writes_places = self.kind == "max"
 

@@ -24,6 +24,7 @@ from numgrad.runtime.program import Program
 
 # Elements of an operand: beyond, kernels take longer than what is saved, and what is between lives longer.
 LARGEST = 1 << 13
+LARGEST_OF_VIEWS = 1 << 17  # where all ops but one are views, and so nothing is between
 _MOST_CONSTANT = 1 << 14  # bytes of numbers that a function makes itself
 _MOST_SCRATCH = 1 << 20  # bytes
 _LINE = 64  # bytes: where a value begins in scratch memory

@@ -229,7 +229,9 @@ def _entry(watcher: _Watcher, result: Any, values: Sequence[Any], needs_grad: bo
 
 
 def _may_be_joined(steps: list[tuple[Any, ...]], tensors: list[Any]) -> bool:
-    small = max([tensor._spec.numel for tensor in tensors], default=0) <= joined.LARGEST
+    computing = sum(step[3].program is not None for step in steps)  # the others are views
+    largest = joined.LARGEST if computing > 1 else joined.LARGEST_OF_VIEWS
+    small = max([tensor._spec.numel for tensor in tensors], default=0) <= largest
     given = {id(tensor) for tensor in tensors}
     own = not any(_lasts(tensor) and id(tensor) not in given for step in steps for tensor in step[1])
     return bool(steps) and small and own and not any(tensor._spec.is_private for tensor in tensors)
