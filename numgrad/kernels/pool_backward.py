@@ -31,9 +31,9 @@ _FEW = 8  # columns of a window that are gone through one after the other, for a
 
 
 class Bands(NamedTuple):
-    """How volumes are divided: an axis of ``extent`` into ``count`` parts, each of which sees some of its ``outputs`` boxes."""
+    """How volumes are divided: an axis of ``extent`` into ``parts``, each of which sees some of its ``outputs`` boxes."""
 
-    count: int
+    parts: int
     extent: int
     outputs: int
     axis: Axis
@@ -44,11 +44,11 @@ def max_pool_backward(grad, indices, grad_input, outputs, elements, channels, ba
     """Work: bands of volumes [elements, channels]; each output's gradient goes to its index."""
     zero = grad.dtype.type(0)
     for unit in range(start, stop):
-        n = unit // bands.count
-        band = unit - n * bands.count
-        low, high = band * bands.extent // bands.count, (band + 1) * bands.extent // bands.count
+        n = unit // bands.parts
+        band = unit - n * bands.parts
+        low, high = band * bands.extent // bands.parts, (band + 1) * bands.extent // bands.parts
         begin, end = 0, outputs
-        if bands.count > 1:
+        if bands.parts > 1:
             row = outputs // bands.outputs
             begin = row * windows_over(low, bands.extent, bands.outputs, bands.axis)[0]
             end = row * windows_over(high - 1, bands.extent, bands.outputs, bands.axis)[1]
@@ -179,9 +179,9 @@ def plan_max_pool_backward(
     extent, over = image.extents[axis], pooled.extents[axis]
     bands = Bands(1, max(extent, 1), over, boxes[axis] if boxes else ONE)
     if boxes and over and image.volumes < ENOUGH and elements * channels >= _LARGE:
-        bands = bands._replace(count=min(extent, -(-ENOUGH // max(image.volumes, 1))))
-    units = image.volumes * bands.count
-    cost = (elements + 4 * outputs) * channels // bands.count + 1
+        bands = bands._replace(parts=min(extent, -(-ENOUGH // max(image.volumes, 1))))
+    units = image.volumes * bands.parts
+    cost = (elements + 4 * outputs) * channels // bands.parts + 1
     b.launch(
         max_pool_backward, grad.flat, indices.flat, grad_input.flat, outputs, elements, channels, bands,
         work=units if elements * channels else 0, grain=GRAIN_COST // cost + 1, cost=units * cost,
