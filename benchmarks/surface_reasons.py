@@ -116,17 +116,14 @@ REASONS: tuple[Reason, ...] = (
         direction="backward",
     ),
     Reason(
-        "Boxes are gone through element by element; of maxima each also says where it lies",
-        (
-            "F.adaptive_max_pool",
-            "F.adaptive_avg_pool",
-            "F.fractional_max_pool",
-            "F.max_pool",
-            "F.avg_pool3d(",
-            "F.max_unpool",
-            "F.lp_pool3d(",
-        ),
+        "Boxes of a few elements that numbers place: where they lie is computed for each image, and takes longer than they do",
+        ("F.fractional_max_pool",),
         ("1e4", *_LARGE),
+    ),
+    Reason(
+        "Each vector of outputs has to be set up, which takes longer than its two elements a window",
+        ("F.max_pool1d(line, 2)",),
+        _LARGE,
     ),
     Reason(
         "Rows of a hundred are sorted, or looked through, one after the other, by branches that nobody can foretell",
@@ -136,11 +133,11 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "Several ops, each of which reads and writes memory; of more than 65,536 elements they are not joined",
         (
-            *_lib("chain_matmul index_fill index_put as_strided_scatter addmv diff gradient aminmax rot90"),
+            *_lib("chain_matmul index_fill index_put as_strided_scatter addmv diff gradient aminmax"),
             *_lib("fill diag"),
             *(
                 f"F.{name}("
-                for name in "channel_shuffle ctc_loss cosine_similarity cross_entropy feature_alpha_dropout pad glu".split()
+                for name in "ctc_loss cosine_similarity cross_entropy feature_alpha_dropout pad glu".split()
             ),
             "linalg.vecdot(",
         ),

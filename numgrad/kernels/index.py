@@ -82,7 +82,7 @@ def reverse_rows(x, out, lines, start, stop):
     for unit in range(start, stop):
         if lines:
             v, y = x[0, unit], out[0, unit]
-            last = np.uint64(y.shape[0] - 1)  # see `pool_planes.TWO`
+            last = np.uint64(y.shape[0] - 1)  # unsigned: it is not counted from the end, which would not vectorise
             for j in range(y.shape[0]):
                 y[j] = v[last - np.uint64(j)]
         else:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from numgrad.kernels.pool import Window
-from numgrad.kernels.pool_planes import Windows, end_inside, first_inside
+from numgrad.kernels.windows import Boxes, Window, end_inside, first_inside
 from numgrad.layout import product
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
 
-@kernel("T[:, :, :], T[:, :, :, :], Windows", Windows)
+@kernel("T[:, :, :], T[:, :, :, :], Boxes", Boxes)
 def take_patches(x, out, windows, start, stop):
     """Work: taps of planes. ``out[c, i * s + j, p, q] = x[c, row p's tap i, column q's tap j]``, 0 in the padding."""
     r, step_h, pad_h, dil_h = windows.rows
@@ -42,7 +41,7 @@ def take_patches(x, out, windows, start, stop):
                 behind[q] = 0
 
 
-@kernel("T[:, :, :, :], T[:, :, :], Windows", Windows)
+@kernel("T[:, :, :, :], T[:, :, :], Boxes", Boxes)
 def add_patches(x, out, windows, start, stop):
     """Work: rows of ``out``, each the sum of the columns that `take_patches` reads there, tap by tap."""
     r, step_h, pad_h, dil_h = windows.rows

@@ -1,425 +1,344 @@
-"""Pooling of images that lie channels-last, vectorised over the channels; contiguous N C H W is N * C images of one.
+"""Pooling: the largest value of each box of a volume, with or without its place, or the mean.
 
-A backward gathers: each input pixel adds up the gradients of the windows over it. So no two work items write the same
-element, and the order of the additions is fixed.
+A volume is [N, D, H, W, C] in memory: row-major N C D H W is N * C volumes of one channel; images have a depth of 1, lines a
+height of 1. Boxes are windows, parts into which an axis is cut, or windows placed by a number from 0 to 1; a table says where each
+begins and how many taps it has. One text makes all of it, by the walks of `pool_walk`.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import ProofError
-from numgrad.kernels.pool_planes import (
-    Axis,
-    Means,
-    Windows,
-    avg_pool_backward_planes,
-    avg_pool_planes,
-    max_pool_backward_planes,
-    max_pool_planes,
-    window_count,
-)
+from numgrad.kernels.pool_walk import lanes_of, walk, walk_lanes
 from numgrad.kernels.reduce import plan_reduce
-from numgrad.kernels.reduce_kernels import (
-    choose,
-)
-from numgrad.layout import Spec, channels_last_strides
-from numgrad.runtime.kernel import device, kernel
+from numgrad.kernels.reduce_kernels import choose
+from numgrad.kernels.windows import PARTS, Axis, Boxes, Window, counted_in, taps_inside
+from numgrad.layout import Spec, channels_last_strides, product
+from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
-from numgrad.runtime.program import Array
+
+OUTPUTS, CHANNELS, ELEMENTS, NOTHING = 0, 1, 2, 3  # what a vector's lanes are; of few elements there is no vector
 
 
-@dataclass(frozen=True)
-class Window:
-    """Extents of a pooling window, row and column."""
+class Volume(NamedTuple):
+    """The extents of volumes and of their outputs, and what lanes are."""
 
-    kernel_size: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-
-    @property
-    def record(self) -> Windows:
-        """The window as kernels take it."""
-        rows, columns = zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
-        return Windows(Axis(*rows), Axis(*columns))
-
-    def output_extents(self, height: int, width: int, ceil_mode: bool) -> tuple[int, int]:
-        """Extents of the output; with ceil_mode windows may reach over the far edge, but must start before it."""
-        result = []
-        for axis, extent in enumerate((height, width)):
-            pad, step = self.padding[axis], self.stride[axis]
-            room = extent + 2 * pad - self.dilation[axis] * (self.kernel_size[axis] - 1) - 1
-            out = (room + (step - 1 if ceil_mode else 0)) // step + 1
-            if ceil_mode and (out - 1) * step >= extent + pad:
-                out -= 1
-            result.append(out)
-        return result[0], result[1]
+    depth: int
+    height: int
+    width: int
+    channels: int
+    planes: int
+    rows: int
+    columns: int
+    lanes: int
 
 
-ENOUGH_PLANES = 16
-_ADAPTIVE = Axis(0, 1, 0, 1)
+class Results(NamedTuple):
+    """Of maxima: whether their places are written; of means: whether padding counts, and what divides sums (0: the count)."""
+
+    has_places: int
+    count_pad: int
+    divisor: int
 
 
-def _offsets_fit(image: tuple[int, ...], window: Window) -> bool:
-    """Whether the distance between two pixels under one window is an int32."""
-    reach = [d * k for d, k in zip(window.dilation, window.kernel_size, strict=True)]
-    return reach[0] * image[2] + reach[1] < 1 << 31
+@device
+def write_edges(edges, first, outputs, extent, axis, sample):
+    """Write where the boxes along an axis begin, and how many taps of each are inside, from ``edges[first]`` on."""
+    size, step, pad, dilation = axis
+    # In the type of the number, and cut, as the method's authors do (Graham, 2014).
+    alpha = sample.dtype.type(extent - size) / sample.dtype.type(max(outputs - 1, 1))
+    shift = int(sample[0] * alpha)
+    for i in range(outputs):
+        if size == 0:
+            begin = i * extent // outputs
+            count = ((i + 1) * extent + outputs - 1) // outputs - begin
+        elif step == 0:
+            begin, count = extent - size, size
+            if i < outputs - 1:
+                begin = int((i + sample[0]) * alpha) - shift
+            begin = max(0, min(begin, extent - size))  # whatever the number is, NaN included
+        else:
+            begin = i * step - pad
+            low, high = taps_inside(begin, dilation, size, extent)
+            begin, count = begin + low * dilation, high - low
+        edges[2 * (first + i)] = begin
+        edges[2 * (first + i) + 1] = count
 
 
-def _taps(image: tuple[int, ...], r: int, s: int) -> int:
-    """The most taps of a window inside of an image."""
-    return min(r, image[1]) * min(s, image[2])
+def _pool_kernel(kind: str) -> Kernel:
+    walked = walk(kind)
+    keeps_places = kind == "max"
 
-
-def _by_planes(image: tuple[int, ...], pooled: tuple[int, ...], window: Window) -> bool:
-    """Whether to pool by planes, tap by tap: if a row of the window has not many more taps than pixels."""
-    return image[3] == 1 and window.kernel_size[1] <= 2 * (image[2] + pooled[2])
-
-
-# ---- max --------------------------------------------------------------------------------------------------------
-
-
-@kernel("T[:, :, :, :], T[:, :, :, :], i8[:, :, :, :], Windows, T", Windows)
-def max_pool_forward(x, out, indices, windows, lowest, start, stop):
-    """Work: rows of the output. Of equal values the first wins, and the last NaN over all others, as in torch."""
-    r, step_h, pad_h, dil_h = windows.rows
-    s, step_w, pad_w, dil_w = windows.columns
-    height, width = x.shape[1], x.shape[2]
-    out_height, out_width = out.shape[1], out.shape[2]
-    for row in range(start, stop):
-        n = row // out_height
-        p = row - n * out_height
-        top, bottom = taps_inside(p * step_h - pad_h, dil_h, r, height)
-        for q in range(out_width):
-            best, where = out[n, p, q], indices[n, p, q]
-            fresh = True
-            first, end = taps_inside(q * step_w - pad_w, dil_w, s, width)
-            for i in range(top, bottom):
-                h = p * step_h - pad_h + i * dil_h
-                for j in range(first, end):
-                    w = q * step_w - pad_w + j * dil_w
-                    v, pixel = x[n, h, w], h * width + w
-                    if fresh:
-                        fresh = False
-                        for c in range(best.shape[0]):
-                            best[c] = v[c]
-                            where[c] = pixel
+    def pool(x, samples, out, indices, edges, volume, boxes, results, lowest, start, stop, worker):
+        depth, height, width, channels, planes, rows, columns, by = volume
+        _, _, _, dil_d = boxes.depth
+        _, _, _, dil_h = boxes.rows
+        size, step, pad, dil_w = boxes.columns
+        has_places, count_pad, divisor = results
+        lanes = walk_lanes(x)
+        room = 2 * (planes + rows + columns)
+        edges = edges[worker * room : (worker + 1) * room]
+        last_axis = samples.shape[1] - 1
+        of_width = last_axis if last_axis == 2 else 0  # of two numbers the width's comes first, as in torch
+        known = -1
+        outer = 1 if by == OUTPUTS else 0 if by == NOTHING else columns
+        inner = 1 if by == ELEMENTS else ((columns if by == OUTPUTS else channels) + lanes - 1) // lanes
+        unit = 1 if by == OUTPUTS else channels
+        n = start // (rows * planes)
+        d = start // rows - n * planes
+        p = start - (n * planes + d) * rows - 1
+        for row in range(start, stop):
+            p += 1
+            if p == rows:
+                p, d = 0, d + 1
+                if d == planes:
+                    d, n = 0, n + 1
+            at = n if samples.shape[0] > 1 else 0
+            if known != at:
+                known = at
+                write_edges(edges, 0, planes, depth, boxes.depth, samples[at, 0:1])
+                write_edges(edges, planes, rows, height, boxes.rows, samples[at, min(1, last_axis) :])
+                if by != OUTPUTS:
+                    write_edges(edges, planes + rows, columns, width, boxes.columns, samples[at, of_width:])
+            front, deep = edges[2 * d], edges[2 * d + 1]
+            top, high = edges[2 * (planes + p)], edges[2 * (planes + p) + 1]
+            corner = (front * height + top) * width
+            source = (n * depth * height * width + corner) * channels
+            goal = row * columns * channels
+            layers = 0
+            if not keeps_places:
+                layers = counted_in(d, depth, planes, boxes.depth, count_pad) * counted_in(
+                    p, height, rows, boxes.rows, count_pad
+                )
+            for q in range(columns if by == NOTHING else 0):
+                begin, taps = edges[2 * (planes + rows + q)], edges[2 * (planes + rows + q) + 1]
+                value, where = lowest, begin
+                for i in range(deep):
+                    for j in range(high):
+                        line = (i * height * dil_d + j * dil_h) * width + begin
+                        for k in range(taps):
+                            pixel = line + k * dil_w
+                            new = x[source + pixel]
+                            if not keeps_places:
+                                value += new
+                            else:
+                                take = (new > value) | (new != new)
+                                value, where = choose(take, new, value), choose(take, pixel, where)
+                if keeps_places:
+                    if has_places:
+                        indices[goal + q] = corner + where if taps else 0
+                else:
+                    share = divisor if divisor else layers * counted_in(q, width, columns, boxes.columns, count_pad)
+                    if share != 0:
+                        value = value / x.dtype.type(share)
+                out[goal + q] = value
+            for q in range(outer):
+                share = divisor
+                if by == OUTPUTS:
+                    begin, taps = 0, size
+                else:
+                    begin, taps = edges[2 * (planes + rows + q)], edges[2 * (planes + rows + q) + 1]
+                    if not keeps_places and divisor == 0:
+                        share = layers * counted_in(q, width, columns, boxes.columns, count_pad)
+                origin = corner + begin if taps else 0
+                for block in range(inner):
+                    lane_step, move, lane_place, walked_taps, tap_step = 1, 0, 0, taps, dil_w
+                    if by == OUTPUTS:
+                        first = max(0, min(block * lanes, columns - lanes))
+                        position, limit, count = first * step - pad, width, min(lanes, columns)
+                        lane_step, move, lane_place = step, dil_w, step
+                        to = goal + first
+                        if not keeps_places and divisor == 0:
+                            end = position + (count - 1) * step + size
+                            is_even = position >= 0 and end <= width
+                            share = layers * size if is_even else 0
+                    elif by == CHANNELS:
+                        position, limit, count = 0, channels, min(lanes, channels)
+                        first = max(0, min(block * lanes, channels - lanes))
+                        limit -= first
+                        to = goal + q * channels + first
                     else:
-                        for c in range(best.shape[0]):
-                            new, old, before = v[c], best[c], where[c]
-                            take = (new > old) | (new != new)
-                            best[c] = new if take else old
-                            where[c] = pixel if take else before
-            if fresh:
-                for c in range(best.shape[0]):
-                    best[c] = lowest
-                    where[c] = 0
+                        first, position, limit, count = 0, 0, (taps - 1) * dil_w + 1 if taps else 0, 1
+                        lane_step, move, tap_step = dil_w, lanes * dil_w, lanes * dil_w
+                        walked_taps = (taps + lanes - 1) // lanes
+                        to = goal + q
+                    from_ = source + begin * channels
+                    if by == CHANNELS:
+                        from_ += first
+                    walked(
+                        x, from_, deep, height * width * dil_d, high, width * dil_h, walked_taps, tap_step, unit, position,
+                        lane_step, move, limit, lowest, x.dtype.type(share), out, to, count, indices, has_places,
+                        origin + position, lane_place, 1 if by == ELEMENTS else 0, edges,
+                    )  # fmt: skip
+                    if not keeps_places and by == OUTPUTS and share == 0:
+                        for j in range(first, first + count):
+                            own = layers * counted_in(j, width, columns, boxes.columns, count_pad)
+                            if own > 0:
+                                out[goal + j] = out[goal + j] / x.dtype.type(own)
+            if keeps_places and has_places:
+                if deep == 0 or high == 0:  # no tap is inside
+                    for j in range(goal, goal + columns * channels):
+                        indices[j] = 0
+                elif by == OUTPUTS:  # where nothing is larger than the lowest, the first tap inside has it
+                    for j in range(columns):
+                        left = j * step - pad
+                        if left >= 0:
+                            break
+                        low, behind = taps_inside(left, dil_w, size, width)
+                        if low == behind:
+                            indices[goal + j] = 0
+                        elif out[goal + j] == lowest:
+                            indices[goal + j] = corner + left + low * dil_w
+
+    pool.__name__ = f"{kind}_pool"
+    pool.__doc__ = (
+        "Work: rows of the output. Of equal values the first wins, and the last NaN over all others, as in torch."
+    )
+    return kernel("T[:], S[:, :], T[:], i8[:], I[:], Volume, Boxes, Results, T", Volume, Boxes, Results)(pool)
 
 
-@device
-def taps_inside(at, step, count, extent):
-    """The first of ``count`` taps, ``step`` apart from ``at`` on, that is not before the plane, and the first behind it."""
-    first = 0 if at >= 0 else min(count, (-at + step - 1) // step)
-    return first, first if at >= extent else max(first, min(count, (extent - 1 - at) // step + 1))
-
-
-@device
-def first_window(row, pad, extent, step):
-    """The first window that may cover an input row, where a window spans ``extent`` rows."""
-    return max(0, (row + pad - extent + step) // step)
-
-
-@kernel("T[:, :, :, :], i8[:, :, :, :], T[:, :, :, :], T[:, :], Windows", Windows)
-def max_pool_backward(grad, indices, grad_input, lines, windows, start, stop):
-    """Work: rows of the input; windows over a row come in order. ``lines`` are grad_input's rows."""
-    r, step_h, pad_h, dil_h = windows.rows
-    s, step_w, pad_w, dil_w = windows.columns
-    height, width = grad_input.shape[1], grad_input.shape[2]
-    zero = grad.dtype.type(0)
-    for row in range(start, stop):
-        n = row // height
-        h = row - n * height
-        line = lines[row]
-        for c in range(line.shape[0]):
-            line[c] = zero
-        p_last = min(grad.shape[1] - 1, (h + pad_h) // step_h)
-        for p in range(first_window(h, pad_h, dil_h * (r - 1) + 1, step_h), p_last + 1):
-            if (h + pad_h - p * step_h) % dil_h:
-                continue
-            for q in range(grad.shape[2]):
-                g, where = grad[n, p, q], indices[n, p, q]
-                first, end = taps_inside(q * step_w - pad_w, dil_w, s, width)
-                for j in range(first, end):
-                    w = q * step_w - pad_w + j * dil_w
-                    y, pixel = grad_input[n, h, w], h * width + w
-                    for c in range(y.shape[0]):
-                        y[c] += choose(where[c] == pixel, g[c], zero)
-
-
-# ---- average ----------------------------------------------------------------------------------------------------
-# A window of average pooling is [begin, end) cut at the padded edge; an adaptive one is marked by a kernel extent of 0.
-
-
-@device
-def window_begin(p, extent, outputs, k, step, pad):
-    return p * step - pad if k else p * extent // outputs
-
-
-@device
-def window_end(p, extent, outputs, k, step, pad):
-    return min(p * step - pad + k, extent + pad) if k else ((p + 1) * extent + outputs - 1) // outputs
-
-
-@kernel("T[:, :, :, :], T[:, :, :, :], Windows, Means", Windows, Means)
-def avg_pool_forward(x, out, windows, means, start, stop):
-    """Work: rows of the output."""
-    r, step_h, pad_h, _ = windows.rows
-    s, step_w, pad_w, _ = windows.columns
-    count_pad, divisor = means
-    height, width = x.shape[1], x.shape[2]
-    out_height, out_width = out.shape[1], out.shape[2]
-    zero = x.dtype.type(0)
-    for row in range(start, stop):
-        n = row // out_height
-        p = row - n * out_height
-        top, bottom = (
-            window_begin(p, height, out_height, r, step_h, pad_h),
-            window_end(p, height, out_height, r, step_h, pad_h),
-        )
-        rows = window_count(top, bottom, height, count_pad)
-        for q in range(out_width):
-            left, right = (
-                window_begin(q, width, out_width, s, step_w, pad_w),
-                window_end(q, width, out_width, s, step_w, pad_w),
-            )
-            y = out[n, p, q]
-            for c in range(y.shape[0]):
-                y[c] = zero
-            for h in range(max(top, 0), min(bottom, height)):
-                for w in range(max(left, 0), min(right, width)):
-                    v = x[n, h, w]
-                    for c in range(y.shape[0]):
-                        y[c] += v[c]
-            share = y.dtype.type(divisor if divisor else rows * window_count(left, right, width, count_pad))
-            if divisor or share > zero:
-                for c in range(y.shape[0]):
-                    y[c] /= share
-
-
-@kernel("T[:, :, :, :], T[:, :, :, :], T[:, :], T[:], Windows, Means", Windows, Means)
-def avg_pool_backward(grad, grad_input, lines, shares, windows, means, start, stop, worker):
-    """Work: rows of the input; windows over a row come in order. ``lines`` are grad_input's rows."""
-    r, step_h, pad_h, _ = windows.rows
-    s, step_w, pad_w, _ = windows.columns
-    count_pad, divisor = means
-    height, width, channels = grad_input.shape[1], grad_input.shape[2], grad_input.shape[3]
-    out_height, out_width = grad.shape[1], grad.shape[2]
-    zero = grad.dtype.type(0)
-    shares = shares[worker * channels : (worker + 1) * channels]
-    for row in range(start, stop):
-        n = row // height
-        h = row - n * height
-        line = lines[row]
-        for c in range(line.shape[0]):
-            line[c] = zero
-        p_first = first_window(h, pad_h, r, step_h) if r else h * out_height // height
-        p_last = (h + pad_h) // step_h if r else ((h + 1) * out_height + height - 1) // height - 1
-        for p in range(p_first, min(p_last, out_height - 1) + 1):
-            top, bottom = (
-                window_begin(p, height, out_height, r, step_h, pad_h),
-                window_end(p, height, out_height, r, step_h, pad_h),
-            )
-            rows = window_count(top, bottom, height, count_pad)
-            for q in range(out_width):
-                left = window_begin(q, width, out_width, s, step_w, pad_w)
-                right = window_end(q, width, out_width, s, step_w, pad_w)
-                share = shares.dtype.type(divisor if divisor else rows * window_count(left, right, width, count_pad))
-                g = grad[n, p, q]
-                for c in range(shares.shape[0]):
-                    shares[c] = g[c] / share
-                for w in range(max(left, 0), min(right, width)):
-                    y = grad_input[n, h, w]
-                    for c in range(y.shape[0]):
-                        y[c] += shares[c]
+_KERNELS = (_pool_kernel("max"), _pool_kernel("sum"))
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
 
 
-def image_view(spec: Spec) -> tuple[bool, tuple[int, int, int, int]] | None:
-    """Whether memory is channels-last, and its extents as (images, H, W, channels of one pixel)."""
-    n, c, h, w = (1, *spec.shape) if spec.ndim == 3 else spec.shape
-    strides = (0, *spec.strides) if spec.ndim == 3 else spec.strides
-    channels_last = channels_last_strides((n, c, h, w))
-    if all(extent == 1 or own == last for extent, own, last in zip((n, c, h, w), strides, channels_last, strict=True)):
-        return True, (n, h, w, c)
-    return (False, (n * c, h, w, 1)) if spec.is_contiguous else None
+class View(NamedTuple):
+    """A tensor as volumes [N, D, H, W, C] in memory."""
+
+    channels_last: bool
+    volumes: int
+    depth: int
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def extents(self) -> tuple[int, int, int]:
+        """Depth, height and width."""
+        return self.depth, self.height, self.width
 
 
-def _views(name: str, *operands: Operand) -> list[tuple[int, int, int, int]]:
+def _row_major(spec: Spec, ndim: int) -> View:
+    lead = spec.ndim - ndim
+    depth, height, width = (1,) * (3 - ndim) + tuple(spec.shape[lead:])
+    return View(False, product(spec.shape[:lead]), depth, height, width, 1)
+
+
+def view_of(spec: Spec, ndim: int) -> View | None:
+    """The view of [N, C, *extents] or [C, *extents] of ``ndim`` extents; of [..., *extents] where it is row-major."""
+    lead = spec.ndim - ndim
+    if lead in (1, 2):
+        shape = (1,) * (2 - lead) + tuple(spec.shape)
+        strides = (0,) * (2 - lead) + tuple(spec.strides)
+        n, c, *image = shape
+        last = channels_last_strides(shape)
+        if all(extent == 1 or own == other for extent, own, other in zip(shape, strides, last, strict=True)):
+            depth, height, width = (1,) * (3 - ndim) + tuple(image)
+            return View(True, n, depth, height, width, c)
+    return _row_major(spec, ndim) if spec.is_contiguous else None
+
+
+def views_of(name: str, ndim: int, *operands: Operand) -> list[View]:
     """Views of operands that must all have the same layout."""
-    views = [image_view(operand.spec) for operand in operands]
+    views = [view_of(operand.spec, ndim) for operand in operands]
     for view in views:
         if view is None or view[0] != views[0][0]:  # type: ignore[index]
             # If an extent is 1, both layouts may fit; then the other one is tried.
             break
     else:
-        return [view[1] for view in views if view]
+        return [view for view in views if view]
     if all(operand.spec.is_contiguous for operand in operands):
-        return [_contiguous_view(operand.spec) for operand in operands]
+        return [_row_major(operand.spec, ndim) for operand in operands]
     specs = ", ".join(repr(operand.spec) for operand in operands)
     raise ProofError(f"{name}: operands are {specs}, expected all contiguous or all channels-last")
 
 
-def _contiguous_view(spec: Spec) -> tuple[int, int, int, int]:
-    n, c, h, w = (1, *spec.shape) if spec.ndim == 3 else spec.shape
-    return n * c, h, w, 1
+def _taps(axis: Axis, extent: int, outputs: int) -> int:
+    """The most taps of a box along an axis."""
+    return min(axis.size, extent) if axis.size else extent // max(outputs, 1) + 1
 
 
-def _launch_rows(b: PlanBuilder, kernel_, arrays, scalars, rows: int, row_cost: int) -> None:
-    b.launch(kernel_, *arrays, *scalars, work=rows, grain=max(1, GRAIN_COST // max(row_cost, 1)), cost=rows * row_cost)
+def _launch(
+    b: PlanBuilder, kind: str, image: View, pooled: View, boxes: Boxes, x: Operand, samples: Operand | None, out: Operand,
+    indices: Operand | None, results: Results, lowest: float,
+) -> None:  # fmt: skip
+    taps = [_taps(*each) for each in zip(boxes, image.extents, pooled.extents, strict=True)]
+    columns, lanes = boxes.columns, lanes_of(x.spec.dtype.itemsize)
+    layers = taps[0] * taps[1]
+    # Cycles of a row of outputs: by lanes that are outputs, by lanes that are elements of one box after the other, by none.
+    of_tap = 5 if columns.step <= 2 else 60
+    of_outputs = layers * columns.size * of_tap * -(-pooled.width // lanes)
+    of_elements = (layers * (taps[2] // lanes + 1) * 6 + 40) * pooled.width
+    of_nothing = (layers * taps[2] * 3 + 12) * pooled.width
+    if image.channels > 1:
+        by, cost = CHANNELS, layers * taps[2] * pooled.width * (image.channels + 8)
+    elif of_nothing <= of_elements and (of_nothing <= of_outputs or not columns.size * columns.step):
+        by, cost = NOTHING, of_nothing
+    elif columns.size and columns.step and of_outputs <= of_elements:
+        by, cost = OUTPUTS, layers * columns.size * (pooled.width + 8)
+    else:
+        by, cost = ELEMENTS, (layers * (taps[2] + 8) + 40) * pooled.width
+    reach = product(image.extents) + (columns.dilation + 1) * 64
+    edges = b.scratch(dtypes.int32 if reach < 1 << 31 else dtypes.int64, 2 * sum(pooled.extents), per_worker=True)
+    numbers = (
+        samples.array(image.volumes, samples.spec.shape[-1]) if samples else b.scratch(dtypes.float32, 3).array(1, 3)
+    )
+    places = indices or b.scratch(dtypes.int64, 1)
+    rows = pooled.volumes * pooled.depth * pooled.height
+    b.launch(
+        _KERNELS[kind == "sum"], x.flat, numbers, out.flat, places.flat, edges.flat,
+        Volume(*image.extents, image.channels, *pooled.extents, by), boxes, results, lowest,
+        work=rows if pooled.width * pooled.channels else 0, grain=GRAIN_COST // (cost + 1) + 1, cost=rows * cost,
+    )  # fmt: skip
 
 
-def plan_max_pool2d(b: PlanBuilder, x: Operand, out: Operand, indices: Operand, window: Window) -> None:
-    """Max pooling.
+def plan_max_pool(
+    b: PlanBuilder, x: Operand, out: Operand, indices: Operand | None, boxes: Boxes, ndim: int, samples: Operand | None = None
+) -> None:  # fmt: skip
+    """Max pooling over the last ``ndim`` dimensions; without ``indices`` they are not written.
 
     x
-        [N, C, H, W] or [C, H, W], any dtype with an order; channels-last or contiguous, as out and indices.
+        [N, C, *extents] or [C, *extents], any dtype with an order; channels-last or contiguous, as out and indices.
     out, indices
-        [N, C, P, Q]; indices are int64, flat in H * W. Padding counts as -inf.
+        The same with the outputs' extents; indices are int64, row-major in a volume. Padding counts as less than all else.
+    samples
+        Contiguous numbers [..., ndim] for each volume of a row-major input, that say where boxes of step 0 lie.
     """
-    image, pooled, _ = _views("max_pool2d", x, out, indices)
-    (r, s), floating = window.kernel_size, x.spec.dtype.is_floating_point
-    lowest = -math.inf if floating else 0
-    if floating and _by_planes(image, pooled, window) and _offsets_fit(image, window):
-        offsets = b.scratch(dtypes.int32, pooled[2], per_worker=True)
-        _launch_rows(
-            b, max_pool_planes, (x.array(*image[:3]), out.array(*pooled[:3]), indices.array(*pooled[:3]), offsets.flat),
-            (window.record, lowest),
-            pooled[0] * pooled[1], pooled[2] * (_taps(image, r, s) + 8),
-        )  # fmt: skip
-        return
-    _launch_rows(
-        b, max_pool_forward, (x.array(*image), out.array(*pooled), indices.array(*pooled)),
-        (window.record, lowest),
-        pooled[0] * pooled[1], pooled[2] * (pooled[3] * 2 + 8) * _taps(image, r, s),
-    )  # fmt: skip
+    operands = (x, out) if indices is None else (x, out, indices)
+    image, pooled, *_ = views_of("max_pool", ndim, *operands)
+    if samples is not None and image.channels_last:
+        image, pooled = _row_major(x.spec, ndim), _row_major(out.spec, ndim)
+    dtype = x.spec.dtype
+    lowest = -np.inf if dtype.is_floating_point else int(np.iinfo(dtype.numpy).min)
+    results = Results(int(indices is not None), 0, 0)
+    _launch(b, "max", image, pooled, boxes, x, samples, out, indices, results, lowest)
 
 
-def _windows_over(span: tuple[int, ...], window: Window, pooled: tuple[int, ...]) -> int:
-    """The most windows of this span over a pixel."""
-    rows, columns = (
-        max(1, min(-(-n // step), out)) for n, step, out in zip(span, window.stride, pooled[1:3], strict=True)
-    )
-    return rows * columns
+def parts(extent: int, count: int) -> Axis:
+    """The boxes that cut an axis into ``count`` parts: windows, if all are of one size."""
+    return Axis(extent // count, extent // count, 0, 1) if count and extent % count == 0 else PARTS
 
 
-def plan_max_pool2d_backward(
-    b: PlanBuilder, grad_output: Operand, indices: Operand, grad_input: Operand, window: Window
-) -> None:
-    """Gradient of `plan_max_pool2d`: [N, C, P, Q] and its indices to [N, C, H, W], all of one layout."""
-    pooled, _, image = _views("max_pool2d_backward", grad_output, indices, grad_input)
-    span = tuple(d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
-    taps = _windows_over(span, window, pooled)
-    # Plane by plane, which is less work, if there are enough planes for all threads.
-    if image[3] == 1 and image[0] >= ENOUGH_PLANES:
-        pixels, outputs = image[1] * image[2], pooled[1] * pooled[2]
-        _launch_rows(
-            b, max_pool_backward_planes,
-            (grad_output.array(image[0], outputs), indices.array(image[0], outputs), grad_input.array(image[0], pixels)),
-            (), image[0], pixels + 4 * outputs,
-        )  # fmt: skip
-        return
-    _launch_rows(
-        b, max_pool_backward,
-        (grad_output.array(*pooled), indices.array(*pooled), grad_input.array(*image), _lines(grad_input, image)),
-        (window.record,),
-        image[0] * image[1], image[2] * (image[3] * 2 + 8) * taps,
-    )  # fmt: skip
-
-
-def plan_avg_pool2d(
+def plan_avg_pool(
     b: PlanBuilder,
     x: Operand,
     out: Operand,
     window: Window | None,
+    ndim: int,
     *,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> None:
-    """Average pooling [N, C, H, W] to [N, C, P, Q], both of one layout; window None: adaptive to P x Q."""
-    image, pooled = _views("avg_pool2d", x, out)
-    if window is None:
-        if pooled[1] == pooled[2] == 1:
-            plan_reduce(b, "mean", x, out, (-2, -1))
-            return
-        window = _even_window(image, pooled)
-    r, s = window.kernel_size if window else _adaptive_extents(image, pooled)
-    if window and _by_planes(image, pooled, window):
-        _launch_rows(
-            b, avg_pool_planes, (x.array(*image[:3]), out.array(*pooled[:3])),
-            _average(window, count_include_pad, divisor_override),
-            pooled[0] * pooled[1], pooled[2] * (_taps(image, r, s) + 8),
-        )  # fmt: skip
+    """Average pooling over the last ``ndim`` dimensions, as `plan_max_pool`; window None: adaptive to out's extents."""
+    image, pooled = views_of("avg_pool", ndim, x, out)
+    if window is None and pooled.extents == (1, 1, 1):
+        plan_reduce(b, "mean", x, out, tuple(range(-ndim, 0)))
         return
-    _launch_rows(
-        b, avg_pool_forward, (x.array(*image), out.array(*pooled)),
-        _average(window, count_include_pad, divisor_override),
-        pooled[0] * pooled[1], pooled[2] * (pooled[3] + 8) * _taps(image, r, s),
-    )  # fmt: skip
-
-
-def plan_avg_pool2d_backward(
-    b: PlanBuilder,
-    grad_output: Operand,
-    grad_input: Operand,
-    window: Window | None,
-    *,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> None:
-    """Gradient of `plan_avg_pool2d`: [N, C, P, Q] to [N, C, H, W], both of one layout."""
-    pooled, image = _views("avg_pool2d_backward", grad_output, grad_input)
-    window = window or _even_window(image, pooled)
-    taps = 1
-    if window and _by_planes(image, pooled, window):
-        sums = b.scratch(grad_output.spec.dtype, pooled[2], per_worker=True)
-        _launch_rows(
-            b, avg_pool_backward_planes, (grad_output.array(*pooled[:3]), grad_input.array(*image[:3]), sums.flat),
-            _average(window, count_include_pad, divisor_override), image[0] * image[1], 4 * image[2],
-        )  # fmt: skip
-        return
-    if window:
-        taps = _windows_over(window.kernel_size, window, pooled)
-    shares = b.scratch(grad_output.spec.dtype, image[3], per_worker=True)
-    _launch_rows(
-        b, avg_pool_backward, (grad_output.array(*pooled), grad_input.array(*image), _lines(grad_input, image), shares.flat),
-        _average(window, count_include_pad, divisor_override),
-        image[0] * image[1], image[2] * (image[3] * 2 + 16) * taps,
-    )  # fmt: skip
-
-
-def _lines(images: Operand, extents: tuple[int, ...]) -> Array:
-    n, height, width, channels = extents
-    return images.array(n * height, width * channels)
-
-
-def _even_window(image: tuple[int, ...], pooled: tuple[int, ...]) -> Window | None:
-    """The window of adaptive pooling, if all are of one size."""
-    if 0 in pooled or image[1] % pooled[1] or image[2] % pooled[2]:
-        return None
-    size = image[1] // pooled[1], image[2] // pooled[2]
-    return Window(size, size)
-
-
-def _adaptive_extents(image: tuple[int, ...], pooled: tuple[int, ...]) -> tuple[int, int]:
-    return -(-image[1] // max(1, pooled[1])), -(-image[2] // max(1, pooled[2]))
-
-
-def _average(window: Window | None, count_include_pad: bool, divisor_override: int | None) -> tuple[Windows, Means]:
-    if window is None:
-        return Windows(_ADAPTIVE, _ADAPTIVE), Means(1, 0)
-    return window.record, Means(int(count_include_pad), divisor_override or 0)
+    boxes = window.record if window else Boxes(*map(parts, image.extents, pooled.extents))
+    results = Results(0, int(count_include_pad), divisor_override or 0)
+    _launch(b, "sum", image, pooled, boxes, x, None, out, None, results, 0)

@@ -9,7 +9,7 @@ import numpy as np
 from numgrad.dtypes import int64
 from numgrad.errors import ShapeError
 from numgrad.kernels.patches import plan_add_patches, plan_put_back, plan_take_patches
-from numgrad.kernels.pool import Window
+from numgrad.kernels.windows import Window
 from numgrad.layout import product
 from numgrad.ops import rules
 from numgrad.ops.index import gather

@@ -1,4 +1,4 @@
-"""Max pooling of boxes of any number and place, and of windows without positions."""
+"""Max pooling of boxes of any number and place."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import ShapeError
-from numgrad.kernels.pool_boxes import Boxes, plan_max_boxes, plan_max_boxes_backward, plan_max_values
-from numgrad.layout import product, strides_like
+from numgrad.kernels.pool import parts, plan_max_pool
+from numgrad.kernels.pool_backward import plan_max_pool_backward
+from numgrad.kernels.windows import Axis, boxes_of
+from numgrad.layout import product
 from numgrad.ops import rules
-from numgrad.ops.index import gather
 from numgrad.ops.layouts import check_floating, contiguous, with_strides
 from numgrad.ops.linalg import check_dtypes
-from numgrad.ops.pool import max_pool2d, max_pool2d_backward, pooled_shape, taken, window_of
+from numgrad.ops.pool import as_read, pooled_strides, scattered, taken
 from numgrad.ops.proofs import prove_dtype, prove_ints
-from numgrad.ops.view import reshape
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -59,16 +59,14 @@ def _(b: PlanBuilder, input: Operand, samples: Operand | None, output_size: Any,
         samples = contiguous(b, samples)
     elif window:
         raise ShapeError(f"max_boxes: window is {window}, but no samples say where they lie")
-    out = b.output(input.spec.dtype, (*lead, *output_size))
-    indices = b.output(dtypes.int64, (*lead, *output_size))
-    boxes = Boxes(*(0,) * (3 - len(window)), *window) if window else Boxes(0, 0, 0)
-    plan_max_boxes(b, contiguous(b, input), samples, boxes, out, indices, dims)
-
-
-def _flat(x: Any, dims: int) -> Any:
-    shape = tuple(x._spec.shape)
-    lead = len(shape) - dims
-    return reshape(x, (product(shape[:lead]), product(shape[lead:])))
+    pooled = (*lead, *output_size)
+    strides = pooled_strides(input.spec, dims if samples is None else 0, pooled)
+    out, indices = b.output(input.spec.dtype, pooled, strides), b.output(dtypes.int64, pooled, strides)
+    if samples is None:
+        boxes = boxes_of(*map(parts, image, output_size))
+    else:
+        boxes = boxes_of(*(Axis(extent, 0, 0, 1) for extent in window))
+    plan_max_pool(b, as_read(b, input, dims if samples is None else 0), out, indices, boxes, dims, samples)
 
 
 @max_boxes.backward
@@ -81,13 +79,9 @@ def _(ctx, grad, _indices_grad=None):
 max_boxes.tie(("input",), ("input",))
 
 
-def _taken(x: Any, indices: Any, dims: int) -> Any:
-    return reshape(gather(_flat(x, dims), _flat(indices, dims), dim=1), tuple(indices._spec.shape))
-
-
 @max_boxes.jvp
 def _(ctx, tangent, _samples=None):
-    return _taken(tangent, ctx.outputs[1], len(ctx.params.output_size)), None
+    return taken(tangent, ctx.outputs[1], len(ctx.params.output_size)), None
 
 
 max_boxes.batch(rules.leading)
@@ -137,14 +131,15 @@ def _(b: PlanBuilder, grad: Operand, indices: Operand, size: Any) -> None:
             f"max_boxes_backward: grad and indices have shapes {list(grad.spec.shape)} and {list(indices.spec.shape)}, expected "
             f"the same with {dims} extents"
         )
-    lead = tuple(grad.spec.shape[: grad.spec.ndim - dims])
-    out = b.output(grad.spec.dtype, (*lead, *size))
-    plan_max_boxes_backward(b, contiguous(b, grad), contiguous(b, indices), out, product(lead))
+    strides = pooled_strides(indices.spec, dims, tuple(indices.spec.shape))
+    goal = (*grad.spec.shape[: grad.spec.ndim - dims], *size)
+    out = b.output(grad.spec.dtype, goal, pooled_strides(indices.spec, dims, goal))
+    plan_max_pool_backward(b, with_strides(b, grad, strides), with_strides(b, indices, strides), out, dims)
 
 
 @max_boxes_backward.backward
 def _(ctx, grad):
-    return _taken(grad, ctx.saved[0], len(ctx.params.size)), None
+    return taken(grad, ctx.saved[0], len(ctx.params.size)), None
 
 
 max_boxes_backward.linear_in("grad")
@@ -153,56 +148,4 @@ max_boxes_backward.batch(rules.leading)
 
 @max_boxes_backward.oracle
 def _(grad, indices, size):
-    dims = len(size)
-    lead = grad.shape[: grad.ndim - dims]
-    out = np.zeros((product(lead), product(size)), grad.dtype)
-    rows = np.arange(len(out))[:, None]
-    np.add.at(out, (rows, indices.reshape(len(out), -1)), grad.reshape(len(out), -1))
-    return out.reshape(*lead, *size)
-
-
-# ---- windows ----------------------------------------------------------------------------------------------------
-
-max_pool2d_values = Op(
-    "max_pool2d_values",
-    ("input",),
-    {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "ceil_mode": False},
-    saves=("input",),
-    doc="`max_pool2d` without positions, for inputs whose gradient nobody asks for: it is found by pooling again.",
-)
-
-
-@max_pool2d_values.plan
-def _(
-    b: PlanBuilder, input: Operand, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
-) -> None:
-    spec = input.spec
-    window = window_of("max_pool2d", spec, kernel_size, stride, padding, dilation)
-    check_floating("max_pool2d", input)
-    shape = pooled_shape("max_pool2d", spec, window, ceil_mode)
-    out = b.output(spec.dtype, shape, strides_like(spec, shape))
-    plan_max_values(b, with_strides(b, input, strides_like(spec, tuple(spec.shape))), out, window)
-
-
-@max_pool2d_values.backward
-def _(ctx, grad):
-    (x,) = ctx.saved
-    p = ctx.params._asdict()
-    _, indices = max_pool2d(x, **p)
-    del p["ceil_mode"]
-    return max_pool2d_backward(grad, indices, size=tuple(ctx.input_specs[0].shape), **p)
-
-
-@max_pool2d_values.jvp
-def _(ctx, tangent):
-    (x,) = ctx.inputs
-    return taken(tangent, max_pool2d(x, **ctx.params._asdict())[1])
-
-
-max_pool2d_values.batch(rules.of_images)
-
-
-@max_pool2d_values.oracle
-def _(x, **params):
-    assert max_pool2d.oracle_function is not None
-    return max_pool2d.oracle_function(x, **params)[0]
+    return scattered(grad, indices, size)

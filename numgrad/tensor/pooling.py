@@ -53,7 +53,7 @@ def max_pool2d(
         "ceil_mode": ceil_mode if ceil_mode is False else flag("max_pool2d", "ceil_mode", ceil_mode),
     }
     if not return_indices and not input.requires_grad and input._spec.dtype.is_floating_point:
-        return ops.pool_boxes.max_pool2d_values(input, **params)
+        return ops.pool.max_pool2d_values(input, **params)
     out, indices = ops.pool.max_pool2d(input, **params)
     return (out, indices) if return_indices else out
 
@@ -97,7 +97,7 @@ def avg_pool2d(
     window, stride, padding = _window("avg_pool2d", kernel_size, stride, padding)
     if divisor_override is not None:
         divisor_override = as_int("avg_pool2d", "divisor_override", divisor_override)
-    return ops.pool.avg_pool2d(  # type: ignore[no-any-return]
+    return ops.pool_average.avg_pool2d(  # type: ignore[no-any-return]
         input,
         kernel_size=window,
         stride=stride,
@@ -135,5 +135,5 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
         ]
     )
     if input.ndim == 3 and input.shape[0] == 0:  # without channels: pool as an empty batch
-        return shaping.squeeze(ops.pool.adaptive_avg_pool2d(shaping.unsqueeze(input, 1), output_size=size), 1)
-    return ops.pool.adaptive_avg_pool2d(input, output_size=size)  # type: ignore[no-any-return]
+        return shaping.squeeze(ops.pool_average.adaptive_avg_pool2d(shaping.unsqueeze(input, 1), output_size=size), 1)
+    return ops.pool_average.adaptive_avg_pool2d(input, output_size=size)  # type: ignore[no-any-return]

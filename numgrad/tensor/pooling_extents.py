@@ -10,7 +10,7 @@ from numgrad.errors import DtypeError, ShapeError
 from numgrad.tensor import arguments, pooling, shaping
 from numgrad.tensor.arguments import as_int
 from numgrad.tensor.checked import flag
-from numgrad.tensor.pooling_volumes import batched, checked, columns_of, planes_of, unbatched, volumes_of, windows_of
+from numgrad.tensor.pooling_volumes import checked, windows_of
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     name = "adaptive_avg_pool1d"
     (length,) = _extents(name, output_size, checked(name, input, 1)[-1:])
     if input._spec.ndim == 3:  # the channels are rows, and stay
-        return ops.pool.adaptive_avg_pool2d(input, output_size=(input._spec.shape[1], length))  # type: ignore[no-any-return]
+        return ops.pool_average.adaptive_avg_pool2d(input, output_size=(input._spec.shape[1], length))  # type: ignore[no-any-return]
     return shaping.squeeze(pooling.adaptive_avg_pool2d(shaping.unsqueeze(input, 1), (1, length)), 1)
 
 
@@ -77,14 +77,10 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     tensor([[[[3.5000]]]])
     """
     name = "adaptive_avg_pool3d"
-    images, alone = batched(name, input, 3)
-    planes, *image = _extents(name, output_size, images.shape[2:])
-    means = pooling.adaptive_avg_pool2d(planes_of(images), tuple(image))
-    if 0 in image:
-        return unbatched(shaping.reshape(means, (*images.shape[:2], planes, *image)), alone)  # type: ignore[no-any-return]
-    columns = columns_of(means, images.shape[2])
-    out = pooling.adaptive_avg_pool2d(columns, (planes, columns.shape[3]))
-    return unbatched(volumes_of(out, tuple(image)), alone)  # type: ignore[no-any-return]
+    size = _extents(name, output_size, checked(name, input, 3)[-3:])
+    if input.ndim == 4 and input.shape[0] == 0:  # without channels: pool as an empty batch
+        return shaping.squeeze(ops.pool_average.adaptive_avg_pool3d(shaping.unsqueeze(input, 1), output_size=size), 1)
+    return ops.pool_average.adaptive_avg_pool3d(input, output_size=size)  # type: ignore[no-any-return]
 
 
 def _adaptive_max(name: str, input: Tensor, output_size: Any, ndim: int) -> tuple[Tensor, Tensor]:

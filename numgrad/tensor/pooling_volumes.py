@@ -1,4 +1,4 @@
-"""Pooling in one and three dimensions and by p-norms: made of the ops of two dimensions."""
+"""Pooling in one and three dimensions, and by p-norms."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
 from numgrad.errors import ShapeError
-from numgrad.tensor import arguments, comparison, indexing, pointwise, pooling, shaping
-from numgrad.tensor.checked import real, several
+from numgrad.tensor import arguments, comparison, pointwise, pooling, shaping
+from numgrad.tensor.arguments import as_int
+from numgrad.tensor.checked import flag, real, several
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -137,23 +138,6 @@ def avg_pool1d(
     return shaping.squeeze(out, dim)
 
 
-def planes_of(input: Tensor) -> Tensor:
-    """[N, C, D, H, W] as images [N, C * D, H, W]."""
-    n, c, d, h, w = input.shape
-    return shaping.reshape(input, (n, c * d, h, w))
-
-
-def columns_of(images: Tensor, depth: int) -> Tensor:
-    """Images [N, C * D, P, Q] as columns [N, C, D, P * Q]."""
-    n, planes, p, q = images.shape
-    return shaping.reshape(images, (n, planes // depth, depth, p * q))
-
-
-def volumes_of(columns: Tensor, image: tuple[int, ...]) -> Tensor:
-    """Columns [N, C, D, P * Q] as [N, C, D, P, Q]."""
-    return shaping.reshape(columns, (*columns.shape[:3], *image))
-
-
 @public("function", "functional", known=True)
 def max_pool3d(
     input: Tensor,
@@ -181,22 +165,19 @@ def max_pool3d(
     (tensor([[[[7.]]]]), tensor([[[[7]]]]))
     """
     name = "max_pool3d"
-    images, alone = batched(name, input, 3)
+    checked(name, input, 3)
     window, steps, pads, spread = windows_of(name, 3, kernel_size, stride, ("padding", padding), ("dilation", dilation))
-    depth, height, width = images.shape[2:]
-    values, within = pooling.max_pool2d(planes_of(images), window[1:], steps[1:], pads[1:], spread[1:], ceil_mode, True)
-    image = values.shape[2:]
-    best, chosen = pooling.max_pool2d(
-        columns_of(values, depth), (window[0], 1), (steps[0], 1), (pads[0], 0), (spread[0], 1), ceil_mode, True
-    )
-    out = volumes_of(best, image)
-    if not return_indices:
-        return unbatched(out, alone)
-    n, c, planes, pixels = best.shape
-    flat = shaping.reshape(chosen, (n, c, planes * pixels))  # positions among the columns' D * P * Q
-    of_planes = indexing.gather(shaping.reshape(within, (n, c, depth * pixels)), 2, flat)
-    places = pointwise.add(pointwise.mul(pointwise.floor_divide(flat, pixels), height * width), of_planes)
-    return unbatched((out, shaping.reshape(places, out.shape)), alone)
+    params = {
+        "kernel_size": window,
+        "stride": steps,
+        "padding": pads,
+        "dilation": spread,
+        "ceil_mode": flag(name, "ceil_mode", ceil_mode),
+    }
+    if not return_indices and not input.requires_grad and input._spec.dtype.is_floating_point:
+        return ops.pool.max_pool3d_values(input, **params)
+    out, indices = ops.pool.max_pool3d(input, **params)
+    return (out, indices) if return_indices else out
 
 
 @public("functional", known=True)
@@ -225,15 +206,19 @@ def avg_pool3d(
     tensor([[[[3.5000]]]])
     """
     name = "avg_pool3d"
-    images, alone = batched(name, input, 3)
+    checked(name, input, 3)
     window, steps, pads = windows_of(name, 3, kernel_size, stride, ("padding", padding))
-    whole = None if divisor_override is None else 1
-    means = pooling.avg_pool2d(planes_of(images), window[1:], steps[1:], pads[1:], ceil_mode, count_include_pad, whole)
-    out = pooling.avg_pool2d(
-        columns_of(means, images.shape[2]), (window[0], 1), (steps[0], 1), (pads[0], 0), ceil_mode, count_include_pad,
-        divisor_override,
-    )  # fmt: skip
-    return unbatched(volumes_of(out, means.shape[2:]), alone)  # type: ignore[no-any-return]
+    if divisor_override is not None:
+        divisor_override = as_int(name, "divisor_override", divisor_override)
+    return ops.pool_average.avg_pool3d(  # type: ignore[no-any-return]
+        input,
+        kernel_size=window,
+        stride=steps,
+        padding=pads,
+        ceil_mode=flag(name, "ceil_mode", ceil_mode),
+        count_include_pad=flag(name, "count_include_pad", count_include_pad),
+        divisor_override=divisor_override,
+    )
 
 
 @public("functional", known=True)

@@ -7,13 +7,9 @@ import pytest
 
 from numgrad import dtypes
 from numgrad.errors import KernelError
-from numgrad.kernels.pool import (
-    Window,
-    plan_avg_pool2d,
-    plan_avg_pool2d_backward,
-    plan_max_pool2d,
-    plan_max_pool2d_backward,
-)
+from numgrad.kernels.pool import plan_avg_pool, plan_max_pool
+from numgrad.kernels.pool_backward import plan_avg_pool_backward, plan_max_pool_backward
+from numgrad.kernels.windows import Window
 
 from .running import run
 
@@ -51,7 +47,7 @@ def taps(window: Window, p: int, q: int):
 
 def max_pool_oracle(x: np.ndarray, window: Window, ceil_mode: bool):
     n, c, height, width = x.shape
-    p, q = window.output_extents(height, width, ceil_mode)
+    p, q = window.output_extents((height, width), ceil_mode)
     out, indices = np.full((n, c, p, q), -np.inf, x.dtype), np.zeros((n, c, p, q), np.int64)
     for a, b, i, j in itertools.product(range(n), range(c), range(p), range(q)):
         inside = [(h, w) for h, w in taps(window, i, j) if 0 <= h < height and 0 <= w < width]
@@ -76,16 +72,23 @@ def test_max_pool(shape, channels_last: bool, dtype) -> None:
 
         def forward(b, x_, window=window, pooled=pooled):
             s = strides(pooled, channels_last)
-            plan_max_pool2d(b, x_, b.output(x_.spec.dtype, pooled, s), b.output(dtypes.int64, pooled, s), window)
+            plan_max_pool(
+                b, x_, b.output(x_.spec.dtype, pooled, s), b.output(dtypes.int64, pooled, s), window.record, 2
+            )
 
         out, indices = run(forward, x, counts=(1, 2, 3))
         np.testing.assert_array_equal(out, want[0])
         np.testing.assert_array_equal(indices, want[1])
 
-        def backward(b, g_, indices_, window=window):
-            plan_max_pool2d_backward(
-                b, g_, indices_, b.output(g_.spec.dtype, shape, strides(shape, channels_last)), window
-            )
+        def values(b, x_, window=window, pooled=pooled):
+            out = b.output(x_.spec.dtype, pooled, strides(pooled, channels_last))
+            plan_max_pool(b, x_, out, None, window.record, 2)
+
+        np.testing.assert_array_equal(run(values, x, counts=(1, 2))[0], out)
+
+        def backward(b, g_, indices_):
+            out = b.output(g_.spec.dtype, shape, strides(shape, channels_last))
+            plan_max_pool_backward(b, g_, indices_, out, 2)
 
         g = laid_out(rng.standard_normal(pooled).astype(dtype), channels_last)
         got = run(backward, g, laid_out(indices, channels_last), counts=(1, 2, 3))[0]
@@ -110,7 +113,7 @@ def check_average(x, shape, windows, window, channels_last, **options) -> None:
     want, matrix = average_oracle(x.astype(np.float64), windows, shape)
 
     def forward(b, x_):
-        plan_avg_pool2d(b, x_, b.output(x_.spec.dtype, shape, strides(shape, channels_last)), window, **options)
+        plan_avg_pool(b, x_, b.output(x_.spec.dtype, shape, strides(shape, channels_last)), window, 2, **options)
 
     out = run(forward, laid_out(x, channels_last), counts=(1, 2, 3))[0]
     np.testing.assert_allclose(out, want, rtol=1e-5, atol=1e-6)
@@ -118,7 +121,7 @@ def check_average(x, shape, windows, window, channels_last, **options) -> None:
 
     def backward(b, g_):
         out = b.output(g_.spec.dtype, x.shape, strides(x.shape, channels_last))
-        plan_avg_pool2d_backward(b, g_, out, window, **options)
+        plan_avg_pool_backward(b, g_, out, window, 2, **options)
 
     got = run(backward, laid_out(g, channels_last), counts=(1, 2, 3))[0]
     expected = g.reshape(*shape[:2], -1).astype(np.float64) @ matrix
@@ -131,7 +134,7 @@ def test_avg_pool(shape, channels_last: bool) -> None:
     n, c, height, width = shape
     x = rng.standard_normal(shape).astype(np.float32 if c != 17 else np.float64)
     for (window, ceil_mode), include, override in itertools.product(WINDOWS, (True, False), (None, 5)):
-        pooled = window.output_extents(height, width, ceil_mode)
+        pooled = window.output_extents((height, width), ceil_mode)
 
         def windows(p, q, window=window, include=include, override=override):
             inside = [(h, w) for h, w in taps(window, p, q) if 0 <= h < height and 0 <= w < width]
@@ -161,11 +164,11 @@ def test_adaptive_avg_pool(extents, channels_last: bool) -> None:
 
 def test_unbatched_and_empty() -> None:
     x = rng.standard_normal((3, 6, 6)).astype(np.float32)
-    got = run(lambda b, x_: plan_avg_pool2d(b, x_, b.output(x_.spec.dtype, (3, 3, 3)), Window((2, 2), (2, 2))), x)[0]
+    got = run(lambda b, x_: plan_avg_pool(b, x_, b.output(x_.spec.dtype, (3, 3, 3)), Window((2, 2), (2, 2)), 2), x)[0]
     np.testing.assert_allclose(got, x.reshape(3, 3, 2, 3, 2).mean((2, 4)), rtol=1e-6, atol=1e-6)
     empty = np.zeros((0, 3, 6, 6), np.float32)
     got = run(
-        lambda b, x_: plan_avg_pool2d(b, x_, b.output(x_.spec.dtype, (0, 3, 3, 3)), Window((2, 2), (2, 2))), empty
+        lambda b, x_: plan_avg_pool(b, x_, b.output(x_.spec.dtype, (0, 3, 3, 3)), Window((2, 2), (2, 2)), 2), empty
     )
     assert got[0].shape == (0, 3, 3, 3)
 
@@ -173,4 +176,4 @@ def test_unbatched_and_empty() -> None:
 def test_mixed_layouts_are_refused() -> None:
     x = laid_out(np.zeros((2, 3, 6, 6), np.float32), True)
     with pytest.raises(KernelError, match="all contiguous or all channels-last"):
-        run(lambda b, x_: plan_avg_pool2d(b, x_, b.output(x_.spec.dtype, (2, 3, 3, 3)), Window((2, 2), (2, 2))), x)
+        run(lambda b, x_: plan_avg_pool(b, x_, b.output(x_.spec.dtype, (2, 3, 3, 3)), Window((2, 2), (2, 2)), 2), x)

@@ -15,6 +15,7 @@ from tests.ops import (
     samples_networks,
     samples_norm,
     samples_pointwise,
+    samples_pooling,
     samples_recurrent,
     samples_scans,
     samples_scatter,
@@ -27,6 +28,7 @@ __all__ = ["REFUSALS", "SAMPLES", "Refusal", "Sample", "all_refusals", "all_samp
 FAMILIES = (
     samples_elementwise,
     samples_pointwise,
+    samples_pooling,
     samples_recurrent,
     samples_shapes,
     samples_networks,

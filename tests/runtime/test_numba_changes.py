@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from numgrad.errors import KernelError
-from numgrad.kernels.pool import max_pool_forward
+from numgrad.kernels.pool_backward import max_pool_backward
 from numgrad.kernels.random import normal_float64
 from numgrad.runtime import build, codegen, loader, numba_changes, numba_ir
 from numgrad.runtime.kernel import Kernel, building, device, kernel
@@ -162,7 +162,7 @@ def test_a_version_that_keeps_its_modules_elsewhere():
 
 @pytest.mark.parametrize(
     ("made", "binding"),
-    [(sums_of_squares, ("f4",)), (sums_of_squares, ("i8",)), (max_pool_forward, ("f4",)), (normal_float64, ())],
+    [(sums_of_squares, ("f4",)), (sums_of_squares, ("i8",)), (max_pool_backward, ("f4",)), (normal_float64, ())],
     ids=lambda value: value.name if isinstance(value, Kernel) else "".join(value),
 )
 def test_what_numba_is_spared_changes_no_machine_code(monkeypatch, made, binding):
