@@ -150,7 +150,8 @@ ALL_NAMES = EVERYWHERE + OTHERS
 
 def is_generated(value: object) -> bool:
     """Whether it is the in-place form of a function, whose example is the function's."""
-    return getattr(inspect.unwrap(value), "__module__", "") == in_place.__name__  # type: ignore[arg-type]
+    made_in = getattr(inspect.unwrap(value), "__globals__", {})  # type: ignore[arg-type]
+    return made_in.get("__name__") == in_place.__name__
 
 
 @pytest.mark.parametrize(("home", "name"), ALL_NAMES, ids=[f"{home}-{name}" for home, name in ALL_NAMES])
