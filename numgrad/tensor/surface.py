@@ -73,7 +73,8 @@ def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> C
         tables = known_calls.Tables() if known else None
         shown = guarded(function, public_name, module, known, tables)
         inner = function if tables is None else known_calls.knowing(function, known, tables)
-        if asks and homes != ("function",):  # it stands there as it is
+        is_made = "<locals>" in function.__code__.co_qualname  # and stands in no file
+        if asks and is_made and homes != ("function",):
             _standing(inner, next(_MODULES.get(home, _METHODS) for home in homes if home != "function"), public_name)
         for home in homes:
             if home in _public:
