@@ -41,6 +41,16 @@ def sealed_state() -> Iterator[None]:
     assert after == before, "the test changed (grad mode, default dtype, threads) and did not set them back"
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Any:
+    """Tests come to be without a look, again and again, at those that there are already: none of them goes."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     """Ten thousand tests are three quarters of a million objects, which no later collection has to look at."""
     gc.collect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -74,7 +75,7 @@ transform_to = ConstraintRegistry()
 
 
 def _both(*kinds: Any) -> Callable[[Factory], Factory]:
-    """Register a function in both tables."""
+    """Register a function in both tables. It has a name, by which pickles of the tables find it."""
 
     def register(factory: Factory) -> Factory:
         for kind in kinds:
@@ -86,26 +87,26 @@ def _both(*kinds: Any) -> Callable[[Factory], Factory]:
 
 
 @_both(constraints.real)
-def _(constraint: Any) -> Transform:
+def _to_real(constraint: Any) -> Transform:
     return transforms.identity_transform
 
 
 @_both(constraints.greater_than, constraints.greater_than_eq)
-def _(constraint: Any) -> Transform:
+def _to_greater(constraint: Any) -> Transform:
     return transforms.ComposeTransform(
         [transforms.ExpTransform(), transforms.AffineTransform(constraint.lower_bound, 1)]
     )
 
 
 @_both(constraints.less_than)
-def _(constraint: Any) -> Transform:
+def _to_less(constraint: Any) -> Transform:
     return transforms.ComposeTransform(
         [transforms.ExpTransform(), transforms.AffineTransform(constraint.upper_bound, -1)]
     )
 
 
 @_both(constraints.interval, constraints.half_open_interval)
-def _(constraint: Any) -> Transform:
+def _to_interval(constraint: Any) -> Transform:
     low, high = constraint.lower_bound, constraint.upper_bound
     if is_number(low) and is_number(high) and (low, high) == (0, 1):
         return transforms.SigmoidTransform()
@@ -113,48 +114,49 @@ def _(constraint: Any) -> Transform:
 
 
 @_both(constraints.corr_cholesky)
-def _(constraint: Any) -> Transform:
+def _to_corr_cholesky(constraint: Any) -> Transform:
     return transforms.CorrCholeskyTransform()
 
 
 @biject_to.register(constraints.simplex)
-def _(constraint: Any) -> Transform:
+def _biject_to_simplex(constraint: Any) -> Transform:
     return transforms.StickBreakingTransform()
 
 
 @transform_to.register(constraints.simplex)
-def _(constraint: Any) -> Transform:
+def _transform_to_simplex(constraint: Any) -> Transform:
     return transforms.SoftmaxTransform()
 
 
 @transform_to.register(constraints.lower_cholesky)
-def _(constraint: Any) -> Transform:
+def _to_lower_cholesky(constraint: Any) -> Transform:
     return transforms.LowerCholeskyTransform()
 
 
 @transform_to.register(constraints.positive_definite)
 @transform_to.register(constraints.positive_semidefinite)
-def _(constraint: Any) -> Transform:
+def _to_positive_definite(constraint: Any) -> Transform:
     return transforms.PositiveDefiniteTransform()
 
 
-def _register_parts(registry: ConstraintRegistry) -> None:
-    """Constraints made of others have the transforms of those, of the same table."""
-
-    @registry.register(constraints.independent)
-    def _(constraint: Any) -> Transform:
-        base = registry(constraint.base_constraint)
-        return transforms.IndependentTransform(base, constraint.reinterpreted_batch_ndims)
-
-    @registry.register(constraints.cat)
-    def _(constraint: Any) -> Transform:
-        parts = [registry(each) for each in constraint.cseq]
-        return transforms.CatTransform(parts, constraint.dim, constraint.lengths)
-
-    @registry.register(constraints.stack)
-    def _(constraint: Any) -> Transform:
-        return transforms.StackTransform([registry(each) for each in constraint.cseq], constraint.dim)
+# Constraints made of others have the transforms of those, of the same table.
 
 
-_register_parts(biject_to)
-_register_parts(transform_to)
+def _to_independent(registry: ConstraintRegistry, constraint: Any) -> Transform:
+    base = registry(constraint.base_constraint)
+    return transforms.IndependentTransform(base, constraint.reinterpreted_batch_ndims)
+
+
+def _to_cat(registry: ConstraintRegistry, constraint: Any) -> Transform:
+    parts = [registry(each) for each in constraint.cseq]
+    return transforms.CatTransform(parts, constraint.dim, constraint.lengths)
+
+
+def _to_stack(registry: ConstraintRegistry, constraint: Any) -> Transform:
+    return transforms.StackTransform([registry(each) for each in constraint.cseq], constraint.dim)
+
+
+for _registry in (biject_to, transform_to):
+    _registry.register(constraints.independent, functools.partial(_to_independent, _registry))
+    _registry.register(constraints.cat, functools.partial(_to_cat, _registry))
+    _registry.register(constraints.stack, functools.partial(_to_stack, _registry))

@@ -451,7 +451,7 @@ def _method(name: str) -> Callable[..., Any]:
     def method(self: ndarray, *args: Any, **kwargs: Any) -> Any:
         return BY_NAME[name](self, *args, **kwargs)
 
-    method.__name__ = method.__qualname__ = name
+    method.__name__, method.__qualname__ = name, f"ndarray.{name}"
     method.__doc__ = f"As ``numgrad.numpy.{name}`` of this array."
     return method
 

@@ -196,7 +196,7 @@ def _method(name: str) -> Callable[..., Any]:
     def method(self: Generator, *args: Any, **kwargs: Any) -> Any:
         return function(self._source, *args, **kwargs)
 
-    method.__name__ = method.__qualname__ = name
+    method.__name__, method.__qualname__ = name, f"Generator.{name}"
     method.__doc__ = f"As NumPy's ``Generator.{name}``."
     return method
 

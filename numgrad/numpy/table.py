@@ -210,9 +210,9 @@ def public_form(
             return wrapped(result, kinds.arrays, derive)
         return wrapped(result, kinds.arrays)
 
-    call.__name__ = call.__qualname__ = name.rpartition(".")[2]
+    home, _, call.__name__ = f"numgrad.numpy.{name}".rpartition(".")
+    call.__module__, call.__qualname__ = home, call.__name__  # where pickles find it
     call.__doc__ = function.__doc__ or f"NumPy's ``{name}``."
-    call.__module__ = "numgrad.numpy"
     return call
 
 

@@ -35,6 +35,7 @@ _MODULES = {
     "linalg": "numgrad.linalg",
     "special": "numgrad.special",
 }
+_METHODS = "numgrad.Tensor"
 
 _public: dict[str, dict[str, Callable[..., Any]]] = {home: {} for home in ("method", *_MODULES)}
 
@@ -68,17 +69,20 @@ def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> C
 
     def declare(function: F) -> F:
         public_name = name or function.__name__
-        module = next((_MODULES[home] for home in homes if home in _MODULES), "numgrad.Tensor")
+        module = next((_MODULES[home] for home in homes if home in _MODULES), _METHODS)
         tables = known_calls.Tables() if known else None
         shown = guarded(function, public_name, module, known, tables)
         inner = function if tables is None else known_calls.knowing(function, known, tables)
+        is_made = "<locals>" in function.__code__.co_qualname  # and stands in no file
+        if asks and is_made and homes != ("function",):
+            _standing(inner, next(_MODULES.get(home, _METHODS) for home in homes if home != "function"), public_name)
         for home in homes:
             if home in _public:
                 _add(home, public_name, inner if asks and home != "function" else shown)
         if {"in_place", "in_place_function"} & set(homes):
             form = in_place.form_of(public_name, inner)
             if "in_place" in homes:
-                _add("method", f"{public_name}_", form)
+                _add("method", f"{public_name}_", _standing(form, _METHODS, f"{public_name}_"))
             if "in_place_function" in homes:
                 _add("function", f"{public_name}_", guarded(form, f"{public_name}_", _MODULES["function"]))
         return inner
@@ -144,12 +148,19 @@ def guarded(function: Any, name: str, module: str, known: int = 0, tables: known
                 raise
         return keywords.run(call, name, translated)
 
-    shown = known_calls.knowing(call, known, tables) if known else call
-    shown.__module__, shown.__name__ = module, name
+    shown = _standing(known_calls.knowing(call, known, tables) if known else call, module, name)
     extended = keywords.signature(function, name, module)
     if extended is not None:
         shown.__signature__ = extended  # type: ignore[attr-defined]
     return shown
+
+
+def _standing(function: Any, module: str, name: str) -> Any:
+    """A function with the names of the place where it stands: by these pickles, copies and pages find it."""
+    owner = "Tensor." if module == _METHODS else ""
+    function.__module__ = "numgrad" if owner else module
+    function.__name__, function.__qualname__ = name, f"{owner}{name}"
+    return function
 
 
 def _is_of_binding(error: Exception) -> bool:

@@ -101,6 +101,7 @@ def _taking_tensors(method: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: SummaryWriter, *args: Any, **kwargs: Any) -> Any:
         return method(self, *_plain(args), **_plain(kwargs))
 
+    call.__module__ = __name__  # where pickles find it
     return call
 
 

@@ -11,8 +11,6 @@ import sys
 from types import ModuleType
 from typing import Any
 
-import pytest
-
 import numgrad as ng
 from numgrad.tensor.keywords import CREATION, RENAMED
 from numgrad.tensor.outputs import FUNCTIONS
@@ -118,10 +116,10 @@ def difference(name: str, place: str, torch: Any) -> str:
     return "" if theirs is None else differences(parameters_of(_reach(ng, place)), overloads(name, theirs, torch))
 
 
-@pytest.mark.parametrize(("name", "place"), COMPARED)
-def test_the_parameters_are_torchs(name: str, place: str, torch: ModuleType) -> None:
+def test_the_parameters_are_torchs(torch: ModuleType) -> None:
     """A new difference goes into the table, with its reason, or away."""
-    assert difference(name, place, torch) == TEXTS.get(name, ("",))[0]
+    texts = [(name, difference(name, place, torch)) for name, place in COMPARED]
+    assert [(name, text) for name, text in texts if text != TEXTS.get(name, ("",))[0]] == []
 
 
 def test_the_table_has_no_name_twice_and_none_that_is_gone() -> None:

@@ -22,6 +22,12 @@ SAMPLES = [s for s in all_samples() if not s.moments]
 RELATIVE = {"float64": 1e-13, "float32": 2e-6}
 
 
+def marked(sample: Sample, *further: str) -> Any:
+    """A test's parameters. Elementwise ops have the loops of one generator, and those of `EVERY_FORM` have all of them."""
+    alike = isinstance(OPS.get(sample.op), Elementwise) and sample.op not in EVERY_FORM
+    return pytest.param(sample, *further, marks=[pytest.mark.alike] if alike else [])
+
+
 def has_floats(sample: Sample) -> bool:
     return any(x is not None and x.dtype.kind == "f" for x in sample.arrays())
 
@@ -44,7 +50,7 @@ def size_of(arrays: Any) -> float:
 
 @pytest.mark.parametrize(
     ("sample", "dtype"),
-    [(s, d) for s in SAMPLES for d in ("float64", "float32") if d == "float64" or has_floats(s)],
+    [marked(s, d) for s in SAMPLES for d in ("float64", "float32") if d == "float64" or has_floats(s)],
     ids=str,
 )
 def test_forward_is_the_oracle_and_operands_stay(sample: Sample, dtype: str) -> None:
@@ -69,7 +75,9 @@ SIGNLESS = {"maximum", "minimum", "max", "min", "amax", "amin", "clamp_min", "cl
 SIGNLESS |= {"i1e", "logaddexp2"}
 
 
-@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.label == "special" and s.op not in SIGNLESS], ids=str)
+@pytest.mark.parametrize(
+    "sample", [marked(s) for s in SAMPLES if s.label == "special" and s.op not in SIGNLESS], ids=str
+)
 def test_signs_of_zeros_are_those_of_the_oracle(sample: Sample) -> None:
     arrays = sample.arrays()
     for output, want in zip(apply(sample.op, tensors(arrays), sample.params), expected(sample, arrays), strict=True):
@@ -141,7 +149,7 @@ def in_layout(sample: Sample, layout: str) -> Iterator[Any]:
             yield ng.tensor(x) if plain else LAYOUTS[layout](x)
 
 
-@pytest.mark.parametrize(("sample", "layout"), laid_out(), ids=str)
+@pytest.mark.parametrize(("sample", "layout"), [marked(*each) for each in laid_out()], ids=str)
 def test_layouts_do_not_matter(sample: Sample, layout: str) -> None:
     laid = list(in_layout(sample, layout))
     values = [None if x is None else as_array(x) for x in laid]
@@ -155,7 +163,9 @@ def test_layouts_do_not_matter(sample: Sample, layout: str) -> None:
 # ---- threads, forms ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sample", [s for s in all_samples() if s.label.startswith("large") or s.moments], ids=str)
+@pytest.mark.parametrize(
+    "sample", [marked(s) for s in all_samples() if s.label.startswith("large") or s.moments], ids=str
+)
 def test_the_same_bits_for_any_number_of_threads(sample: Sample) -> None:
     before = ng.get_num_threads()
     found = []
@@ -174,7 +184,7 @@ def test_the_same_bits_for_any_number_of_threads(sample: Sample) -> None:
 IN_PLACE = {name for name, op in OPS.items() if getattr(op, "in_place", None)} - {"where"}
 
 
-@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.op in IN_PLACE], ids=str)
+@pytest.mark.parametrize("sample", [marked(s) for s in SAMPLES if s.op in IN_PLACE], ids=str)
 def test_in_place_is_the_same_and_counts_a_version(sample: Sample) -> None:
     inputs = tensors(sample.arrays())
     (out,) = apply(sample.op, inputs, sample.params)
