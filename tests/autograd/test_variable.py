@@ -14,7 +14,10 @@ from numgrad.autograd import Variable
 def test_a_variable_is_the_tensor_as_a_leaf() -> None:
     x = ng.ones(3)
     v = Variable(x)
-    assert type(v) is ng.Tensor and v is not x and v.data_ptr() == x.data_ptr() and not v.requires_grad
+    assert type(v) is ng.Tensor
+    assert v is not x
+    assert v.data_ptr() == x.data_ptr()
+    assert not v.requires_grad
     v[0] = 5
     assert x.tolist() == [5, 1, 1]
 
@@ -25,17 +28,22 @@ def test_it_can_require_a_gradient_of_its_own(call: Any) -> None:
     x = ng.ones(3)
     v = call(x)
     (v * ng.arange(3.0)).sum().backward()
-    assert v.grad.tolist() == [0, 1, 2] and not x.requires_grad and x.grad is None
+    assert v.grad.tolist() == [0, 1, 2]
+    assert not x.requires_grad
+    assert x.grad is None
 
 
 def test_it_is_outside_of_the_graph() -> None:
     w = ng.ones(2, requires_grad=True) * 2
     v = Variable(w, requires_grad=False)
-    assert v.grad_fn is None and not v.requires_grad and v.tolist() == [2, 2]
+    assert v.grad_fn is None
+    assert not v.requires_grad
+    assert v.tolist() == [2, 2]
 
 
 def test_every_tensor_is_one() -> None:
-    assert isinstance(ng.ones(1), Variable) and isinstance(ng.nn.Parameter(ng.ones(1)), Variable)
+    assert isinstance(ng.ones(1), Variable)
+    assert isinstance(ng.nn.Parameter(ng.ones(1)), Variable)
     assert not isinstance(np.ones(1), Variable)
     assert Variable().numel() == 0
 
