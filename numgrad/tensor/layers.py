@@ -150,9 +150,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 def _shaped(out: Tensor, shape: tuple[int, ...], input: Tensor) -> Tensor:
     """A new tensor in another shape, which is no view: nobody else has it in its own."""
-    if tuple(out._spec.shape) == shape:
-        return out
-    return shaping.drop_base_of_copy(shaping.reshape(out, shape), input)
+    return out if out._spec.shape == shape else shaping.drop_base_of_copy(shaping.reshape(out, shape), input)
 
 
 def _one_batch(matrices: Tensor, batch: tuple[int, ...], matrix: tuple[int, int]) -> Tensor:
@@ -184,7 +182,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     shape = tuple(input.shape)
     flat = input if input.ndim == 2 else shaping.reshape(input, (product(shape[:-1]), shape[-1]))
     out = ops.linalg.linear(flat, weight, bias)
-    return out if input.ndim == 2 else _shaped(out, (*shape[:-1], weight.shape[0]), input)
+    return _shaped(out, (*shape[:-1], weight.shape[0]), input)
 
 
 # ---- convolution -------------------------------------------------------------

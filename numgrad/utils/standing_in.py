@@ -10,13 +10,14 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numgrad
-
 __all__ = ["as_torch"]
 
 API = "2.13.0"  # the torch whose names and defaults numgrad has
-_VERSION = f"{API}+numgrad.{numgrad.__version__}"
 _VISION = ("datasets", "models", "transforms", "utils")
+
+
+def _package() -> Any:
+    return sys.modules["numgrad"]
 
 
 class _StandIn(ModuleType):
@@ -25,10 +26,10 @@ class _StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or (self.__name__ == "torchvision" and name not in _VISION):
             raise AttributeError(f"module {self.__name__!r}, for which numgrad stands in, has no attribute {name!r}")
-        return getattr(numgrad, name)
+        return getattr(_package(), name)
 
     def __dir__(self) -> list[str]:
-        return list(_VISION) if self.__name__ == "torchvision" else dir(numgrad)
+        return list(_VISION) if self.__name__ == "torchvision" else dir(_package())
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -52,11 +53,10 @@ class _Finder(MetaPathFinder, Loader):
         if rest:
             sys.modules[module.__name__] = _ours(rest)  # the import goes on with what it finds there
         elif module.__name__ == "torch":
-            vars(module).update(
-                __version__=_VERSION, version=SimpleNamespace(__version__=_VERSION, cuda=None, hip=None)
-            )
+            version = f"{API}+numgrad.{_package().__version__}"
+            vars(module).update(__version__=version, version=SimpleNamespace(__version__=version, cuda=None, hip=None))
         else:
-            vars(module).update(__version__=f"0.28.0+numgrad.{numgrad.__version__}")
+            vars(module).update(__version__=f"0.28.0+numgrad.{_package().__version__}")
 
 
 def _ours(rest: str) -> Any:
@@ -66,7 +66,7 @@ def _ours(rest: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"numgrad.{rest}.".startswith(f"{error.name}."):
             raise
-    value: Any = numgrad
+    value: Any = _package()
     for part in rest.split("."):
         value = getattr(value, part, None)
     return value
