@@ -26,7 +26,6 @@ from numgrad.autograd.modes import enable_grad, is_grad_enabled, no_grad
 from numgrad.autograd.stateless import functional_call
 from numgrad.func.transforms import grad as grad_of
 from numgrad.func.transforms import jacrev
-from numgrad.func.trees import flatten
 from numgrad.linalg import solve
 from numgrad.nn import Module
 from numgrad.scipy import minimize as scipy_minimize
@@ -34,6 +33,7 @@ from numgrad.scipy import root as scipy_root
 from numgrad.scipy.vectors import Call, Form, Function, depends_on_others, has_tangent, joined, scipy, tensor_of
 from numgrad.tensor.creation import zeros_like
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.trees import flatten
 
 __all__ = ["fixed_point", "minimum", "root"]
 

@@ -14,8 +14,8 @@ from numgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from numgrad.autograd.gradients import backward, grad
 from numgrad.autograd.inference import inference_mode, is_inference_mode_enabled
 from numgrad.autograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from numgrad.autograd.variable import Variable
 from numgrad.tensor.surface import guard as _guard
-from numgrad.tensor.tensor import Tensor as Variable
 
 __all__ = [
     "Function",

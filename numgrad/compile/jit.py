@@ -23,6 +23,7 @@ from numgrad.compile.captured import Captured
 from numgrad.compile.files import Files
 from numgrad.compile.passes import chosen
 from numgrad.compile.recorded import UnstableError, recorded_by
+from numgrad.compile.script import Script
 from numgrad.compile.text import text_of
 from numgrad.compile.visible import Visible
 from numgrad.dtypes import get_default_dtype
@@ -312,8 +313,10 @@ def listens_to_nobody() -> bool:
 # ---- the public function ----------------------------------------------------------------------------------------
 
 
-class Jit(Files):
+class Jit(Files, Script):
     """The type of `numgrad.jit`, which captures a step and replays it, and of `stats`, `text`, `host`, `save` and `load`.
+
+    `script`, `trace` and the like are torch's names, for what stays as it is.
 
     >>> import numgrad as ng
     >>> halve = ng.jit(lambda x: x / 2)

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from numgrad.autograd.batched import BatchedTensor, BatchLevel, at_level, batch_level
-from numgrad.func.trees import flatten
-from numgrad.func.trees import spread as spread_tree
 from numgrad.ops.rules import repeated
 from numgrad.tensor import random
 from numgrad.tensor.joining import cat
 from numgrad.tensor.shaping import narrow, permute
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.trees import flatten
+from numgrad.tensor.trees import spread as spread_tree
 
 
 def vmap(

@@ -12,9 +12,9 @@ from numgrad.autograd.duals import detached
 from numgrad.autograd.graph import nodes_behind
 from numgrad.autograd.modes import enable_grad, is_grad_enabled
 from numgrad.engine.tape import AccumulateGrad
-from numgrad.func.trees import Build, flatten
 from numgrad.tensor import creation
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.trees import Build, flatten
 
 ArgNums = int | tuple[int, ...]
 _numbers = itertools.count()

@@ -10,6 +10,8 @@ from numgrad.devices import on_cpu
 from numgrad.dtypes import dtype as Dtype
 from numgrad.nn import functional as F
 from numgrad.nn import init
+from numgrad.nn.attention_kernels import SDPBackend as SDPBackend  # torch has them under ``nn.attention``
+from numgrad.nn.attention_kernels import sdpa_kernel as sdpa_kernel
 from numgrad.nn.linear import NonDynamicallyQuantizableLinear
 from numgrad.nn.module import Module
 from numgrad.nn.parameter import Parameter

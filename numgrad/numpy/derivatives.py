@@ -19,10 +19,10 @@ import numpy as np
 from numgrad.engine.tape import TensorBase
 from numgrad.errors import warn
 from numgrad.func import transforms
-from numgrad.func.trees import flatten as flatten_containers
 from numgrad.numpy.array_type import ndarray, owned
 from numgrad.numpy.arrays import dtype_of, ng, tensor, values_of
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.trees import flatten as flatten_containers
 
 ArgNums = int | tuple[int, ...] | list[int]
 _Build = Callable[[list[Any]], Any]

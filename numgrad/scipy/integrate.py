@@ -14,11 +14,11 @@ from numgrad.autograd.gradients import grad
 from numgrad.autograd.modes import enable_grad, is_grad_enabled, no_grad
 from numgrad.compile import jit as numgrad_jit
 from numgrad.func.transforms import jacfwd
-from numgrad.func.trees import flatten
 from numgrad.nn import Module, ModuleList
 from numgrad.scipy.vectors import Form, as_it_is, depends_on_others, has_tangent, leads_to, scipy, tensor_of
 from numgrad.tensor import creation, joining
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.trees import flatten
 
 _IMPLICIT = {"Radau", "BDF", "LSODA"}
 # Gauss and Legendre's points in a step: exact for polynomials of degree 9, where the solutions of a step are of degree 7 at most.

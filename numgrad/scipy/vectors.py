@@ -18,10 +18,10 @@ from numgrad.dtypes import float64
 from numgrad.engine.tape import AccumulateGrad, Node
 from numgrad.func.transforms import grad as grad_of
 from numgrad.func.transforms import grad_and_value, jacfwd, jacrev, jvp
-from numgrad.func.trees import flatten
 from numgrad.nn import Module, ModuleList
 from numgrad.tensor import creation, joining
 from numgrad.tensor.tensor import Tensor
+from numgrad.tensor.trees import flatten
 
 
 def scipy(module: str) -> Any:

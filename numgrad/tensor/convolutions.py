@@ -75,7 +75,7 @@ def conv1d(
         (amount,) = several("conv1d", "padding", padding, 1)
     row, filters = shaping.unsqueeze(batched, 2), shaping.unsqueeze(weight, 2)
     out = shaping.squeeze(layers.conv2d(row, filters, bias, (1, step), (0, amount), (1, spread), groups), 2)
-    return shaping.squeeze(out, 0) if unbatched else out
+    return shaping.drop_base_of_copy(shaping.squeeze(out, 0) if unbatched else out, input)
 
 
 @public("function", "functional", known=True)
@@ -127,7 +127,7 @@ def conv3d(
     flat = shaping.reshape(weight, (k, channels * taps, *filters))
     out = layers.conv2d(images, flat, bias, steps[1:], pads[1:], spread[1:], groups)
     out = shaping.contiguous(shaping.permute(shaping.reshape(out, (n, planes, k, *out.shape[2:])), 0, 2, 1, 3, 4))
-    return shaping.squeeze(out, 0) if unbatched else out
+    return shaping.drop_base_of_copy(shaping.squeeze(out, 0) if unbatched else out, input)
 
 
 # ---- transposed -------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def conv_transpose1d(
     groups = as_int(name, "groups", groups)
     out = _transposed(name, row, filters, bias, (1, step), (0, amount), (0, extra), groups, (1, spread))
     out = shaping.squeeze(out, 2)
-    return shaping.squeeze(out, 0) if unbatched else out
+    return shaping.drop_base_of_copy(shaping.squeeze(out, 0) if unbatched else out, input)
 
 
 @public("function", "functional", known=True)
@@ -257,7 +257,7 @@ def conv_transpose2d(
         several(name, "output_padding", output_padding, 2), as_int(name, "groups", groups),
         several(name, "dilation", dilation, 2),
     )  # fmt: skip
-    return shaping.squeeze(out, 0) if unbatched else out
+    return shaping.drop_base_of_copy(shaping.squeeze(out, 0) if unbatched else out, input)
 
 
 @public("function", "functional", known=True)
@@ -316,4 +316,4 @@ def conv_transpose3d(
         out = shaping.contiguous(margins.pad(out, (0, 0, 0, 0, -pads[0], extra[0] - pads[0])))
     if bias is not None:
         out = pointwise.add(out, shaping.reshape(bias, (k, 1, 1, 1)))
-    return shaping.squeeze(out, 0) if unbatched else out
+    return shaping.drop_base_of_copy(shaping.squeeze(out, 0) if unbatched else out, input)

@@ -134,7 +134,7 @@ def run(function: Callable[..., Any], name: str, call: Call) -> Any:
 
 
 def _has_out(name: str, module: str) -> bool:
-    return module == "numgrad" and name in outputs.FUNCTIONS
+    return name in outputs.OF_MODULES.get(module, ())
 
 
 def signature(function: Callable[..., Any], name: str, module: str) -> inspect.Signature | None:

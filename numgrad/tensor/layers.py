@@ -132,20 +132,25 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             return ops.vectors.dot(input, other)  # type: ignore[no-any-return]
         rows = input if len(first) == 2 else shaping.reshape(input, (product(first[:-1]), k))
         products = ops.vectors.mv(rows, other)
-        return products if len(first) == 2 else shaping.reshape(products, tuple(first[:-1]))  # type: ignore[no-any-return]
+        return _shaped(products, tuple(first[:-1]), input)
     if len(second) == 2:
         if len(first) == 1:
             return ops.vectors.mv(shaping.transpose(other, 0, 1), input)  # type: ignore[no-any-return]
         if len(first) == 2:
             return ops.linalg.mm(input, other)  # type: ignore[no-any-return]
         flat = ops.linalg.mm(shaping.reshape(input, (product(first[:-1]), k)), other)
-        return shaping.reshape(flat, (*first[:-1], n))
+        return _shaped(flat, (*first[:-1], n), input)
     batch = broadcast_batch(tuple(first[:-2]), tuple(second[:-2]))
     rows = shaping.unsqueeze(input, 0) if len(first) == 1 else input
     whole = [_one_batch(rows, batch, (m, k)), _one_batch(other, batch, (k, n))]
     result = ops.linalg.bmm(*whole)
     shape = (*batch, n) if len(first) == 1 else (*batch, m, n)
-    return result if tuple(result._spec.shape) == shape else shaping.reshape(result, shape)  # type: ignore[no-any-return]
+    return _shaped(result, shape, input)
+
+
+def _shaped(out: Tensor, shape: tuple[int, ...], input: Tensor) -> Tensor:
+    """A new tensor in another shape, which is no view: nobody else has it in its own."""
+    return out if out._spec.shape == shape else shaping.drop_base_of_copy(shaping.reshape(out, shape), input)
 
 
 def _one_batch(matrices: Tensor, batch: tuple[int, ...], matrix: tuple[int, int]) -> Tensor:
@@ -177,7 +182,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     shape = tuple(input.shape)
     flat = input if input.ndim == 2 else shaping.reshape(input, (product(shape[:-1]), shape[-1]))
     out = ops.linalg.linear(flat, weight, bias)
-    return out if input.ndim == 2 else shaping.reshape(out, (*shape[:-1], weight.shape[0]))
+    return _shaped(out, (*shape[:-1], weight.shape[0]), input)
 
 
 # ---- convolution -------------------------------------------------------------
@@ -222,7 +227,7 @@ def conv2d(
         out = _convolved_nothing(batched, weight, bias, steps, pads, spread, groups)
     else:
         out = ops.conv.conv2d.apply((batched, weight, bias), steps, pads, spread, groups)
-    return shaping.squeeze(out, 0) if unbatched else out
+    return shaping.drop_base_of_copy(shaping.squeeze(out, 0), input) if unbatched else out
 
 
 def _convolved_nothing(input: Tensor, weight: Tensor, bias: Tensor | None, *window: Any) -> Tensor:

@@ -125,7 +125,7 @@ def _continued(input: Tensor, sides: dict[int, tuple[int, int]], mode: str, valu
     out = ops.margins.continued(
         flat, mode=mode, before=tuple(first for first, _ in around), after=tuple(last for _, last in around)
     )
-    return shaping.reshape(out, (*still, *out.shape[4 - len(sides) :]))
+    return shaping.drop_base_of_copy(shaping.reshape(out, (*still, *out.shape[4 - len(sides) :])), input)
 
 
 _pad = pad  # what is an argument's name below

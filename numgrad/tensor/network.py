@@ -109,7 +109,7 @@ def group_norm(
         if parameter.dtype is not input.dtype:
             raise RuntimeError(f"group_norm: {name} is of {parameter.dtype}, expected the input's dtype, {input.dtype}")
     rows = shaping.reshape(input, shape[0], num_groups, product(shape[1:]) // num_groups)
-    out = shaping.reshape(layers.layer_norm(rows, rows.shape[2:], eps=eps), shape)
+    out = shaping.drop_base_of_copy(shaping.reshape(layers.layer_norm(rows, rows.shape[2:], eps=eps), shape), input)
     form = (1, shape[1], *(1,) * (len(shape) - 2))
     if weight is not None:
         out = pointwise.mul(out, shaping.reshape(weight, form))

@@ -34,6 +34,7 @@ FUNCTIONS = frozenset(
     take take_along_dim tan tanh tensordot threshold topk transpose_copy triangular_solve tril triu true_divide
     trunc unbind_copy unfold_copy unsqueeze_copy var vdot view_copy vstack where xlogy zeros""".split()
 )
+OF_MODULES = {"numgrad": FUNCTIONS, "numgrad.nn.functional": frozenset(["normalize"])}
 
 
 def written(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:

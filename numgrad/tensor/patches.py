@@ -119,7 +119,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     points = np.stack([*np.meshgrid(*axes, indexing="ij")[::-1], np.ones(shape[2:])], -1).reshape(-1, dims + 1)
     base = creation.tensor(points, dtype=theta.dtype)
     grid = layers.matmul(base, shaping.transpose(theta, 1, 2))
-    return shaping.reshape(grid, (shape[0], *shape[2:], dims))
+    return shaping.drop_base_of_copy(shaping.reshape(grid, (shape[0], *shape[2:], dims)), theta)
 
 
 @public("functional", known=True)

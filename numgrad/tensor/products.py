@@ -124,7 +124,8 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     left = shaping.reshape(input, tuple(extent for n in shapes[0] for extent in (n, 1)))
     right = shaping.reshape(other, tuple(extent for n in shapes[1] for extent in (1, n)))
     multiplied = pointwise.mul(left, right)
-    return shaping.reshape(multiplied, tuple(n * m for n, m in zip(*shapes, strict=True)))
+    joined = shaping.reshape(multiplied, tuple(n * m for n, m in zip(*shapes, strict=True)))
+    return shaping.drop_base_of_copy(joined, input)
 
 
 @public("function", known=True)

@@ -16,7 +16,7 @@ from numgrad.tensor.indexing import gather
 from numgrad.tensor.pointwise import add, mul, sub, where
 from numgrad.tensor.reductions import any, argmax, sum
 from numgrad.tensor.results import MedianResult, ModeResult, NanmedianResult
-from numgrad.tensor.shaping import clone, narrow, permute, reshape, squeeze, unsqueeze, view
+from numgrad.tensor.shaping import clone, drop_base_of_copy, narrow, permute, reshape, squeeze, unsqueeze, view
 from numgrad.tensor.sorting import flag, refuse_empty
 from numgrad.tensor.surface import public
 
@@ -205,7 +205,8 @@ def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: Any, interpol
     if keepdim and ndim:
         quantiles = unsqueeze(quantiles, axis) if axis is not None else reshape(quantiles, (1,) * ndim + (-1,))
     last = quantiles._spec.ndim - 1
-    return permute(quantiles, (last, *range(last))) if q._spec.ndim else squeeze(quantiles, last)
+    moved = permute(quantiles, (last, *range(last))) if q._spec.ndim else squeeze(quantiles, last)
+    return drop_base_of_copy(moved, input)
 
 
 def _of_lines(lines: Tensor, q: Tensor, interpolation: str, skips: bool) -> Tensor:

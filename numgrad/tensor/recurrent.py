@@ -92,7 +92,8 @@ def _run(name: str, input: Any, *given: Any) -> tuple[Tensor, ...]:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
     out, states = _layers(name, shaping.reshape(x, steps * batch, features), (batch,) * steps, network)
     out = shaping.reshape(out, steps, batch, out.shape[1])
-    return shaping.transpose(out, 0, 1) if batch_first else out, *states
+    out = shaping.transpose(out, 0, 1) if batch_first else out
+    return shaping.drop_base_of_copy(out, input), *states
 
 
 def _sizes(name: str, batch_sizes: Any) -> tuple[int, ...]:

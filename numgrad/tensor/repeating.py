@@ -207,7 +207,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     for position, group in enumerate(groups):
         if group[0] in turned:
             result = ops.rolling.flip(result, dim=position)
-    return result if len(groups) == ndim else shaping.reshape(result, shape)
+    return result if len(groups) == ndim else shaping.drop_base_of_copy(shaping.reshape(result, shape), input)
 
 
 @public("function", "method", known=True)
@@ -273,7 +273,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
         if input._spec.ndim == 1:
             return _rolled(input, steps[0], 0)
         flat = shaping.reshape(input, input._spec.numel)
-        return shaping.reshape(_rolled(flat, steps[0], 0), tuple(input._spec.shape))
+        return shaping.drop_base_of_copy(shaping.reshape(_rolled(flat, steps[0], 0), tuple(input._spec.shape)), input)
     if not steps:
         raise RuntimeError("roll: `shifts` required")
     if len(steps) != len(axes):
@@ -332,4 +332,5 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
         return shaping.clone(input, memory_format=shaping.contiguous_format)
     if turns == 2:
         return flip(input, first, second)
-    return shaping.transpose(flip(input, second if turns == 1 else first), first, second)
+    turned = flip(input, second if turns == 1 else first)
+    return shaping.drop_base_of_copy(shaping.transpose(turned, first, second), input)

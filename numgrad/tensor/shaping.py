@@ -115,7 +115,10 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 
 def drop_base_of_copy(result: Tensor, input: Tensor) -> Tensor:
-    """``result``; a view of a fresh copy of ``input`` no longer counts as a view, since nobody else has the copy."""
+    """``result``; a view of what a function has computed from ``input`` counts as no view, since nobody else has its base.
+
+    A change in place of a view is recorded as one of its base, and each change makes the history of both longer.
+    """
     if result._base is not None and result._storage is not input._storage:
         result._base = result._view_node = None
     return result

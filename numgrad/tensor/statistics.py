@@ -17,7 +17,7 @@ from numgrad.tensor.indexing import gather
 from numgrad.tensor.pointwise import add, div, mul, sub, where
 from numgrad.tensor.reductions import amax, amin, converted, mean, norm, std, sum, var
 from numgrad.tensor.results import AminmaxResult
-from numgrad.tensor.shaping import squeeze, unsqueeze, view
+from numgrad.tensor.shaping import drop_base_of_copy, squeeze, unsqueeze, view
 from numgrad.tensor.surface import public
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False) -> Tensor
     # The gradient is 0, and not NaN, where there is nothing but -inf.
     is_nothing = eq(total.detach(), 0)
     result = add(where(is_nothing, -float("inf"), where(is_nothing, 1.0, total).log()), top)
-    return result if keepdim or not dims else squeeze(result, dims)
+    return result if keepdim or not dims else drop_base_of_copy(squeeze(result, dims), input)
 
 
 @public("function", "method", known=True)

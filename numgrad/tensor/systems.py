@@ -56,7 +56,7 @@ def _solved(name: str, a: Any, b: Any, left: Any, check_errors: bool) -> tuple[T
     first, second = broadcast(a if left else transposed(a), right if left else transposed(right))
     result, info = _s.solve_ex(first, second, check_errors=check_errors)
     result = result if left else transposed(result)
-    return (shaping.squeeze(result, -1) if is_vector else result), info
+    return (shaping.drop_base_of_copy(shaping.squeeze(result, -1), b) if is_vector else result), info
 
 
 @public("linalg", known=True)

@@ -33,7 +33,6 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "mm": "no out_dtype",
         "save": "no pickle_module; no pickle_protocol; no _use_new_zipfile_serialization; no _disable_byteorder_record",
         "F.huber_loss": "no weight",
-        "F.normalize": "no out",
         "rrelu": "no generator",
         "rrelu_": "no generator",
         "F.rrelu_": "no generator",
@@ -71,6 +70,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
     "its further arguments are given by name only": {
         "norm": "out by name only; dtype by name only",
         "tensordot": "out by name only",
+        "F.normalize": "out by name only",
         "T.to": "non_blocking by name only; copy by name only",
     },
     "packed rows are given by position": dict.fromkeys(

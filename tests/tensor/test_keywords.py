@@ -121,3 +121,14 @@ def test_an_error_of_a_users_function_is_left_alone() -> None:
 
     with pytest.raises(TypeError, match="^got an unexpected keyword argument 'device'$"):
         ng.func.vmap(broken)(ng.ones(2))
+
+
+def test_normalize_writes_into_out() -> None:
+    """Of torch's functions for networks this one alone has the argument, which spectral norms by hand use."""
+    x, out = ng.randn(3, 4), ng.empty(3, 4)
+    assert ng.nn.functional.normalize(x, dim=0, eps=1e-12, out=out) is out
+    assert ng.equal(out, ng.nn.functional.normalize(x, dim=0, eps=1e-12))
+    with pytest.raises(RuntimeError, match="don't support automatic differentiation"):
+        ng.nn.functional.normalize(x.requires_grad_(), out=out)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'out'"):
+        ng.nn.functional.softplus(x, out=out)

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import functools
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 Build = Callable[[list[Any]], Any]
 
 
-def flatten(tree: Any) -> tuple[list[Any], Build]:
+def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Build]:
     """The leaves of a tree, and a function that builds a tree of the same form from other leaves.
+
+    What ``is_leaf`` is true of is a leaf, whatever it contains.
 
     >>> leaves, build = flatten({"a": (1, [2]), "b": 3})
     >>> leaves, build([10, 20, 30])
     ([1, 2, 3], {'a': (10, [20]), 'b': 30})
     """
+    if is_leaf is not None and is_leaf(tree):
+        return [tree], lambda leaves: leaves[0]
     if isinstance(tree, dict):
-        keys, parts = list(tree), [flatten(value) for value in tree.values()]
-        kind = type(tree)
+        keys, parts = list(tree), [flatten(value, is_leaf) for value in tree.values()]
+        kind: Any = type(tree)
+        if isinstance(tree, defaultdict):
+            kind = functools.partial(kind, tree.default_factory)
         return _joined(parts, lambda values: kind(zip(keys, values, strict=True)))
     if isinstance(tree, (tuple, list)):
-        parts = [flatten(value) for value in tree]
+        parts = [flatten(value, is_leaf) for value in tree]
         if hasattr(tree, "_fields"):
             return _joined(parts, type(tree)._make)  # type: ignore[union-attr]
         return _joined(parts, type(tree))
