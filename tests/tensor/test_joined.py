@@ -239,17 +239,6 @@ def test_results_have_memory_of_their_own() -> None:
     assert ng.equal(ng.renorm(x, 2, 0, 0.5), kept)
 
 
-def test_larger_operands_are_joined_where_all_but_one_are_views() -> None:
-    """Nothing is between, so nothing lives longer; and a result is memory of its own each time."""
-    x = ng.rand(2, 4, 48, 48)
-    assert x.numel() > joined.LARGEST
-    for number in range(8):
-        each = x + number
-        out = ng.nn.functional.channel_shuffle(each, 2)
-        np.testing.assert_array_equal(out.numpy(), each.numpy()[:, [0, 2, 1, 3]])
-        assert out.data_ptr() != each.data_ptr()
-
-
 def test_large_operands_go_by_the_ops() -> None:
     x = ng.rand(joined.LARGEST + 1)
     for _ in range(4):
