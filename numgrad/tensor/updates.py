@@ -87,14 +87,17 @@ def plan_update(
 def filled_like(tensor: Tensor, value: float) -> Tensor:
     """A tensor in the layout of another one, all of one value.
 
-    It is made by no op: a step that is recorded as an optimizer's first one must not begin its states anew in each replay.
+    It is made by no op: a step that is recorded as an optimizer's first one must not begin its states anew in each replay. Its
+    memory is the pool's: an array of NumPy's begins at 16 bytes, so that each vector of a state would lie in two cache lines.
     """
     spec = tensor._spec
-    rows = np.zeros(spec.extent, spec.dtype.numpy)
+    storage = memory.allocate(spec.extent * spec.dtype.itemsize)
+    rows = memory.array_over(storage.address, (spec.extent,), spec.dtype.numpy)
+    rows[:] = 0
     if value != 0:
         one = creation.tensor(value, dtype=spec.dtype)
         rows[:] = memory.array_over(one._address, (1,), spec.dtype.numpy)
-    filled = _over(rows, spec, (rows,))
+    filled = tensor_over(Tensor, storage, spec, storage.address)
     if modes.capture is not None:
         modes.capture.fills(filled)
     return filled
