@@ -299,6 +299,7 @@ def _(b: PlanBuilder, input: Operand, mask: Operand, p: float) -> None:
     plan_dropout_again(b, with_strides(b, input, strides), mask, out, p)
 
 
+dropout.adopt(dropout_again, "again")
 dropout.cheap(by=dropout_again, reads=("input", "mask"))
 
 

@@ -25,6 +25,7 @@ from numgrad.layout import Spec, spec_of
 from numgrad.ops.update import Update
 from numgrad.registry import Op, find
 from numgrad.runtime import memory
+from numgrad.runtime.pages import ALIGNMENT
 from numgrad.runtime.plan import Plan
 from numgrad.tensor import creation, pointwise
 from numgrad.tensor.changes import Changes, planned
@@ -87,17 +88,17 @@ def plan_update(
 def filled_like(tensor: Tensor, value: float) -> Tensor:
     """A tensor in the layout of another one, all of one value.
 
-    It is made by no op: a step that is recorded as an optimizer's first one must not begin its states anew in each replay. Its
-    memory is the pool's: an array of NumPy's begins at 16 bytes, so that each vector of a state would lie in two cache lines.
+    It is made by no op: a step that is recorded as an optimizer's first one must not begin its states anew in each replay. It
+    begins at a cache line: NumPy's arrays begin at 16 bytes, so that each vector of a state would lie in two lines.
     """
     spec = tensor._spec
-    storage = memory.allocate(spec.extent * spec.dtype.itemsize)
-    rows = memory.array_over(storage.address, (spec.extent,), spec.dtype.numpy)
-    rows[:] = 0
+    zeros = np.zeros(spec.extent + ALIGNMENT // spec.dtype.itemsize, spec.dtype.numpy)
+    begin = -zeros.__array_interface__["data"][0] % ALIGNMENT // spec.dtype.itemsize
+    rows = zeros[begin : begin + spec.extent]
     if value != 0:
         one = creation.tensor(value, dtype=spec.dtype)
         rows[:] = memory.array_over(one._address, (1,), spec.dtype.numpy)
-    filled = tensor_over(Tensor, storage, spec, storage.address)
+    filled = _over(rows, spec, (rows,))
     if modes.capture is not None:
         modes.capture.fills(filled)
     return filled
