@@ -25,7 +25,6 @@ from numgrad.layout import Spec, spec_of
 from numgrad.ops.update import Update
 from numgrad.registry import Op, find
 from numgrad.runtime import memory
-from numgrad.runtime.pages import ALIGNMENT
 from numgrad.runtime.plan import Plan
 from numgrad.tensor import creation, pointwise
 from numgrad.tensor.changes import Changes, planned
@@ -88,13 +87,10 @@ def plan_update(
 def filled_like(tensor: Tensor, value: float) -> Tensor:
     """A tensor in the layout of another one, all of one value.
 
-    It is made by no op: a step that is recorded as an optimizer's first one must not begin its states anew in each replay. It
-    begins at a cache line: NumPy's arrays begin at 16 bytes, so that each vector of a state would lie in two lines.
+    It is made by no op: a step that is recorded as an optimizer's first one must not begin its states anew in each replay.
     """
     spec = tensor._spec
-    zeros = np.zeros(spec.extent + ALIGNMENT // spec.dtype.itemsize, spec.dtype.numpy)
-    begin = -zeros.__array_interface__["data"][0] % ALIGNMENT // spec.dtype.itemsize
-    rows = zeros[begin : begin + spec.extent]
+    rows = np.zeros(spec.extent, spec.dtype.numpy)
     if value != 0:
         one = creation.tensor(value, dtype=spec.dtype)
         rows[:] = memory.array_over(one._address, (1,), spec.dtype.numpy)
