@@ -150,7 +150,8 @@ class _BatchNorm(_NormBase):
     def _normalised(self, function: Callable[..., Tensor], input: Tensor, *more: Any) -> Tensor:
         """Call ``function``, which takes the arguments of `functional.batch_norm` and ``more``, and count the batch."""
         self._check_input_dim(input)
-        mean, var, weight, bias = self.running_mean, self.running_var, self.weight, self.bias
+        weight, bias = self._two(self._parameters, "weight", "bias")
+        mean, var = self._two(self._buffers, "running_mean", "running_var")
         if not self.training and mean is not None and var is not None:
             return function(input, mean, var, weight, bias, False, 0.0, self.eps, *more)
         momentum = 0.0 if self.momentum is None else self.momentum

@@ -147,6 +147,12 @@ class Module(Hooked, Converted, state.Stateful):
             return buffers[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
+    def _two(self, table: dict[str, Any], one: str, two: str) -> tuple[Any, Any]:
+        """Two attributes, from the table where they usually are: Python comes to `__getattr__` by way of an exception, 0.4 us."""
+        if one in table and two in table:
+            return table[one], table[two]
+        return getattr(self, one), getattr(self, two)
+
     def __delattr__(self, name: str) -> None:
         if not self._forget(name):
             object.__delattr__(self, name)

@@ -171,7 +171,7 @@ class LayerNorm(Module):
         scale_one_shift_zero(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+        return F.layer_norm(input, self.normalized_shape, *self._two(self._parameters, "weight", "bias"), self.eps)
 
     def extra_repr(self) -> str:
         return (
@@ -229,7 +229,7 @@ class GroupNorm(Module):
         scale_one_shift_zero(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+        return F.group_norm(input, self.num_groups, *self._two(self._parameters, "weight", "bias"), self.eps)
 
     def extra_repr(self) -> str:
         sizes = f"{self.num_groups}, {self.num_channels}, eps={self.eps}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.attention import head_strides, plan_attention, plan_attention_backward
-from numgrad.layout import private_strides
+from numgrad.layout import output_strides, private_strides
 from numgrad.ops import rules
 from numgrad.ops.creation import arange
 from numgrad.ops.elementwise import le, mul, sub, where
@@ -57,8 +57,9 @@ def _(b: PlanBuilder, query: Operand, key: Operand, value: Operand, scale: float
     (batch, heads, queries, _), columns = query.spec.shape, value.spec.shape[3]
     shape = (batch, heads, queries, columns)
     strides = head_strides(*shape)
-    if query.spec.is_private or query.spec.strides != head_strides(*query.spec.shape):
-        strides = private_strides(shape, strides)  # as in torch, the result shows the layout of the query
+    like_query = output_strides(tuple(query.spec.shape), [query.spec])
+    if query.spec.is_private or like_query != head_strides(*query.spec.shape):
+        strides = private_strides(shape, strides)  # as in torch, the result shows the order of the query's axes
     out = b.output(query.spec.dtype, shape, strides)
     logs = b.output(query.spec.dtype, shape[:3])
     q, k, v = (_adjacent(b, x) for x in (query, key, value))

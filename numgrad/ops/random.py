@@ -25,7 +25,7 @@ from numgrad.ops.elementwise import add, lt, mul
 from numgrad.ops.joining import cat
 from numgrad.ops.layouts import with_strides
 from numgrad.ops.view import narrow, reshape, unsqueeze
-from numgrad.registry import Op
+from numgrad.registry import Op, SavedCall, saved_calls
 from numgrad.runtime.plan import Operand, PlanBuilder
 
 # Oracles know the distribution, not the numbers: they return the expected (mean, standard deviation).
@@ -288,7 +288,7 @@ dropout_again = Op(
     {"p": 0.5},
     differentiable=False,
     register=False,
-    doc="The output of dropout once more, from its input and the mask that it drew.",
+    doc="The output of dropout once more, from its input and the mask that it drew; or its gradient.",
 )
 
 
@@ -299,6 +299,7 @@ def _(b: PlanBuilder, input: Operand, mask: Operand, p: float) -> None:
     plan_dropout_again(b, with_strides(b, input, strides), mask, out, p)
 
 
+dropout.adopt(dropout_again, "again")
 dropout.cheap(by=dropout_again, reads=("input", "mask"))
 
 
@@ -308,6 +309,11 @@ def _(ctx, grad):
     p = ctx.params.p
     kept = mul(cast(mask, dtype=grad.dtype), 0.0 if p == 1 else 1 / (1 - p))
     return mul(grad, kept), None
+
+
+@dropout.prepares
+def _(record):
+    return saved_calls(2, (SavedCall(dropout_again, (-1, 0), dropout_again.Params(p=record.params.p)), 0))
 
 
 dropout.draw(_of_examples)

@@ -311,9 +311,11 @@ def _(b: PlanBuilder, input: Operand, starts: Any, steps: Any, sizes: Any, dropp
 
 @slice_.backward
 def _(ctx, grad):
-    p = ctx.params
-    shape = tuple(ctx.input_specs[0].shape)
-    return slice_backward(grad, size=shape, starts=p.starts, steps=p.steps, dropped=p.dropped)
+    p, spec = ctx.params, ctx.input_specs[0]
+    strides = () if spec.is_contiguous or not spec.is_dense else spec.strides  # so that what made it gets it as it lay
+    return slice_backward(
+        grad, size=tuple(spec.shape), starts=p.starts, steps=p.steps, dropped=p.dropped, strides=strides
+    )
 
 
 slice_.linear_in("input")
@@ -340,8 +342,8 @@ def _(x, starts, steps, sizes, dropped=()):
 slice_backward = Op(
     "slice_backward",
     ("grad",),
-    {"size": (), "starts": (), "steps": (), "dropped": ()},
-    doc="Zeros of shape ``size`` with the gradient at the elements that `slice` took.",
+    {"size": (), "starts": (), "steps": (), "dropped": (), "strides": ()},
+    doc="Zeros of shape ``size`` with the gradient at the elements that `slice` took; row-major, or dense by ``strides``.",
 )
 
 
@@ -354,17 +356,19 @@ def _slice_sizes(shape: Sequence[int], dropped: Sequence[int]) -> tuple[int, ...
 
 
 @slice_backward.plan
-def _(b: PlanBuilder, grad: Operand, size: Any, starts: Any, steps: Any, dropped: Any) -> None:
-    out = b.output(grad.spec.dtype, size)
+def _(b: PlanBuilder, grad: Operand, size: Any, starts: Any, steps: Any, dropped: Any, strides: Any) -> None:
+    out = b.output(grad.spec.dtype, size, strides or None)
+    if not out.spec.is_dense:
+        raise ShapeError(f"slice_backward: got the strides {strides} for the size {size}, expected dense ones")
     prove_dims("slice_backward", dropped, out.spec.ndim)
-    strides, offset = _slice_geometry(out.spec, starts, steps, _slice_sizes(grad.spec.shape, dropped))
+    steps, offset = _slice_geometry(out.spec, starts, steps, _slice_sizes(grad.spec.shape, dropped))
     plan_fill(b, out, 0)
-    plan_copy(b, grad, out.view(tuple(grad.spec.shape), _without(strides, dropped), offset))
+    plan_copy(b, grad, out.view(tuple(grad.spec.shape), _without(steps, dropped), offset))
 
 
 @slice_backward.backward
 def _(ctx, grad):
-    _, starts, steps, dropped = ctx.params
+    _, starts, steps, dropped, _ = ctx.params
     sizes = _slice_sizes(ctx.input_specs[0].shape, dropped)
     return slice_(grad, starts=starts, steps=steps, sizes=sizes, dropped=dropped)
 
@@ -373,14 +377,15 @@ slice_backward.linear_in("grad")
 
 
 @slice_backward.batch
-def _(batch, grad, size, starts, steps, dropped):
+def _(batch, grad, size, starts, steps, dropped, strides):
     return slice_backward(
-        grad, size=(batch.size, *size), starts=(0, *starts), steps=(1, *steps), dropped=tuple(d + 1 for d in dropped)
-    )
+        grad, size=(batch.size, *size), starts=(0, *starts), steps=(1, *steps), dropped=tuple(d + 1 for d in dropped),
+        strides=strides and (product(size), *strides),
+    )  # fmt: skip
 
 
 @slice_backward.oracle
-def _(g, size, starts, steps, dropped=()):
+def _(g, size, starts, steps, dropped=(), strides=()):
     out = np.zeros(size, g.dtype)
     g = np.expand_dims(g, dropped)
     taken = zip(starts, steps, g.shape, strict=True)

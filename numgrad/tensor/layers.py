@@ -188,7 +188,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 # ---- convolution -------------------------------------------------------------
 
 
-@public("function", "functional")
+@public("function", "functional", known=True)
 def conv2d(
     input: Tensor,
     weight: Tensor,

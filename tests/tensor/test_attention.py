@@ -8,8 +8,19 @@ import numpy as np
 import pytest
 
 import numgrad as ng
+from numgrad.engine import dispatch
 
 sdpa = ng.scaled_dot_product_attention
+
+
+class Applied:
+    """A recorder of the names of ops."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def applied(self, op: Any, *_: Any) -> None:
+        self.names.append(op.name)
 
 
 def arrays(*shapes: tuple[int, ...]) -> list[np.ndarray]:
@@ -99,6 +110,27 @@ def test_float32_and_the_result_lies_with_heads_side_by_side() -> None:
     assert sdpa(*(ng.tensor(x) for x in inputs)).is_contiguous()
     side_by_side = [ng.tensor(x.swapaxes(1, 2).copy()).transpose(1, 2) for x in inputs]
     assert sdpa(*side_by_side).transpose(1, 2).is_contiguous()
+
+
+def test_a_packed_projection_is_split_and_joined_without_copies() -> None:
+    (x,) = arrays((2, 5, 3 * 4 * 8))
+    packed = ng.tensor(x, requires_grad=True)
+    recorder = Applied()
+    dispatch.recorders.append(recorder)
+    try:
+        split = (1 * packed).view(2, 5, 3, 4, 8).permute(2, 0, 3, 1, 4)
+        out = sdpa(split[0], split[1], split[2])
+        (out.transpose(1, 2).reshape(2, 5, 32) ** 2).sum().backward()
+    finally:
+        dispatch.recorders.remove(recorder)
+    assert "attention" in recorder.names
+    assert "to_strides" not in recorder.names
+    assert out.stride() == (160, 8, 32, 1)  # as torch's
+    parts = [np.ascontiguousarray(part) for part in x.reshape(2, 5, 3, 4, 8).transpose(2, 0, 3, 1, 4)]
+    expected, grads = of_numgrad(parts)
+    np.testing.assert_array_equal(out.detach().numpy(), expected)
+    whole = np.stack(grads).transpose(1, 3, 0, 2, 4).reshape(x.shape)
+    np.testing.assert_array_equal(packed.grad.numpy(), whole)
 
 
 def test_same_bits_with_any_number_of_threads_and_any_strides() -> None:
