@@ -210,6 +210,141 @@ def _measure_once(original: Any) -> Any:
     return get_abi_sizeof
 
 
+def _as_value(name: str) -> Callable[[Any], Any]:
+    """The stand-in for a method of Numba's structures, which share their originals."""
+
+    def make(original: Any) -> Any:
+        from numgrad.runtime import numba_values
+
+        _structures[name] = original
+        way = numba_values.Structures(_structures)
+
+        def __init__(self: Any, context: Any, builder: Any, value: Any = None, ref: Any = None) -> None:  # noqa: N807
+            way.start(self, context, builder, value, ref)
+
+        def __getattr__(self: Any, field: Any) -> Any:  # noqa: N807
+            if field in ("_value", "_outer_ref") and vars(self).get("_held") is not None:
+                way.to_memory(self)
+                return vars(self)[field]
+            return original(self, field)
+
+        def __getitem__(self: Any, index: Any) -> Any:  # noqa: N807
+            return way.read(self, index)
+
+        def __setitem__(self: Any, index: Any, value: Any) -> None:  # noqa: N807
+            way.write(self, index, value)
+
+        def _getvalue(self: Any) -> Any:
+            return way.whole(self)
+
+        return locals()[name]
+
+    return make
+
+
+_structures: dict[str, Any] = {}
+
+
+def _see_through(original: Any) -> Any:
+    from numgrad.runtime import numba_values
+
+    def extract_value(self: Any, agg: Any, idx: Any, name: str = "") -> Any:
+        return numba_values.extract_value(original, self, agg, idx, name)
+
+    return extract_value
+
+
+def _plain_class(original: Any) -> Any:
+    from numgrad.runtime import numba_values
+
+    def make_array(array_type: Any) -> Any:
+        return numba_values.array_class(original, array_type)
+
+    return make_array
+
+
+def _first_of(original: Any) -> Any:
+    def pair_first(self: Any, builder: Any, val: Any, ty: Any) -> Any:
+        return builder.extract_value(val, 0)
+
+    return pair_first
+
+
+def _second_of(original: Any) -> Any:
+    def pair_second(self: Any, builder: Any, val: Any, ty: Any) -> Any:
+        return builder.extract_value(val, 1)
+
+    return pair_second
+
+
+def _those_before_all_uses(original: Any) -> Any:
+    from numgrad.runtime import numba_values
+
+    def _find_singly_assigned_variable(self: Any) -> None:
+        original(self)
+        if not self.func_ir.func_id.is_generator:
+            self._singly_assigned_vars |= numba_values.assigned_once(self)
+
+    return _find_singly_assigned_variable
+
+
+def _only_store(original: Any) -> Any:
+    from numgrad.runtime import numba_values
+
+    def storevar(self: Any, value: Any, name: str, argidx: Any = None) -> None:
+        numba_values.store(original, self, value, name, argidx)
+
+    return storevar
+
+
+def _own_ranges(original: Any) -> Any:
+    from numgrad.runtime import numba_values
+
+    def get_function(self: Any, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
+        own = numba_values.implementation(fn, sig) if isinstance(fn, str) else None
+        if own is None:
+            return original(self, fn, sig, _firstcall)
+        return lambda builder, args, loc=None: own(original(self, fn, sig), self, builder, sig, args)
+
+    return get_function
+
+
+def _by_choices(original: Any) -> Any:
+    from numgrad.runtime import numba_values
+
+    def fix_slice(builder: Any, slice: Any, size: Any) -> None:
+        numba_values.fix_slice(original, builder, slice, size)
+
+    return fix_slice
+
+
+def _length_of_slice(original: Any) -> Any:
+    from numgrad.runtime import numba_values
+
+    def get_slice_length(builder: Any, slicestruct: Any) -> Any:
+        return numba_values.slice_length(original, builder, slicestruct)
+
+    return get_slice_length
+
+
+def _not_zero(original: Any) -> Any:
+    def from_data(self: Any, builder: Any, value: Any) -> Any:
+        return builder.icmp_unsigned("!=", value, value.type(0))
+
+    return from_data
+
+
+def _by_its_code(original: Any) -> Any:
+    def _has_loc(fn: Any) -> bool:
+        code = getattr(fn, "__code__", None)
+        if code is None or hasattr(fn, "__wrapped__") or hasattr(fn, "__signature__"):
+            found: bool = original(fn)
+            return found
+        return "loc" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+    return _has_loc
+
+
 def _leave_out(original: Any) -> Any:
     return original  # the class stays; `numba_ir.Pipeline` has no such pass
 
@@ -221,6 +356,7 @@ def _setting(value: Any) -> Callable[[Any], Any]:
 # ---- the table --------------------------------------------------------------------------------------------------
 
 _PASSES = "numba.core.untyped_passes"
+SHORTER = "Numba writes as little"
 _WITHOUT_CALLERS = "numgrad compiles LLVM IR itself, without Numba's code generator"
 
 CHANGES = (
@@ -296,6 +432,70 @@ CHANGES = (
         "for each variable",
         "llvmlite remembers it",
         (Place("numba.core.base", "BaseContext.get_abi_sizeof", _measure_once),),
+    ),
+    Change(
+        "parameters of implementations are read from their code",
+        "the answer is the same; Numba makes a signature of each for each call, to see whether it takes `loc`",
+        "Numba remembers it",
+        (Place("numba.core.base", "_has_loc", _by_its_code),),
+    ),
+    Change(
+        "a member of a structure is what was put in",
+        "LLVM would find the same",
+        SHORTER,
+        (Place("llvmlite.ir.builder", "IRBuilder.extract_value", _see_through),),
+    ),
+    Change(
+        "a structure is a value until its address is asked for",
+        "each member is what was written last; Numba keeps each in memory, which LLVM takes away",
+        SHORTER,
+        tuple(
+            Place("numba.core.cgutils", f"_StructProxy.{name}", _as_value(name))
+            for name in ("__init__", "__getattr__", "__getitem__", "__setitem__", "_getvalue")
+        ),
+    ),
+    Change(
+        "an array has the structure of its type alone",
+        "plain arrays have no `__array__`, for which Numba looks each time, and LLVM makes nothing of the range of an extent",
+        SHORTER,
+        (Place("numba.np.arrayobj", "make_array", _plain_class),),
+    ),
+    Change(
+        "a variable with one assignment before all uses is a value",
+        "no way through the function reads another one; Numba keeps those in memory that several blocks use",
+        SHORTER,
+        (Place("numba.core.lowering", "Lower._find_singly_assigned_variable", _those_before_all_uses),),
+    ),
+    Change(
+        "a variable is not read before it is written",
+        "Numba releases the value before, and kernels count no references",
+        SHORTER,
+        (Place("numba.core.lowering", "Lower.storevar", _only_store),),
+    ),
+    Change(
+        "a loop over a range of step 1 counts without jumps",
+        "the turns and numbers are the same, and nobody asks a range that is used up",
+        SHORTER,
+        (
+            Place("numba.core.base", "BaseContext.get_function", _own_ranges),
+            Place("numba.core.base", "BaseContext.pair_first", _first_of),
+            Place("numba.core.base", "BaseContext.pair_second", _second_of),
+        ),
+    ),
+    Change(
+        "bounds of slices are chosen without jumps",
+        "bounds and lengths are the same, for a step that is a constant",
+        SHORTER,
+        (
+            Place("numba.cpython.slicing", "fix_slice", _by_choices),
+            Place("numba.cpython.slicing", "get_slice_length", _length_of_slice),
+        ),
+    ),
+    Change(
+        "a truth value is read by one comparison",
+        "it is the same one; Numba writes jumps",
+        SHORTER,
+        (Place("numba.core.datamodel.models", "BooleanModel.from_data", _not_zero),),
     ),
     *(
         Change(f"the pass {name} is left out", f"a kernel has no {what}", "the pass does nothing where there are none",
@@ -431,4 +631,7 @@ def applied() -> Iterator[None]:
                     setattr(owner, name, original)
             _options.clear()
             if collecting:
+                if not gc.get_freeze_count():  # all that is new counts as old, or the first collection would look at it
+                    gc.freeze()
+                    gc.unfreeze()
                 gc.enable()
