@@ -14,7 +14,7 @@ from typing import Any
 
 from llvmlite import ir
 from llvmlite.ir.instructions import InsertValue, PhiInstr
-from numba.core import cgutils, types
+from numba.core import callconv, cgutils, types
 from numba.core import ir as numba_ir
 from numba.core.analysis import compute_cfg_from_blocks, compute_use_defs
 
@@ -53,7 +53,12 @@ class Structures:
         self.originals = originals
 
     def start(self, proxy: Any, context: Any, builder: Any, value: Any, ref: Any) -> None:
-        if ref is not None or type(proxy)._make_refs is not _in_memory or not isinstance(proxy, _Value) or builder.block.is_terminated:
+        if (
+            ref is not None
+            or type(proxy)._make_refs is not _in_memory
+            or not isinstance(proxy, _Value)
+            or builder.block.is_terminated
+        ):
             proxy._held = None
             self.originals["__init__"](proxy, context, builder, value, ref)
             return
@@ -144,33 +149,125 @@ def store(original: Callable[..., Any], lower: Any, value: Any, name: str, argid
         lower.builder.store(value, lower.getvar(name))
 
 
+# ---- calls and divisions ------------------------------------------------------------------------------------------
+
+
+class Status:
+    """What a call's code says; only what is asked for is written."""
+
+    def __init__(self, builder: Any, code: Any, excinfoptr: Any) -> None:
+        self._builder, self.code, self.excinfoptr = builder, code, excinfoptr
+
+    def _is(self, comparison: str, code: Any) -> Any:
+        return self._builder.icmp_signed(comparison, self.code, code)
+
+    @property
+    def is_error(self) -> Any:
+        return self._builder.and_(self._is("!=", callconv.RETCODE_OK), self._is("!=", callconv.RETCODE_NONE))
+
+    @property
+    def is_ok(self) -> Any:
+        return self._builder.not_(self.is_error)
+
+    @property
+    def is_none(self) -> Any:
+        return self._is("==", callconv.RETCODE_NONE)
+
+    @property
+    def is_python_exc(self) -> Any:
+        return self._is("==", callconv.RETCODE_EXC)
+
+    @property
+    def is_stop_iteration(self) -> Any:
+        return self._is("==", callconv.RETCODE_STOPIT)
+
+    @property
+    def is_user_exc(self) -> Any:
+        return self._is(">=", callconv.RETCODE_USEREXC)
+
+
+def divide(original: Callable[..., Any], context: Any, builder: Any, sig: Any, args: Any, message: Any) -> Any:
+    """Where the quotient and the remainder of integers lie, rounded down; 0 and 0 if there is none."""
+    kind = getattr(sig.return_type, "dtype", sig.return_type)
+    if not kind.signed or context.error_model.raise_on_fp_zero_division:
+        return original(context, builder, sig, args, message)
+    x, y = (context.cast(builder, value, given, kind) for value, given in zip(args, sig.args, strict=True))
+    zero, one = y.type(0), y.type(1)
+    if _is_constant(y, 1):
+        quotient, remainder = builder.sdiv(x, y), builder.srem(x, y)
+        below = builder.icmp_signed("<", remainder, zero)
+        pair = (builder.sub(quotient, one), quotient), (builder.add(remainder, y), remainder)
+        return tuple(cgutils.alloca_once_value(builder, builder.select(below, *each)) for each in pair)
+    results = cgutils.alloca_once_value(builder, zero), cgutils.alloca_once_value(builder, zero)
+    lowest = builder.and_(
+        builder.icmp_signed("==", x, x.type(kind.minval)), builder.icmp_signed("==", y, y.type(-1))
+    )  # the processor refuses it
+    with builder.if_then(builder.not_(builder.or_(builder.icmp_signed("==", y, zero), lowest)), likely=True):
+        quotient, remainder = builder.sdiv(x, y), builder.srem(x, y)
+        below = builder.and_(
+            builder.icmp_signed("!=", remainder, zero), builder.icmp_signed("<", builder.xor(y, remainder), zero)
+        )
+        pair = (builder.sub(quotient, one), quotient), (builder.add(remainder, y), remainder)
+        for at, each in zip(results, pair, strict=True):
+            builder.store(builder.select(below, *each), at)
+    return results
+
+
 # ---- ranges and slices --------------------------------------------------------------------------------------------
 
 
 def implementation(fn: Any, signature: Any) -> Callable[..., Any] | None:
-    """What stands for Numba's implementation of the loops over ranges; None for anything else."""
+    """What stands for Numba's implementation of loops over ranges, and of `min` and `max`; None for anything else."""
+    if isinstance(fn, types.Function):
+        chosen = _CHOICES.get(fn.typing_key)
+        [numbers] = signature.args if len(signature.args) == 1 else [None]
+        if chosen is None or not isinstance(numbers, types.BaseTuple) or len(numbers) < 2:
+            return None
+        return chosen if all(isinstance(each, types.Integer) and each.signed for each in numbers) else None
+    if not isinstance(fn, str):
+        return None
     if fn == "getiter" and isinstance(signature.args[0], types.RangeType):
         return _begin
     return _turn if fn == "iternext" and isinstance(signature.args[0], types.RangeIteratorType) else None
 
 
+def _choice(comparison: str) -> Callable[..., Any]:
+    """`min` or `max` of signed integers, without the call of a function that chooses."""
+
+    def choose(original: Callable[..., Any], context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        best = None
+        for index, kind in enumerate(signature.args[0]):
+            value = context.cast(builder, builder.extract_value(args[0], index), kind, signature.return_type)
+            if best is not None:
+                value = builder.select(builder.icmp_signed(comparison, value, best), value, best)
+            best = value
+        return best
+
+    return choose
+
+
+_CHOICES = {min: _choice("<"), max: _choice(">")}
+
+
 def _begin(original: Callable[..., Any], context: Any, builder: Any, signature: Any, args: Any) -> Any:
     start, stop, step = (builder.extract_value(args[0], index) for index in range(3))
     if not isinstance(step, ir.Constant) or step.constant != 1 or not signature.args[0].dtype.signed:
-        return original(builder, args)
+        return original()
     zero, length = step.type(0), builder.sub(stop, start)
     count = builder.select(builder.icmp_signed(">", length, zero), length, zero)
     iterator = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
-    for index, value in enumerate((cgutils.alloca_once_value(builder, start), stop, step, cgutils.alloca_once_value(builder, count))):
+    for index, value in enumerate(
+        (cgutils.alloca_once_value(builder, start), stop, step, cgutils.alloca_once_value(builder, count))
+    ):
         iterator = builder.insert_value(iterator, value, index)
     return iterator
 
 
 def _turn(original: Callable[..., Any], context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    place, _, step, left = (builder.extract_value(args[0], index) for index in range(4))
-    value, count = builder.load(place), builder.load(left)
+    at, _, step, left = (builder.extract_value(args[0], index) for index in range(4))
+    value, count = builder.load(at), builder.load(left)
     builder.store(builder.sub(count, count.type(1), flags=["nsw"]), left)
-    builder.store(builder.add(value, step), place)
+    builder.store(builder.add(value, step), at)
     pair = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
     pair = builder.insert_value(pair, value, 0)
     return builder.insert_value(pair, builder.icmp_signed(">", count, count.type(0)), 1)
