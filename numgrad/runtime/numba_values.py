@@ -14,10 +14,12 @@ from typing import Any
 
 from llvmlite import ir
 from llvmlite.ir.instructions import InsertValue, PhiInstr
-from numba.core import callconv, cgutils, types
+from numba.core import callconv, cgutils
 from numba.core import ir as numba_ir
+from numba.core import types as numba_types
 from numba.core.analysis import compute_cfg_from_blocks, compute_use_defs
 
+types: Any = numba_types
 _Proxy, _Value = cgutils._StructProxy, cgutils.ValueStructProxy  # looked up here, as in `numba_ssa`
 _in_memory = _Proxy._make_refs
 
