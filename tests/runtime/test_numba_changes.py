@@ -193,7 +193,7 @@ def test_the_text_for_llvm_is_short(monkeypatch, counted, binding):
     longer = tuple(each for each in CHANGES if each.until != numba_changes.SHORTER)
     monkeypatch.setattr(numba_changes, "CHANGES", longer)
     _forget()
-    assert short < 0.45 * _length(monkeypatch, counted, binding)
+    assert short < 0.6 * _length(monkeypatch, counted, binding)
 
 
 def test_numba_and_the_garbage_collector_are_left_as_they_were():
