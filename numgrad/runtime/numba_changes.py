@@ -196,10 +196,13 @@ CHANGES = (
         ),
     ),
     Change(
-        "the length of a slice of step 1 is a difference",
-        "it is the same; bounds are fixed by Numba's jumps, since choices were slower in loops over short lines",
+        "bounds of slices are chosen without jumps",
+        "bounds and lengths are the same, for a step that is a constant",
         SHORTER,
-        (Place("numba.cpython.slicing", "get_slice_length", numba_stand_ins.length_of_slice),),
+        (
+            Place("numba.cpython.slicing", "fix_slice", numba_stand_ins.by_choices),
+            Place("numba.cpython.slicing", "get_slice_length", numba_stand_ins.length_of_slice),
+        ),
     ),
     Change(
         "what a call returned is looked at as far as it matters",

@@ -278,6 +278,15 @@ def own_ways(original: Any) -> Any:
     return get_function
 
 
+def by_choices(original: Any) -> Any:
+    from numgrad.runtime import numba_values
+
+    def fix_slice(builder: Any, slice: Any, size: Any) -> None:
+        numba_values.fix_slice(original, builder, slice, size)
+
+    return fix_slice
+
+
 def length_of_slice(original: Any) -> Any:
     from numgrad.runtime import numba_values
 

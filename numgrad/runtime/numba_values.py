@@ -279,6 +279,22 @@ def _is_constant(value: Any, least: int) -> bool:
     return isinstance(value, ir.Constant) and isinstance(value.constant, int) and value.constant >= least
 
 
+def fix_slice(original: Callable[..., Any], builder: Any, slice: Any, size: Any) -> None:
+    """Bring a slice's bounds into an extent, by choices and not by jumps."""
+    if not _is_constant(slice.step, 1):
+        original(builder, slice, size)
+        return
+    zero = size.type(0)
+    for name in ("start", "stop"):
+        bound = getattr(slice, name)
+        if not _is_constant(bound, 0):
+            bound = builder.select(builder.icmp_signed("<", bound, zero), builder.add(bound, size), bound)
+            bound = builder.select(builder.icmp_signed("<", bound, zero), zero, bound)
+        if not (isinstance(bound, ir.Constant) and bound.constant == 0):
+            bound = builder.select(builder.icmp_signed(">=", bound, size), size, bound)
+        setattr(slice, name, bound)
+
+
 def slice_length(original: Callable[..., Any], builder: Any, slice: Any) -> Any:
     """The length of a slice whose bounds are fixed."""
     if not (_is_constant(slice.step, 1) and slice.step.constant == 1):
