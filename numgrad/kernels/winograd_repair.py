@@ -28,6 +28,7 @@ from numgrad.runtime.simd import ADD, address_of
 
 MOST_UNEVEN, MOST_UNEVEN_GRAD = 32, 1024
 HUGEST = {"f4": 2.0**50, "f8": 2.0**450}  # norms; beyond them transforms may leave the range of numbers
+MOST_M = 4  # outputs of a tile's side; one kernel serves all, since a repair is rare and compiling is not
 SHARE = 16  # tiles of an item of the repair
 
 
@@ -88,15 +89,16 @@ def watcher(code: str) -> tuple[Device, Device]:
 
 
 @functools.cache
-def repair_kernel(code: str, m: int) -> Kernel:
-    """The kernel that computes the outputs of uneven tiles by the direct sum; an item is `SHARE` tiles."""
-    vector, side, itemsize = lanes(code), m + 2, 4 if code == "f4" else 8
-    tile, norm_of = simd.strided_tile(code, m, 1), simd_norms.norm_tile(code)
+def repair_kernel(code: str) -> Kernel:
+    """The kernel that computes the outputs of uneven tiles of ``m`` by the direct sum; an item is `SHARE` tiles."""
+    vector, itemsize = lanes(code), 4 if code == "f4" else 8
+    tile, norm_of = simd.strided_tile(code, MOST_M, 1), simd_norms.norm_tile(code)
     hugest, most_uneven = HUGEST[code] ** 2, float(MOST_UNEVEN**2)
 
     @device
-    def is_uneven(source, norms, image, top, left, images):
+    def is_uneven(source, norms, image, top, left, images, m):
         """Whether one of the tile's outputs sees too little."""
+        side = m + 2
         height, width, padding, channels = images.height, images.width, images.padding, images.channels
         most = norms.dtype.type(0)
         for i in range(side * side):
@@ -117,8 +119,8 @@ def repair_kernel(code: str, m: int) -> Kernel:
                     return True
         return False
 
-    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], Images, i8, i8", Images)
-    def repair_tiles(source, weight, goal, room, flags, images, turned, room_count, start, stop, worker):
+    @kernel(f"{code}[:], {code}[:], {code}[:], {code}[:], i8[:], Images, i8, i8, i8", Images)
+    def repair_tiles(source, weight, goal, room, flags, images, m, turned, room_count, start, stop, worker):
         height, width, goal_height, goal_width, padding, channels, outputs, tiles_h, tiles_w, tiles = images
         room = room[worker * room_count : (worker + 1) * room_count]
         for item in range(start, stop):
@@ -127,7 +129,7 @@ def repair_kernel(code: str, m: int) -> Kernel:
             for number in range(first_tile, last_tile):
                 if flags[number]:
                     image, top, left = tile_position(number, tiles_h, tiles_w, m)
-                    uneven = is_uneven(source, room, image, top - padding, left - padding, images)
+                    uneven = is_uneven(source, room, image, top - padding, left - padding, images, m)
                     flags[number] = uneven
                     flagged += uneven
             for first in range(0, outputs if flagged else 0, vector):
@@ -159,14 +161,14 @@ def repair_kernel(code: str, m: int) -> Kernel:
 
 
 @functools.cache
-def repair_weight_kernel(code: str, m: int) -> Kernel:
+def repair_weight_kernel(code: str) -> Kernel:
     """The kernel that adds what flagged tiles contribute to a weight's gradient; an item is a few of the output channels."""
     rows, vector = tile_shape(code, "many")[0], lanes(code)
     tile = simd.strided_tile(code, rows, 1)
     itemsize = 4 if code == "f4" else 8
 
-    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], Images, i8, i8", Images)
-    def repair_sums(grad, source, grad_weight, flags, images, output_block, row_block, start, stop):
+    @kernel(f"{code}[:], {code}[:], {code}[:], i8[:], Images, i8, i8, i8", Images)
+    def repair_sums(grad, source, grad_weight, flags, images, m, output_block, row_block, start, stop):
         """``flags``: those of the source's tiles, then those of the gradient's, of each block of outputs."""
         height, width, goal_height, goal_width, padding, channels, outputs, tiles_h, tiles_w, tiles = images
         for item in range(start, stop):
@@ -206,7 +208,7 @@ def plan_repair(
     room_count = max(9 * images.channels * lanes(code), (m + 2) ** 2)
     room = b.scratch(source.spec.dtype, room_count, per_worker=True)
     b.launch(
-        repair_kernel(code, m), source.flat, weight.flat, goal.flat, room.flat, flags.flat, images,
+        repair_kernel(code), source.flat, weight.flat, goal.flat, room.flat, flags.flat, images, m,
         int(turned), room_count, work=-(-tiles // SHARE), grain=1, cost=tiles,
     )  # fmt: skip
 
@@ -222,6 +224,6 @@ def plan_repair_weight(
     if output_block % row_block:
         row_block = output_block
     b.launch(
-        repair_weight_kernel(x.code, m), grad_out.flat, x.flat, grad_weight.flat, flags.flat, images,
+        repair_weight_kernel(x.code), grad_out.flat, x.flat, grad_weight.flat, flags.flat, images, m,
         output_block, row_block, work=-(-outputs // row_block), grain=1, cost=tiles * -(-outputs // row_block),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from numgrad.errors import KernelError, warn
-from numgrad.runtime import target
+from numgrad.runtime import numba_stand_ins, target
 
 
 class NumbaChangeWarning(UserWarning):
@@ -66,161 +66,10 @@ def _at(module: str, path: str) -> tuple[Any, str]:
     return functools.reduce(getattr, owners, importlib.import_module(module)), name
 
 
-# ---- stand-ins --------------------------------------------------------------------------------------------------
-
-
-def _only_lay_out(original: Any) -> Any:
-    def _optimize_functions(self: Any, ll_module: Any) -> None:
-        ll_module.data_layout = self._codegen._data_layout
-
-    return _optimize_functions
-
-
-def _do_not_optimize(original: Any) -> Any:
-    def _optimize_final_module(self: Any) -> None:
-        pass
-
-    return _optimize_final_module
-
-
-def _only_mark(original: Any) -> Any:
-    def _finalize_final_module(self: Any) -> None:
-        self._finalized = True
-
-    return _finalize_final_module
-
-
-def _no_pointer(original: Any) -> Any:
-    def get_pointer_to_function(self: Any, name: str) -> int:
-        self._ensure_finalized()
-        return 0
-
-    return get_pointer_to_function
-
-
-def _no_environment(original: Any) -> Any:
-    def set_env(self: Any, env_name: str, env: Any) -> None:
-        pass
-
-    return set_env
-
-
-def _no_wrapper(original: Any) -> Any:
-    def create_cfunc_wrapper(self: Any) -> None:
-        pass
-
-    return create_cfunc_wrapper
-
-
-def _only_run(original: Any) -> Any:
-    def _runPass(self: Any, index: int, pss: Any, internal_state: Any) -> None:  # noqa: N802 (Numba's name)
-        pss.analysis = self._analysis
-        pss.run_initialization(internal_state)
-        pss.run_pass(internal_state)
-        pss.run_finalizer(internal_state)
-
-    return _runPass
-
-
-def _only_canonicalize(original: Any) -> Any:
-    from numba.core.postproc import VariableLifetime
-    from numba.core.transforms import canonicalize_cfg
-
-    def run(self: Any, emit_dels: bool = False, extend_lifetimes: bool = False) -> None:
-        function = self.func_ir
-        if function.is_generator:
-            original(self, emit_dels, extend_lifetimes)
-            return
-        function.blocks = canonicalize_cfg(function.blocks)
-        function.variable_lifetime = VariableLifetime(function.blocks)  # it computes its parts on demand
-        function.generator_info = None
-
-    return run
-
-
-_options: dict[int, tuple[Any, str]] = {}  # of the functions that are being compiled, by the id of their flags
-
-
-def _remember(original: Any) -> Any:
-    from numba.core.targetconfig import ConfigStack, TargetConfig
-
-    flags_now, summary = ConfigStack.top_or_none, TargetConfig.summary
-
-    def get_call_type(self: Any, context: Any, args: tuple[Any, ...], kws: Any) -> Any:
-        if kws:
-            return original(self, context, args, kws)
-        typed_calls = vars(self).setdefault("_numgrad_calls", {})
-        flags = flags_now()
-        if id(flags) not in _options:
-            _options[id(flags)] = flags, summary(flags)
-        options = _options[id(flags)][1]
-        typed_call = typed_calls.get((args, options))
-        if typed_call is None:
-            signature: Any = original(self, context, args, kws)
-            typed_calls[args, options] = signature, self._impl_keys[signature.args]
-            return signature
-        signature, implementation = typed_call
-        self._impl_keys[signature.args] = implementation  # as resolving it again would do
-        return signature
-
-    return get_call_type
-
-
-def _without_literals(original: Any) -> Any:
-    from numba.core.types.misc import unliteral
-
-    def get_call_template(self: Any, args: Any, kws: Any) -> Any:
-        return original(self, tuple(map(unliteral, args)), {name: unliteral(each) for name, each in kws.items()})
-
-    return get_call_template
-
-
-def _by_places(original: Any) -> Any:
-    from numgrad.runtime import numba_ssa
-
-    def _run_ssa(blocks: Any) -> Any:
-        return numba_ssa.run(blocks)
-
-    return _run_ssa
-
-
-def _only_if_there_are_new(original: Any) -> Any:
-    def registered(context: Any) -> int:
-        registries = [*context._registries, *context.typing_context._registries]
-        return sum([len(each) for registry in registries for each in vars(registry).values() if isinstance(each, list)])
-
-    def refresh(self: Any) -> None:
-        if vars(self).get("_numgrad_registered") != registered(self):
-            original(self)
-            self._numgrad_registered = registered(self)
-
-    return refresh
-
-
-def _measure_once(original: Any) -> Any:
-    def get_abi_sizeof(self: Any, ty: Any) -> int:
-        sizes, key = vars(self).setdefault("_numgrad_sizes", {}), str(ty)
-        if key not in sizes:
-            size: int = original(self, ty)
-            if "%" in key:  # a type with a name, which may mean another one in another module
-                return size
-            sizes[key] = size
-        return sizes[key]  # type: ignore[no-any-return]
-
-    return get_abi_sizeof
-
-
-def _leave_out(original: Any) -> Any:
-    return original  # the class stays; `numba_ir.Pipeline` has no such pass
-
-
-def _setting(value: Any) -> Callable[[Any], Any]:
-    return lambda original: value
-
-
 # ---- the table --------------------------------------------------------------------------------------------------
 
 _PASSES = "numba.core.untyped_passes"
+SHORTER = "Numba writes as little"
 _WITHOUT_CALLERS = "numgrad compiles LLVM IR itself, without Numba's code generator"
 
 CHANGES = (
@@ -228,78 +77,157 @@ CHANGES = (
         "functions are not optimised one by one",
         "`codegen` optimises the whole module once; by itself Numba would do it twice for each function",
         _WITHOUT_CALLERS,
-        (Place("numba.core.codegen", "JITCodeLibrary._optimize_functions", _only_lay_out),),
+        (Place("numba.core.codegen", "JITCodeLibrary._optimize_functions", numba_stand_ins.only_lay_out),),
     ),
     Change(
         "a library is not optimised",
         "as above: what is stored is optimised by `codegen`, with flags and a target of its own",
         _WITHOUT_CALLERS,
-        (Place("numba.core.codegen", "JITCodeLibrary._optimize_final_module", _do_not_optimize),),
+        (Place("numba.core.codegen", "JITCodeLibrary._optimize_final_module", numba_stand_ins.do_not_optimize),),
     ),
     Change(
         "no machine code is made, and none is looked up",
         "nobody calls it: kernels are called by the entry that `codegen` makes",
         _WITHOUT_CALLERS,
         (
-            Place("numba.core.codegen", "JITCodeLibrary._finalize_final_module", _only_mark),
-            Place("numba.core.codegen", "JITCodeLibrary.get_pointer_to_function", _no_pointer),
+            Place("numba.core.codegen", "JITCodeLibrary._finalize_final_module", numba_stand_ins.only_mark),
+            Place("numba.core.codegen", "JITCodeLibrary.get_pointer_to_function", numba_stand_ins.no_pointer),
             # An environment is looked up in the machine code.
-            Place("numba.core.codegen", "JITCPUCodegen.set_env", _no_environment),
+            Place("numba.core.codegen", "JITCPUCodegen.set_env", numba_stand_ins.no_environment),
         ),
     ),
     Change(
         "no wrapper for C is made",
         "nobody calls it; the option `no_cfunc_wrapper` does not reach functions that Numba compiles for itself",
         "the option reaches them",
-        (Place("numba.core.lowering", "BaseLower.create_cfunc_wrapper", _no_wrapper),),
+        (Place("numba.core.lowering", "BaseLower.create_cfunc_wrapper", numba_stand_ins.no_wrapper),),
     ),
     Change(
         "passes are run, and no more",
         "nobody reads the events, times and texts for errors; the passes are the same",
         "Numba makes them only when somebody listens",
-        (Place("numba.core.compiler_machinery", "PassManager._runPass", _only_run),),
+        (Place("numba.core.compiler_machinery", "PassManager._runPass", numba_stand_ins.only_run),),
     ),
     Change(
         "lifetimes of variables are not computed",
         "they say where references are dropped, and no kernel has any; generators, which need them, get them",
         "Numba computes them on demand",
-        (Place("numba.core.postproc", "PostProcessor.run", _only_canonicalize),),
+        (Place("numba.core.postproc", "PostProcessor.run", numba_stand_ins.only_canonicalize),),
     ),
     Change(
         "a call of one of Numba's own functions is typed once",
         "the result depends on the types and on the caller's options, which the callee may inherit; Numba itself tries all "
         "candidates anew for each call in each round of inference. A function that gets more candidates is another object",
         "Numba remembers it",
-        (Place("numba.core.types.functions", "BaseFunction.get_call_type", _remember),),
+        (Place("numba.core.types.functions", "BaseFunction.get_call_type", numba_stand_ins.remember),),
     ),
     Change(
         "a function of the kernel's is compiled for the types of its arguments, not for each constant",
         "LLVM sees the constants when it inlines the call; Numba makes another function of each combination of them",
         "Numba's option `prefer_literal` reaches calls of compiled functions",
-        (Place("numba.core.dispatcher", "_DispatcherBase.get_call_template", _without_literals),),
+        (Place("numba.core.dispatcher", "_DispatcherBase.get_call_template", numba_stand_ins.without_literals),),
     ),
     Change(
         "static single assignment looks at the statements that have a name",
         "names, their order and the rules are the same; Numba walks through all statements twice for each name",
         "Numba keeps a list of them",
-        (Place("numba.core.ssa", "_run_ssa", _by_places),),
+        (Place("numba.core.ssa", "_run_ssa", numba_stand_ins.by_places),),
     ),
     Change(
         "registries are read when they have grown",
         "there is nothing new in them otherwise; Numba reads them again for each array that a function touches",
         "Numba keeps count",
-        (Place("numba.core.base", "BaseContext.refresh", _only_if_there_are_new),),
+        (Place("numba.core.base", "BaseContext.refresh", numba_stand_ins.only_if_there_are_new),),
     ),
     Change(
         "the size of a type is asked once",
         "it depends on the type and on the target's layout; llvmlite makes a module of LLVM's and parses it to find the size, "
         "for each variable",
         "llvmlite remembers it",
-        (Place("numba.core.base", "BaseContext.get_abi_sizeof", _measure_once),),
+        (Place("numba.core.base", "BaseContext.get_abi_sizeof", numba_stand_ins.measure_once),),
+    ),
+    Change(
+        "parameters of implementations are read from their code",
+        "the answer is the same; Numba makes a signature of each for each call, to see whether it takes `loc`",
+        "Numba remembers it",
+        (Place("numba.core.base", "_has_loc", numba_stand_ins.by_its_code),),
+    ),
+    Change(
+        "a member of a structure is what was put in",
+        "LLVM would find the same",
+        SHORTER,
+        (Place("llvmlite.ir.builder", "IRBuilder.extract_value", numba_stand_ins.see_through),),
+    ),
+    Change(
+        "a structure is a value until its address is asked for",
+        "each member is what was written last; Numba keeps each in memory, which LLVM takes away",
+        SHORTER,
+        tuple(
+            Place("numba.core.cgutils", f"_StructProxy.{name}", numba_stand_ins.as_value(name))
+            for name in ("__init__", "__getattr__", "__getitem__", "__setitem__", "_getvalue")
+        ),
+    ),
+    Change(
+        "an array has the structure of its type alone",
+        "plain arrays have no `__array__`, for which Numba looks each time, and LLVM makes nothing of the range of an extent",
+        SHORTER,
+        (Place("numba.np.arrayobj", "make_array", numba_stand_ins.plain_class),),
+    ),
+    Change(
+        "a variable with one assignment before all uses is a value",
+        "no way through the function reads another one; Numba keeps those in memory that several blocks use",
+        SHORTER,
+        (Place("numba.core.lowering", "Lower._find_singly_assigned_variable", numba_stand_ins.those_before_all_uses),),
+    ),
+    Change(
+        "a variable is not read before it is written",
+        "Numba releases the value before, and kernels count no references",
+        SHORTER,
+        (Place("numba.core.lowering", "Lower.storevar", numba_stand_ins.only_store),),
+    ),
+    Change(
+        "a loop over a range of step 1 counts without jumps, and integers are chosen in place",
+        "turns and numbers are the same, and nobody asks a range that is used up; Numba calls a function for `min` and `max`",
+        SHORTER,
+        (
+            Place("numba.core.base", "BaseContext.get_function", numba_stand_ins.own_ways),
+            Place("numba.core.base", "BaseContext.pair_first", numba_stand_ins.first_of),
+            Place("numba.core.base", "BaseContext.pair_second", numba_stand_ins.second_of),
+        ),
+    ),
+    Change(
+        "bounds of slices are chosen without jumps",
+        "bounds and lengths are the same, for a step that is a constant",
+        SHORTER,
+        (
+            Place("numba.cpython.slicing", "fix_slice", numba_stand_ins.by_choices),
+            Place("numba.cpython.slicing", "get_slice_length", numba_stand_ins.length_of_slice),
+        ),
+    ),
+    Change(
+        "what a call returned is looked at as far as it matters",
+        "an error is passed on by its code; nobody reads the exception, and no kernel has a `try`",
+        SHORTER,
+        (
+            Place("numba.core.callconv", "CPUCallConv._get_return_status", numba_stand_ins.on_demand),
+            Place("numba.core.callconv", "CPUCallConv.return_status_propagate", numba_stand_ins.only_return),
+        ),
+    ),
+    Change(
+        "a division of integers jumps once, and never for a divisor that is a constant",
+        "quotients and remainders are the same, also 0 for a divisor of 0",
+        SHORTER,
+        (Place("numba.cpython.numbers", "_int_divmod_impl", numba_stand_ins.divide),),
+    ),
+    Change(
+        "a truth value is read by one comparison",
+        "it is the same one; Numba writes jumps",
+        SHORTER,
+        (Place("numba.core.datamodel.models", "BooleanModel.from_data", numba_stand_ins.not_zero),),
     ),
     *(
         Change(f"the pass {name} is left out", f"a kernel has no {what}", "the pass does nothing where there are none",
-               (Place(module, name, _leave_out),))
+               (Place(module, name, numba_stand_ins.leave_out),))
         for name, module, what in (
             ("WithLifting", _PASSES, "`with`"),
             ("InlineClosureLikes", _PASSES, "closures or comprehensions"),
@@ -318,11 +246,11 @@ CHANGES = (
         Change(f"the setting {name} is {shown}", why, "Numba takes it as an option of a compilation",
                (Place("numba.core.config", name, make),))
         for name, shown, make, why in (
-            ("BOUNDSCHECK", "None", _setting(None), "it would change kernels, though not their keys in the store"),
-            ("DEBUGINFO_DEFAULT", "0", _setting(0), "as above"),
-            ("EXTEND_VARIABLE_LIFETIMES", "0", _setting(0), "as above"),
+            ("BOUNDSCHECK", "None", numba_stand_ins.setting(None), "it would change kernels, though not their keys in the store"),
+            ("DEBUGINFO_DEFAULT", "0", numba_stand_ins.setting(0), "as above"),
+            ("EXTEND_VARIABLE_LIFETIMES", "0", numba_stand_ins.setting(0), "as above"),
             # A dump of LLVM IR is taken before the fast-math flags are put in, and llvmlite then goes on with its text.
-            ("DUMP_LLVM", "0", _setting(0), "a dump loses the fast-math flags"),
+            ("DUMP_LLVM", "0", numba_stand_ins.setting(0), "a dump loses the fast-math flags"),
             ("CPU_NAME", "the CPU's, where NUMGRAD_SIMD leaves out features or NUMGRAD_CPU names a kind",
              lambda original: target.cpu()[0] if target.is_other() else original,
              "if Numba optimises after all, then for the CPU that the kernel is for"),
@@ -400,7 +328,9 @@ def left_out_passes() -> frozenset[str]:
     """Names of the passes that kernels are compiled without."""
     rows = _stand_ins()
     return frozenset(
-        change.places[0].path for change in CHANGES if change.places[0].make is _leave_out and change.what in rows
+        change.places[0].path
+        for change in CHANGES
+        if change.places[0].make is numba_stand_ins.leave_out and change.what in rows
     )
 
 
@@ -429,6 +359,9 @@ def applied() -> Iterator[None]:
                     delattr(owner, name)
                 else:
                     setattr(owner, name, original)
-            _options.clear()
+            numba_stand_ins.flags_seen.clear()
             if collecting:
+                if not gc.get_freeze_count():  # all that is new counts as old, or the first collection would look at it
+                    gc.freeze()
+                    gc.unfreeze()
                 gc.enable()

@@ -12,7 +12,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "numba.md"
 
 def _link(module: str, path: str) -> str:
     file = "numba/__init__.py" if module == "numba" else f"{module.replace('.', '/')}.py"
-    return f"[`{module}.{path}`](https://github.com/numba/numba/blob/main/{file})"
+    package = module.partition(".")[0]
+    return f"[`{module}.{path}`](https://github.com/numba/{package}/blob/main/{file})"
 
 
 def _table(*rows: tuple[str, ...]) -> str:
