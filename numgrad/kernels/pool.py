@@ -21,11 +21,12 @@ from numgrad.layout import Spec, channels_last_strides, product
 from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
-OUTPUTS, CHANNELS, ELEMENTS, NOTHING = 0, 1, 2, 3  # what a vector's lanes are; of few elements there is no vector
+# What a vector's lanes are; of few elements there is no vector.
+OUTPUTS, CHANNELS, ELEMENTS, NOTHING = LANES = ("outputs", "channels", "elements", "nothing")
 
 
 class Volume(NamedTuple):
-    """The extents of volumes and of their outputs, and what lanes are."""
+    """The extents of volumes and of their outputs."""
 
     depth: int
     height: int
@@ -34,7 +35,6 @@ class Volume(NamedTuple):
     planes: int
     rows: int
     columns: int
-    lanes: int
 
 
 class Results(NamedTuple):
@@ -69,12 +69,13 @@ def write_edges(edges, first, outputs, extent, axis, sample):
         edges[2 * (first + i) + 1] = count
 
 
-def _pool_kernel(kind: str) -> Kernel:
-    walked = walk(kind)
+def _pool_kernel(kind: str, by: str) -> Kernel:
+    walked = walk(kind, by == ELEMENTS)
     keeps_places = kind == "max"
+    by_outputs, by_channels, by_elements, by_nothing = [by == each for each in LANES]
 
     def pool(x, samples, out, indices, edges, volume, boxes, results, lowest, start, stop, worker):
-        depth, height, width, channels, planes, rows, columns, by = volume
+        depth, height, width, channels, planes, rows, columns = volume
         _, _, _, dil_d = boxes.depth
         _, _, _, dil_h = boxes.rows
         size, step, pad, dil_w = boxes.columns
@@ -85,9 +86,8 @@ def _pool_kernel(kind: str) -> Kernel:
         last_axis = samples.shape[1] - 1
         of_width = last_axis if last_axis == 2 else 0  # of two numbers the width's comes first, as in torch
         known = -1
-        outer = 1 if by == OUTPUTS else 0 if by == NOTHING else columns
-        inner = 1 if by == ELEMENTS else ((columns if by == OUTPUTS else channels) + lanes - 1) // lanes
-        unit = 1 if by == OUTPUTS else channels
+        inner = 1 if by_elements else ((columns if by_outputs else channels) + lanes - 1) // lanes
+        unit = 1 if by_outputs else channels
         n = start // (rows * planes)
         d = start // rows - n * planes
         p = start - (n * planes + d) * rows - 1
@@ -102,7 +102,7 @@ def _pool_kernel(kind: str) -> Kernel:
                 known = at
                 write_edges(edges, 0, planes, depth, boxes.depth, samples[at, 0:1])
                 write_edges(edges, planes, rows, height, boxes.rows, samples[at, min(1, last_axis) :])
-                if by != OUTPUTS:
+                if not by_outputs:
                     write_edges(edges, planes + rows, columns, width, boxes.columns, samples[at, of_width:])
             front, deep = edges[2 * d], edges[2 * d + 1]
             top, high = edges[2 * (planes + p)], edges[2 * (planes + p) + 1]
@@ -114,76 +114,78 @@ def _pool_kernel(kind: str) -> Kernel:
                 layers = counted_in(d, depth, planes, boxes.depth, count_pad) * counted_in(
                     p, height, rows, boxes.rows, count_pad
                 )
-            for q in range(columns if by == NOTHING else 0):
-                begin, taps = edges[2 * (planes + rows + q)], edges[2 * (planes + rows + q) + 1]
-                value, where = lowest, begin
-                for i in range(deep):
-                    for j in range(high):
-                        line = (i * height * dil_d + j * dil_h) * width + begin
-                        for k in range(taps):
-                            pixel = line + k * dil_w
-                            new = x[source + pixel]
-                            if not keeps_places:
-                                value += new
-                            else:
-                                take = (new > value) | (new != new)
-                                value, where = choose(take, new, value), choose(take, pixel, where)
-                if keeps_places:
-                    if has_places:
-                        indices[goal + q] = corner + where if taps else 0
-                else:
-                    share = divisor if divisor else layers * counted_in(q, width, columns, boxes.columns, count_pad)
-                    if share != 0:
-                        value = value / x.dtype.type(share)
-                out[goal + q] = value
-            for q in range(outer):
-                share = divisor
-                if by == OUTPUTS:
-                    begin, taps = 0, size
-                else:
+            if by_nothing:
+                for q in range(columns):
                     begin, taps = edges[2 * (planes + rows + q)], edges[2 * (planes + rows + q) + 1]
-                    if not keeps_places and divisor == 0:
-                        share = layers * counted_in(q, width, columns, boxes.columns, count_pad)
-                origin = corner + begin if taps else 0
-                for block in range(inner):
-                    lane_step, move, lane_place, walked_taps, tap_step = 1, 0, 0, taps, dil_w
-                    if by == OUTPUTS:
-                        first = max(0, min(block * lanes, columns - lanes))
-                        position, limit, count = first * step - pad, width, min(lanes, columns)
-                        lane_step, move, lane_place = step, dil_w, step
-                        to = goal + first
-                        if not keeps_places and divisor == 0:
-                            end = position + (count - 1) * step + size
-                            is_even = position >= 0 and end <= width
-                            share = layers * size if is_even else 0
-                    elif by == CHANNELS:
-                        position, limit, count = 0, channels, min(lanes, channels)
-                        first = max(0, min(block * lanes, channels - lanes))
-                        limit -= first
-                        to = goal + q * channels + first
+                    value, where = lowest, begin
+                    for i in range(deep):
+                        for j in range(high):
+                            line = (i * height * dil_d + j * dil_h) * width + begin
+                            for k in range(taps):
+                                pixel = line + k * dil_w
+                                new = x[source + pixel]
+                                if not keeps_places:
+                                    value += new
+                                else:
+                                    take = (new > value) | (new != new)
+                                    value, where = choose(take, new, value), choose(take, pixel, where)
+                    if keeps_places:
+                        if has_places:
+                            indices[goal + q] = corner + where if taps else 0
                     else:
-                        first, position, limit, count = 0, 0, (taps - 1) * dil_w + 1 if taps else 0, 1
-                        lane_step, move, tap_step = dil_w, lanes * dil_w, lanes * dil_w
-                        walked_taps = (taps + lanes - 1) // lanes
-                        to = goal + q
-                    from_ = source + begin * channels
-                    if by == CHANNELS:
-                        from_ += first
-                    walked(
-                        x, from_, deep, height * width * dil_d, high, width * dil_h, walked_taps, tap_step, unit, position,
-                        lane_step, move, limit, lowest, x.dtype.type(share), out, to, count, indices, has_places,
-                        origin + position, lane_place, 1 if by == ELEMENTS else 0, edges,
-                    )  # fmt: skip
-                    if not keeps_places and by == OUTPUTS and share == 0:
-                        for j in range(first, first + count):
-                            own = layers * counted_in(j, width, columns, boxes.columns, count_pad)
-                            if own > 0:
-                                out[goal + j] = out[goal + j] / x.dtype.type(own)
+                        share = divisor if divisor else layers * counted_in(q, width, columns, boxes.columns, count_pad)
+                        if share != 0:
+                            value = value / x.dtype.type(share)
+                    out[goal + q] = value
+            else:
+                for q in range(1 if by_outputs else columns):
+                    share = divisor
+                    if by_outputs:
+                        begin, taps = 0, size
+                    else:
+                        begin, taps = edges[2 * (planes + rows + q)], edges[2 * (planes + rows + q) + 1]
+                        if not keeps_places and divisor == 0:
+                            share = layers * counted_in(q, width, columns, boxes.columns, count_pad)
+                    origin = corner + begin if taps else 0
+                    for block in range(inner):
+                        lane_step, move, lane_place, walked_taps, tap_step = 1, 0, 0, taps, dil_w
+                        if by_outputs:
+                            first = max(0, min(block * lanes, columns - lanes))
+                            position, limit, count = first * step - pad, width, min(lanes, columns)
+                            lane_step, move, lane_place = step, dil_w, step
+                            to = goal + first
+                            if not keeps_places and divisor == 0:
+                                end = position + (count - 1) * step + size
+                                is_even = position >= 0 and end <= width
+                                share = layers * size if is_even else 0
+                        elif by_channels:
+                            position, limit, count = 0, channels, min(lanes, channels)
+                            first = max(0, min(block * lanes, channels - lanes))
+                            limit -= first
+                            to = goal + q * channels + first
+                        else:
+                            first, position, limit, count = 0, 0, (taps - 1) * dil_w + 1 if taps else 0, 1
+                            lane_step, move, tap_step = dil_w, lanes * dil_w, lanes * dil_w
+                            walked_taps = (taps + lanes - 1) // lanes
+                            to = goal + q
+                        from_ = source + begin * channels
+                        if by_channels:
+                            from_ += first
+                        walked(
+                            x, from_, deep, height * width * dil_d, high, width * dil_h, walked_taps, tap_step, unit, position,
+                            lane_step, move, limit, lowest, x.dtype.type(share), out, to, count, indices, has_places,
+                            origin + position, lane_place, edges,
+                        )  # fmt: skip
+                        if not keeps_places and by_outputs and share == 0:
+                            for j in range(first, first + count):
+                                own = layers * counted_in(j, width, columns, boxes.columns, count_pad)
+                                if own > 0:
+                                    out[goal + j] = out[goal + j] / x.dtype.type(own)
             if keeps_places and has_places:
                 if deep == 0 or high == 0:  # no tap is inside
                     for j in range(goal, goal + columns * channels):
                         indices[j] = 0
-                elif by == OUTPUTS:  # where nothing is larger than the lowest, the first tap inside has it
+                elif by_outputs:  # where nothing is larger than the lowest, the first tap inside has it
                     for j in range(columns):
                         left = j * step - pad
                         if left >= 0:
@@ -194,14 +196,14 @@ def _pool_kernel(kind: str) -> Kernel:
                         elif out[goal + j] == lowest:
                             indices[goal + j] = corner + left + low * dil_w
 
-    pool.__name__ = f"{kind}_pool"
+    pool.__name__ = f"{kind}_pool_by_{by}"
     pool.__doc__ = (
         "Work: rows of the output. Of equal values the first wins, and the last NaN over all others, as in torch."
     )
     return kernel("T[:], S[:, :], T[:], i8[:], I[:], Volume, Boxes, Results, T", Volume, Boxes, Results)(pool)
 
 
-_KERNELS = (_pool_kernel("max"), _pool_kernel("sum"))
+_KERNELS = {(kind, by): _pool_kernel(kind, by) for kind in ("max", "sum") for by in LANES}
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -291,8 +293,8 @@ def _launch(
     places = indices or b.scratch(dtypes.int64, 1)
     rows = pooled.volumes * pooled.depth * pooled.height
     b.launch(
-        _KERNELS[kind == "sum"], x.flat, numbers, out.flat, places.flat, edges.flat,
-        Volume(*image.extents, image.channels, *pooled.extents, by), boxes, results, lowest,
+        _KERNELS[kind, by], x.flat, numbers, out.flat, places.flat, edges.flat,
+        Volume(*image.extents, image.channels, *pooled.extents), boxes, results, lowest,
         work=rows if pooled.width * pooled.channels else 0, grain=GRAIN_COST // (cost + 1) + 1, cost=rows * cost,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numgrad.kernels.pool import CHANNELS, OUTPUTS, Results, Volume, parts, views_of
+from numgrad.kernels.pool import Results, Volume, parts, views_of
 from numgrad.kernels.windows import (
     ONE,
     Axis,
@@ -22,7 +22,7 @@ from numgrad.kernels.windows import (
     windows_over,
 )
 from numgrad.layout import product
-from numgrad.runtime.kernel import kernel
+from numgrad.runtime.kernel import Kernel, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 ENOUGH = 16  # work items, for all threads to have some
@@ -75,92 +75,100 @@ def max_pool_backward(grad, indices, grad_input, outputs, elements, channels, ba
                         y[pixel * np.uint64(channels) + np.uint64(c)] += g_line[c]
 
 
-@kernel("T[:], T[:], T[:], Volume, Boxes, Results", Volume, Boxes, Results)
-def avg_pool_backward(grad, grad_input, sums, volume, boxes, results, start, stop, worker):
-    """Work: rows of the input: first the sums of the boxes over a row, then each to its columns.
-
-    Rows and planes under the same boxes are copied.
-    """
-    depth, height, width, channels, planes, rows, columns, by = volume
-    size, step, pad, _ = boxes.columns
-    _, count_pad, divisor = results
-    zero = grad.dtype.type(0)
-    line, pooled = width * channels, columns * channels
-    sums = sums[worker * pooled : (worker + 1) * pooled]
-    last = (columns - 1) * step - pad + size
-    is_even = divisor != 0 or (size > 0 and ((pad == 0 and last <= width) or (count_pad != 0 and last <= width + pad)))
-    row = start
-    while row < stop:
-        i = row // height
-        h = row - i * height
-        n = i // depth
-        i -= n * depth
-        front, back = windows_over(i, depth, planes, boxes.depth)
-        if i > 0 and row - height >= start and windows_over(i - 1, depth, planes, boxes.depth) == (front, back):
-            end = min(stop, row + height - h)  # the rest of a plane is as the one before
-            goal = grad_input[row * line : end * line]
-            source = grad_input[(row - height) * line : (end - height) * line]
-            for w in range(goal.shape[0]):
-                goal[w] = source[w]
-            row = end
-            continue
-        top, bottom = windows_over(h, height, rows, boxes.rows)
-        y = grad_input[row * line : (row + 1) * line]
-        for w in range(y.shape[0]):
-            y[w] = zero
-        for q in range(sums.shape[0]):
-            sums[q] = zero
-        for d in range(front, back):
-            for p in range(top, bottom):
-                at = ((n * planes + d) * rows + p) * pooled
-                g = grad[at : at + pooled]
-                layers = counted_in(d, depth, planes, boxes.depth, count_pad) * counted_in(
-                    p, height, rows, boxes.rows, count_pad
-                )
-                if is_even:
-                    share = grad.dtype.type(divisor if divisor else layers * size)
+def _average_backward(by_outputs: bool) -> Kernel:
+    def avg_pool_backward(grad, grad_input, sums, volume, boxes, results, start, stop, worker):
+        depth, height, width, channels, planes, rows, columns = volume
+        size, step, pad, _ = boxes.columns
+        _, count_pad, divisor = results
+        zero = grad.dtype.type(0)
+        line, pooled = width * channels, columns * channels
+        sums = sums[worker * pooled : (worker + 1) * pooled]
+        last = (columns - 1) * step - pad + size
+        is_even = divisor != 0 or (
+            size > 0 and ((pad == 0 and last <= width) or (count_pad != 0 and last <= width + pad))
+        )
+        row = start
+        while row < stop:
+            i = row // height
+            h = row - i * height
+            n = i // depth
+            i -= n * depth
+            front, back = windows_over(i, depth, planes, boxes.depth)
+            if i > 0 and row - height >= start and windows_over(i - 1, depth, planes, boxes.depth) == (front, back):
+                end = min(stop, row + height - h)  # the rest of a plane is as the one before
+                goal = grad_input[row * line : end * line]
+                source = grad_input[(row - height) * line : (end - height) * line]
+                for w in range(goal.shape[0]):
+                    goal[w] = source[w]
+                row = end
+                continue
+            top, bottom = windows_over(h, height, rows, boxes.rows)
+            y = grad_input[row * line : (row + 1) * line]
+            for w in range(y.shape[0]):
+                y[w] = zero
+            for q in range(sums.shape[0]):
+                sums[q] = zero
+            for d in range(front, back):
+                for p in range(top, bottom):
+                    at = ((n * planes + d) * rows + p) * pooled
+                    g = grad[at : at + pooled]
+                    layers = counted_in(d, depth, planes, boxes.depth, count_pad) * counted_in(
+                        p, height, rows, boxes.rows, count_pad
+                    )
+                    if is_even:
+                        share = grad.dtype.type(divisor if divisor else layers * size)
+                        for q in range(sums.shape[0]):
+                            sums[q] += g[q] / share
+                    else:
+                        for q in range(columns):
+                            share = grad.dtype.type(layers * counted_in(q, width, columns, boxes.columns, count_pad))
+                            for c in range(q * channels, (q + 1) * channels):
+                                sums[c] += g[c] / share
+            if by_outputs:
+                if size == 2 and step == 2 and pad == 0:
+                    pairs = y[: 2 * columns]
                     for q in range(sums.shape[0]):
-                        sums[q] += g[q] / share
+                        pairs[2 * q] = sums[q]
+                        pairs[2 * q + 1] = sums[q]
                 else:
-                    for q in range(columns):
-                        share = grad.dtype.type(layers * counted_in(q, width, columns, boxes.columns, count_pad))
-                        for c in range(q * channels, (q + 1) * channels):
-                            sums[c] += g[c] / share
-        if by == OUTPUTS:
-            if size == 2 and step == 2 and pad == 0:
-                pairs = y[: 2 * columns]
-                for q in range(sums.shape[0]):
-                    pairs[2 * q] = sums[q]
-                    pairs[2 * q + 1] = sums[q]
+                    for j in range(size):
+                        at = j - pad
+                        first, end = first_inside(at, step), end_inside(at, step, width, columns)
+                        if first < end:
+                            part, into = sums[first:end], y[at + first * step :]
+                            for q in range(part.shape[0]):
+                                into[q * step] += part[q]
             else:
-                for j in range(size):
-                    at = j - pad
-                    first, end = first_inside(at, step), end_inside(at, step, width, columns)
-                    if first < end:
-                        part, into = sums[first:end], y[at + first * step :]
-                        for q in range(part.shape[0]):
-                            into[q * step] += part[q]
-        else:
-            for q in range(columns):
-                begin, end = q * step - pad, q * step - pad + size
-                if size == 0:
-                    begin, end = q * width // columns, ((q + 1) * width + columns - 1) // columns
-                begin, end = max(begin, 0), min(end, width)
-                if channels == 1:
-                    for w in range(begin, end):
-                        y[w] += sums[q]
-                else:
-                    part = sums[q * channels : (q + 1) * channels]
-                    for w in range(begin, end):
-                        into = y[w * channels : (w + 1) * channels]
-                        for c in range(into.shape[0]):
-                            into[c] += part[c]
-        end = min(stop, row - h + held_until(h, height, rows, boxes.rows, top, bottom))
-        for below in range(row + 1, end):
-            goal = grad_input[below * line : (below + 1) * line]
-            for w in range(goal.shape[0]):
-                goal[w] = y[w]
-        row = end
+                for q in range(columns):
+                    begin, end = q * step - pad, q * step - pad + size
+                    if size == 0:
+                        begin, end = q * width // columns, ((q + 1) * width + columns - 1) // columns
+                    begin, end = max(begin, 0), min(end, width)
+                    if channels == 1:
+                        for w in range(begin, end):
+                            y[w] += sums[q]
+                    else:
+                        part = sums[q * channels : (q + 1) * channels]
+                        for w in range(begin, end):
+                            into = y[w * channels : (w + 1) * channels]
+                            for c in range(into.shape[0]):
+                                into[c] += part[c]
+            end = min(stop, row - h + held_until(h, height, rows, boxes.rows, top, bottom))
+            for below in range(row + 1, end):
+                goal = grad_input[below * line : (below + 1) * line]
+                for w in range(goal.shape[0]):
+                    goal[w] = y[w]
+            row = end
+
+    avg_pool_backward.__name__ += "_by_outputs" if by_outputs else "_by_channels"
+    avg_pool_backward.__doc__ = (
+        "Work: rows of the input: first the sums of the boxes over a row, then each to its columns, by the taps of a box for all "
+        "outputs, or by outputs. Rows and planes under the same boxes are copied."
+    )
+    return kernel("T[:], T[:], T[:], Volume, Boxes, Results", Volume, Boxes, Results)(avg_pool_backward)
+
+
+_AVERAGE_BACKWARD = {by_outputs: _average_backward(by_outputs) for by_outputs in (False, True)}
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -201,16 +209,14 @@ def plan_avg_pool_backward(
     """Gradient of `pool.plan_avg_pool`, both operands of one layout."""
     pooled, image = views_of("avg_pool_backward", ndim, grad, grad_input)
     boxes = window.record if window else Boxes(*map(parts, image.extents, pooled.extents))
-    by = CHANNELS
-    if image.channels == 1 and boxes.columns.size and boxes.columns.size <= _FEW:
-        by = OUTPUTS
+    by_outputs = image.channels == 1 and 0 < boxes.columns.size <= _FEW
     over = [_most_over(*each) for each in zip(boxes, pooled.extents, strict=True)]
     sums = b.scratch(grad.spec.dtype, pooled.width * pooled.channels, per_worker=True)
     rows = image.volumes * image.depth * image.height
     cost = (2 * image.width + over[0] * over[1] * pooled.width) * image.channels + 8
-    volume = Volume(*image.extents, image.channels, *pooled.extents, by)
+    volume = Volume(*image.extents, image.channels, *pooled.extents)
     b.launch(
-        avg_pool_backward, grad.flat, grad_input.flat, sums.flat, volume, boxes,
+        _AVERAGE_BACKWARD[by_outputs], grad.flat, grad_input.flat, sums.flat, volume, boxes,
         Results(0, int(count_include_pad), divisor_override or 0),
         work=rows if image.width * image.channels else 0, grain=GRAIN_COST // cost + 1, cost=rows * cost,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from numgrad.runtime import target
 from numgrad.runtime.kernel import Intrinsic, intrinsic
 from numgrad.runtime.simd_emit import Tile
 
-_PARAMETERS = 24
+_PARAMETERS = 23
 
 
 def lanes_of(itemsize: int) -> int:
@@ -47,11 +47,13 @@ def _(x):
 class _Walk:
     """Emits the walk of one kind ("max" or "sum") over elements of one type."""
 
-    def __init__(self, context: Any, builder: Any, kind: str, array: Any, edges: Any, args: list[Any]) -> None:
+    def __init__(
+        self, context: Any, builder: Any, kind: str, is_alone: bool, array: Any, edges: Any, args: list[Any]
+    ) -> None:
         from llvmlite import ir
         from numba import types
 
-        self.ir, self.builder, self.kind = ir, builder, kind
+        self.ir, self.builder, self.kind, self.is_alone = ir, builder, kind, is_alone
         self.context, self.tile = context, Tile(context, builder, "f4", 1, 1)
         dtype = array.dtype
         self.element = context.get_data_type(dtype)
@@ -62,7 +64,7 @@ class _Walk:
         (
             self.x, self.source, self.planes, self.plane_step, self.rows, self.row_step, self.columns, self.column_step,
             self.unit, self.at, self.lane_step, self.move, self.limit, self.start, self.share, self.out, self.goal, self.count,
-            self.indices, self.has_places, self.origin, self.lane_place, self.is_alone,
+            self.indices, self.has_places, self.origin, self.lane_place,
         ) = args  # fmt: skip
 
     def vector_of(self, kind: Any) -> Any:
@@ -300,34 +302,36 @@ class _Walk:
             wide = self.vector_of(long) if isinstance(spot.type, self.ir.VectorType) else long
             return builder.sext(spot, wide) if self.spot.width < 64 else spot
 
-        with builder.if_else(self.is_alone) as (alone, together):
-            with alone:
-                lane_step = builder.trunc(self.lane_step, self.spot) if self.spot.width < 64 else self.lane_step
-                apart = builder.mul(self.numbers(self.spot), self.splat(lane_step))
-                value, spot = self.of_lanes(values, builder.add(places, apart))
-                self.write_one(self.out, self.divided(value, self.share) if self.kind == "sum" else value)
-                if writes_places:
-                    with builder.if_then(self.has_places):
-                        self.write_one(self.indices, builder.add(widened(spot), self.origin))
-            with together:
-                if self.kind == "sum":
-                    values = self.divided(values, self.splat(self.share))
-                self.write(self.out, self.element, values)
-                if writes_places:
-                    with builder.if_then(self.has_places):
-                        apart = builder.mul(self.numbers(long), self.splat(self.lane_place))
-                        wide = builder.add(builder.add(widened(places), self.splat(self.origin)), apart)
-                        self.write(self.indices, long, wide)
+        if self.is_alone:
+            lane_step = builder.trunc(self.lane_step, self.spot) if self.spot.width < 64 else self.lane_step
+            apart = builder.mul(self.numbers(self.spot), self.splat(lane_step))
+            value, spot = self.of_lanes(values, builder.add(places, apart))
+            self.write_one(self.out, self.divided(value, self.share) if self.kind == "sum" else value)
+            if writes_places:
+                with builder.if_then(self.has_places):
+                    self.write_one(self.indices, builder.add(widened(spot), self.origin))
+            return
+        if self.kind == "sum":
+            values = self.divided(values, self.splat(self.share))
+        self.write(self.out, self.element, values)
+        if writes_places:
+            with builder.if_then(self.has_places):
+                apart = builder.mul(self.numbers(long), self.splat(self.lane_place))
+                wide = builder.add(builder.add(widened(places), self.splat(self.origin)), apart)
+                self.write(self.indices, long, wide)
 
 
 @functools.cache
-def walk(kind: str) -> Intrinsic:
-    """The walk that keeps the largest value and its place ("max"), or a sum ("sum"); see `_in_python` for what it does."""
+def walk(kind: str, is_alone: bool) -> Intrinsic:
+    """The walk that keeps the largest value and its place ("max"), or a sum ("sum"); see `_in_python` for what it does.
+
+    ``is_alone`` makes one value of all lanes.
+    """
 
     @intrinsic
     def walked(
         typing_context, x, source, planes, plane_step, rows, row_step, columns, column_step, unit, at, lane_step, move, limit,
-        start, share, out, goal, count, indices, has_places, origin, lane_place, is_alone, edges,
+        start, share, out, goal, count, indices, has_places, origin, lane_place, edges,
     ):  # fmt: skip
         from numba import types
 
@@ -338,27 +342,27 @@ def walk(kind: str) -> Intrinsic:
                 numba_type = kinds[number]
                 if isinstance(numba_type, types.Array):
                     plain.append(context.make_array(numba_type)(context, builder, value).data)
-                elif number in (19, 22):  # the two truths are words
+                elif number == 19:  # a truth is a word
                     plain.append(builder.icmp_signed("!=", value, value.type(0)))
                 else:
                     plain.append(value)
-            _Walk(context, builder, kind, x, edges, plain).emit()
+            _Walk(context, builder, kind, is_alone, x, edges, plain).emit()
             return context.get_dummy_value()
 
         i8 = types.int64
         signature = types.void(
-            x, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, x.dtype, x.dtype, out, i8, i8, indices, i8, i8, i8, i8, edges
+            x, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, x.dtype, x.dtype, out, i8, i8, indices, i8, i8, i8, edges
         )  # fmt: skip
         return signature, emit
 
-    walked.in_python(functools.partial(_in_python, kind))
+    walked.in_python(functools.partial(_in_python, kind, is_alone))
     return walked
 
 
 def _in_python(
-    kind: str, x: Any, source: int, planes: int, plane_step: int, rows: int, row_step: int, columns: int, column_step: int,
-    unit: int, at: int, lane_step: int, move: int, limit: int, start: Any, share: Any, out: Any, goal: int, count: int,
-    indices: Any, has_places: int, origin: int, lane_place: int, is_alone: int, edges: Any,
+    kind: str, is_alone: bool, x: Any, source: int, planes: int, plane_step: int, rows: int, row_step: int, columns: int,
+    column_step: int, unit: int, at: int, lane_step: int, move: int, limit: int, start: Any, share: Any, out: Any, goal: int,
+    count: int, indices: Any, has_places: int, origin: int, lane_place: int, edges: Any,
 ) -> None:  # fmt: skip
     """Fold what the lanes see at each tap, beginning with ``start``, divide sums by ``share`` if it is not 0, and write.
 

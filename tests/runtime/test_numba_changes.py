@@ -187,7 +187,7 @@ def _length(monkeypatch, counted, binding):
     return sum(1 for each in modules[0].functions for block in each.blocks for _ in block.instructions)
 
 
-@pytest.mark.parametrize(("counted", "binding"), [(sums_of_squares, ("f4",)), (max_pool_forward, ("f4",))])
+@pytest.mark.parametrize(("counted", "binding"), [(sums_of_squares, ("f4",)), (max_pool_backward, ("f4",))])
 def test_the_text_for_llvm_is_short(monkeypatch, counted, binding):
     short = _length(monkeypatch, counted, binding)
     longer = tuple(each for each in CHANGES if each.until != numba_changes.SHORTER)
