@@ -43,6 +43,8 @@ _MOST_CALLS = 1 << 9  # of a table; then nothing is learned until so many calls 
 _PATIENCE = 1 << 13
 _MISSES: tuple[Any, ...] = (object(),)  # a key that no call has, for the number of these calls
 _FIRST = object()  # before a key that a call had once
+_NUMBERS = object()  # before the rest of a key, without its floats
+_MOST_NUMBERS = 1 << 5  # floats with which a call is learned; others are the function's own, since they vary
 _NO_NAMES: dict[str, Any] = {}
 # What is known of a function: that it applies an op, for calls with at most so many arguments (True: all); that it returns a
 # tensor of numbers which depend on its arguments alone, and on no tensor; that it returns a tensor whose numbers are undefined.
@@ -181,7 +183,8 @@ def watched(
         return function(*args, **kwargs)
     first = _FIRST, key
     if key not in calls and calls.pop(first, None) is None:
-        calls[first] = True  # watching takes as long as planning, and shapes may never come again
+        if _is_of_few_numbers(calls, key):
+            calls[first] = True  # watching takes as long as planning, and shapes may never come again
         return function(*args, **kwargs)
     times_forgotten, warned = plans.times_forgotten, errors.warned
     again = calls.get(key) is True
@@ -327,6 +330,15 @@ def _has_room(calls: Table) -> bool:
     return misses >= _PATIENCE
 
 
+def _is_of_few_numbers(calls: Table, key: tuple[Any, ...]) -> bool:
+    """Whether a new call may be learned: a step size that changes gives a new key for ever, and none of them comes back for long."""
+    rest = (_NUMBERS, *[float if piece.__class__ is tuple and piece[:1] == (float,) else piece for piece in key])
+    if float not in rest:
+        return True
+    calls[rest] = met = calls.get(rest, 0) + 1
+    return met <= _MOST_NUMBERS
+
+
 def _is_free() -> bool:
     """Whether nobody but the engine sees ops, and machine code is there."""
     listeners = chain.wrappers or dispatch.recorders or dispatch.guards or dispatch.node_watchers
@@ -343,13 +355,21 @@ def _key(values: Sequence[Any]) -> tuple[Any, ...] | None:
     if len(values) >= ITEM:
         return None
     for tensor in tensors:
-        # A view that cannot be followed; a number that an op may also have from elsewhere, so that nobody knows which it took.
-        if tensor._view_node.__class__ is tuple or is_constant(tensor):
+        # A number that an op may also have from elsewhere, so that nobody knows which it took.
+        if is_constant(tensor) or (modes.grad_enabled and _may_be_stale(tensor)):
             return None
     pieces = [_piece(value) for value in values]
     if _NO_PIECE in pieces:
         return None
     return (*pieces, TensorBase) if modes.grad_enabled and any(map(_needs_grad, tensors)) else (*pieces,)
+
+
+def _may_be_stale(tensor: Any) -> bool:
+    """As `runtime/fast/edges.py: may_be_stale`."""
+    base, view_node = tensor._base, tensor._view_node
+    if base is None or base._node is view_node:
+        return False
+    return view_node.__class__ is not tuple or view_node[0] != tensor._storage.version
 
 
 def _needs_grad(tensor: Any) -> bool:
@@ -430,7 +450,8 @@ def _step(applied: tuple[Any, ...], results: Any, places: dict[int, int], cls: A
         sources.append(tensor if tensor is None else places.get(id(tensor), tensor))
     distance = plan.begin(params[0]) * inputs[0]._spec.dtype.itemsize if op.moving else 0
     nodes = [each._view_node for each in results]
-    marks = [node[1:] for node in nodes if node.__class__ is tuple]
+    # A view of a view that cannot be followed has its reason from that, which the same call of another tensor has not.
+    marks = [node[1:] for node in nodes if node.__class__ is tuple and op.public != 1]
     is_view = any(each._base is not None for each in results)
     if len(marks) not in (0, len(nodes)) or (op.public != 1 and is_view and not modes.grad_enabled):
         return False

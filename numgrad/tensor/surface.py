@@ -81,6 +81,7 @@ def public(*homes: str, name: str = "", asks: bool = False, known: int = 0) -> C
                 _add(home, public_name, inner if asks and home != "function" else shown)
         if {"in_place", "in_place_function"} & set(homes):
             form = in_place.form_of(public_name, inner)
+            form = known_calls.knowing(form) if known is True else form
             if "in_place" in homes:
                 _add("method", f"{public_name}_", _standing(form, _METHODS, f"{public_name}_"))
             if "in_place_function" in homes:

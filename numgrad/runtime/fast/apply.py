@@ -12,14 +12,13 @@ Each function stands above those that it calls. All values are words: addresses 
 from __future__ import annotations
 
 from numgrad.runtime.fast.arrays import over_array
-from numgrad.runtime.fast.edges import field, is_recording, new_edges, new_none, pattern_of
+from numgrad.runtime.fast.edges import field, is_recording, item_of, new_edges, new_none, pattern_of
 from numgrad.runtime.fast.known import (
     class_of,
     drop_inputs,
     fill_item,
     inputs_of_step,
     is_tensor,
-    item_of,
     mark_views,
     meets_changed,
     new_key,

@@ -27,7 +27,12 @@ from numgrad.runtime.fast.layout import (
     REQUIRES_GRAD,
     SEQUENCE,
     SPEC,
+    STORAGE,
+    STORAGE_VERSION,
     TRUE,
+    TUPLE_CLASS,
+    TUPLE_ITEMS,
+    TYPE,
     VIEW_NODE,
 )
 from numgrad.runtime.kernel import device
@@ -49,7 +54,7 @@ from numgrad.runtime.objects import (
     tuple_new,
     tuple_set,
 )
-from numgrad.runtime.words import peek, poke, word_to_python
+from numgrad.runtime.words import peek, poke, python_to_word, word_to_python
 
 
 @device
@@ -89,11 +94,48 @@ def pattern_of(words, args, count):
         tensor = peek(args + 8 * position)
         if tensor != none:
             base = field(words, tensor, BASE)
-            if base != none and field(words, base, NODE) != field(words, tensor, VIEW_NODE):
-                return -1  # it may be stale
+            if base != none and may_be_stale(words, tensor, base):
+                return -1
             if field(words, tensor, NODE) != none or field(words, tensor, REQUIRES_GRAD) == peek(words + TRUE):
                 pattern |= 1 << (position - BEFORE_INPUTS)
     return pattern
+
+
+@device
+def may_be_stale(words, tensor, base):
+    """Whether a view may need another node before it is used (`engine/views.py: refresh`).
+
+    A view that cannot be followed, and says why, needs none while its memory is as it was.
+    """
+    view_node = field(words, tensor, VIEW_NODE)
+    if field(words, base, NODE) == view_node:
+        return 0
+    if field(words, view_node, TYPE) != peek(words + TUPLE_CLASS):
+        return 1
+    then, now = item_of(words, view_node, 0), field(words, field(words, tensor, STORAGE), STORAGE_VERSION)
+    return then != now and python_to_word(then) != python_to_word(now)
+
+
+@device
+def item_of(words, items, position):
+    """An item of a tuple that has it, borrowed."""
+    return peek(items + peek(words + TUPLE_ITEMS) + 8 * position)
+
+
+@device
+def new_reason(words, tensor, texts, first):
+    """Why a view cannot be followed, as `fix` says it: the version of the memory, and two texts from ``first`` on; 0 for an error."""
+    reason = tuple_new(3)
+    if reason:
+        version = field(words, field(words, tensor, STORAGE), STORAGE_VERSION)
+        maker, text = item_of(words, texts, first), item_of(words, texts, first + 1)
+        incref(version)
+        incref(maker)
+        incref(text)
+        tuple_set(reason, 0, version)
+        tuple_set(reason, 1, maker)
+        tuple_set(reason, 2, text)
+    return reason
 
 
 @device

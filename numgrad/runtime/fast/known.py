@@ -15,7 +15,7 @@ why the view cannot be followed (`engine/views.py: fix`). The class is None, or 
 
 from __future__ import annotations
 
-from numgrad.runtime.fast.edges import field, is_recording, new_pair
+from numgrad.runtime.fast.edges import field, is_recording, item_of, may_be_stale, new_pair, new_reason
 from numgrad.runtime.fast.layout import (
     ARG_PARAMS,
     BASE,
@@ -53,7 +53,6 @@ from numgrad.runtime.fast.layout import (
     STORAGE,
     STORAGE_ADDRESS,
     STORAGE_NBYTES,
-    STORAGE_VERSION,
     STR_CLASS,
     TENSOR_BASE,
     TENSOR_CLASS,
@@ -90,12 +89,6 @@ def class_of(words, instance):
 def is_tensor(words, instance):
     cls = class_of(words, instance)
     return cls == peek(words + TENSOR_CLASS) or is_subtype(cls, peek(words + TENSOR_BASE)) != 0
-
-
-@device
-def item_of(words, items, position):
-    """An item of a tuple that has it, borrowed."""
-    return peek(items + peek(words + TUPLE_ITEMS) + 8 * position)
 
 
 @device
@@ -148,10 +141,9 @@ def piece_of_tensor(words, tensor, needs):
         return 0
     none, true, base = peek(words + NONE), peek(words + TRUE), field(words, tensor, BASE)
     if base != none:
-        node = field(words, base, NODE)
-        if node != field(words, tensor, VIEW_NODE):
+        if may_be_stale(words, tensor, base):
             poke(needs, peek(needs) | STALE)
-        if node != none or field(words, base, REQUIRES_GRAD) == true:
+        if field(words, base, NODE) != none or field(words, base, REQUIRES_GRAD) == true:
             poke(needs, peek(needs) | NEEDED)
     if field(words, tensor, NODE) != none or field(words, tensor, REQUIRES_GRAD) == true:
         poke(needs, peek(needs) | NEEDED)
@@ -352,15 +344,8 @@ def mark_views(words, step, result, recording):
         return 1
     for number in range(tuple_size(marks)):
         tensor, mark = item_of(words, result, number), item_of(words, marks, number)
-        reason = tuple_new(3)
+        reason = new_reason(words, tensor, mark, 0)
         if reason == 0:
             return 0
-        version = field(words, field(words, tensor, STORAGE), STORAGE_VERSION)
-        incref(version)
-        incref(item_of(words, mark, 0))
-        incref(item_of(words, mark, 1))
-        fill_item(words, reason, 0, version)
-        fill_item(words, reason, 1, item_of(words, mark, 0))
-        fill_item(words, reason, 2, item_of(words, mark, 1))
         put_new(tensor + peek(words + VIEW_NODE), reason)
     return 1

@@ -5,7 +5,7 @@ They lie in one array, ``objects``: a pair for each output, then the parts of th
 
 from __future__ import annotations
 
-from numgrad.runtime.fast.edges import field, input_at, new_none
+from numgrad.runtime.fast.edges import field, input_at, new_none, new_reason
 from numgrad.runtime.fast.layout import (
     ADDRESS,
     ARG_PARAMS,
@@ -54,6 +54,8 @@ from numgrad.runtime.fast.layout import (
     STORAGE_TEMPLATE,
     STORAGE_VERSION,
     TENSOR_TEMPLATE,
+    TUPLE_CLASS,
+    TYPE,
     VIEW_NODE,
 )
 from numgrad.runtime.kernel import device
@@ -168,14 +170,21 @@ def fill_view(words, tensor, source, row, recording, distance):
         return 0
     fill_tensor(words, tensor, field(words, source, STORAGE), peek(row + ROW_SPEC), address)
     decref(address)
-    base = field(words, source, BASE)
+    base, before, version = field(words, source, BASE), 0, field(words, field(words, source, STORAGE), STORAGE_VERSION)
     if base == peek(words + NONE):
         base = source
-    # `pattern_of` has refused views that cannot be followed.
-    node = field(words, base, NODE) if recording else field(words, field(words, source, STORAGE), STORAGE_VERSION)
+    else:
+        before = field(words, source, VIEW_NODE)
+    # `pattern_of` has left to Python the views that were made while nothing was recorded.
+    node = field(words, base, NODE) if recording else version
+    if before and recording and field(words, before, TYPE) == peek(words + TUPLE_CLASS):
+        node = new_reason(words, source, before, 1)
+        if node == 0:
+            return 0
+    else:
+        incref(node)
     incref(base)
     put_new(tensor + peek(words + BASE), base)
-    incref(node)
     put_new(tensor + peek(words + VIEW_NODE), node)
     return 1
 
