@@ -79,11 +79,6 @@ def _check_option(name: str, option: str, value: Any) -> None:
         raise TypeError(f"{name}(): argument 'pin_memory' must be bool, not {type(value).__name__}")
 
 
-@functools.cache
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    return dict(inspect.signature(function).parameters)
-
-
 class Call(NamedTuple):
     """What a call with further keywords stands for: the function's own arguments, options to check, and its ``out=``."""
 
@@ -97,7 +92,7 @@ def translated(
     function: Callable[..., Any], name: str, module: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Call | None:
     """The call that a call with further keywords stands for; None if it has none, or one that the function does not take."""
-    own = _parameters(function)
+    own = outputs.parameters_of(function)
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in own.values()):
         return None
     takes, has_out, renamed = CREATION.get(name, ()), _has_out(name, module), {**NUMPY, **RENAMED.get(name, {})}

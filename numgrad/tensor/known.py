@@ -172,8 +172,12 @@ def watched(
     args: tuple[Any, ...],
     kwargs: dict[str, Any] = _NO_NAMES,
     kind: int = True,
+    varying: tuple[type, ...] = (float,),
 ) -> Any:
-    """The result of a call that a table does not know; if it can, it will know it from now on."""
+    """The result of a call that a table does not know; if it can, it will know it from now on.
+
+    Of numbers of the ``varying`` classes a few are learned; they may be others each time.
+    """
     values = (*args, *kwargs.values())
     key = _key(values) if _has_room(calls) and _is_free() else None
     if key is None:
@@ -183,7 +187,7 @@ def watched(
         return function(*args, **kwargs)
     first = _FIRST, key
     if key not in calls and calls.pop(first, None) is None:
-        if _is_of_few_numbers(calls, key):
+        if _is_of_few_numbers(calls, key, varying):
             calls[first] = True  # watching takes as long as planning, and shapes may never come again
         return function(*args, **kwargs)
     times_forgotten, warned = plans.times_forgotten, errors.warned
@@ -330,13 +334,24 @@ def _has_room(calls: Table) -> bool:
     return misses >= _PATIENCE
 
 
-def _is_of_few_numbers(calls: Table, key: tuple[Any, ...]) -> bool:
+def _is_of_few_numbers(calls: Table, key: tuple[Any, ...], varying: tuple[type, ...]) -> bool:
     """Whether a new call may be learned: a step size that changes gives a new key for ever, and none of them comes back for long."""
-    rest = (_NUMBERS, *[float if piece.__class__ is tuple and piece[:1] == (float,) else piece for piece in key])
-    if float not in rest:
+    rest = tuple([_without_numbers(piece, varying) for piece in key])
+    if rest == key:
         return True
-    calls[rest] = met = calls.get(rest, 0) + 1
+    calls[_NUMBERS, rest] = met = calls.get((_NUMBERS, rest), 0) + 1
     return met <= _MOST_NUMBERS
+
+
+def _without_numbers(piece: Any, varying: tuple[type, ...]) -> Any:
+    """A piece of a key with classes in the place of numbers, also of those of an index."""
+    if piece.__class__ in varying:
+        return piece.__class__
+    if piece.__class__ is not tuple or piece[:1] == (slice,):
+        return piece
+    if piece[:1] == (float,):
+        return float
+    return tuple([_without_numbers(each, varying) for each in piece]) if int in varying else piece
 
 
 def _is_free() -> bool:

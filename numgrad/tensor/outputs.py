@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,6 +38,12 @@ FUNCTIONS = frozenset(
 OF_MODULES = {"numgrad": FUNCTIONS, "numgrad.nn.functional": frozenset(["normalize"])}
 
 
+@functools.cache
+def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters of a public function, by name."""
+    return dict(inspect.signature(function).parameters)
+
+
 def written(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
     """``out``, a tensor or one for each result, with the results of a call; resized, with a warning, if the shape differs.
 
@@ -57,7 +64,7 @@ def written(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwar
             f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
             "requires grad. Use the result, or copy it under numgrad.no_grad()"
         )
-    parameters = inspect.signature(function).parameters
+    parameters = parameters_of(function)
     if "dtype" in parameters and "requires_grad" in parameters:  # a function that makes a tensor
         chosen = kwargs.get("dtype")
         if chosen is not None and chosen is not outs[0].dtype:

@@ -688,10 +688,12 @@ class Tensor(Operators, Attributes, Methods):
         return _item(self, index) if result is NotImplemented else result
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        try:
-            indexing.set_item(self, index, value)
-        except NegativeStepError:
-            backwards.set_item(self, index, value)
+        result = fast.run_known(_items_set, self, index, value)
+        if result is None:
+            kind = 3 if index.__class__ is not list and indexing.names_by_numbers(index) else 0
+            known.watched(_items_set, _set_item, (self, index, value), kind=kind, varying=(float, int))
+        elif result is NotImplemented:
+            _set_item(self, index, value)
 
     # ---- methods that are not functions -------------------------------------------------------------------------
 
@@ -891,7 +893,7 @@ class Tensor(Operators, Attributes, Methods):
         return shaping.converted(self, dtypes.bool_, memory_format)
 
 
-_items = known.table()
+_items, _items_set = known.table(), known.table()
 
 
 def _item(tensor: Tensor, index: Any) -> Tensor:
@@ -899,6 +901,15 @@ def _item(tensor: Tensor, index: Any) -> Tensor:
         return indexing.get_item(tensor, index)
     except NegativeStepError:
         return backwards.get_item(tensor, index)
+
+
+def _set_item(tensor: Tensor, index: Any, value: Any) -> Tensor:
+    """The tensor, with other elements: tables know calls by their results."""
+    try:
+        indexing.set_item(tensor, index, value)
+    except NegativeStepError:
+        backwards.set_item(tensor, index, value)
+    return tensor
 
 
 def _unpickled(
