@@ -44,6 +44,8 @@ _PATIENCE = 1 << 13
 _MISSES: tuple[Any, ...] = (object(),)  # a key that no call has, for the number of these calls
 _FIRST = object()  # before a key that a call had once
 _NUMBERS = object()  # before the rest of a key, without its floats
+_PAUSE = object()  # the number of calls of which nothing is learned, after one with a further number
+_PAUSED = 1 << 6
 _MOST_NUMBERS = 1 << 5  # floats with which a call is learned; others are the function's own, since they vary
 _NO_NAMES: dict[str, Any] = {}
 # What is known of a function: that it applies an op, for calls with at most so many arguments (True: all); that it returns a
@@ -179,6 +181,9 @@ def watched(
     Of numbers of the ``varying`` classes a few are learned; they may be others each time.
     """
     values = (*args, *kwargs.values())
+    if calls and (rest := calls.get(_PAUSE)):
+        calls[_PAUSE] = rest - 1
+        return function(*args, **kwargs)
     key = _key(values) if _has_room(calls) and _is_free() else None
     if key is None:
         return function(*args, **kwargs)
@@ -189,6 +194,8 @@ def watched(
     if key not in calls and calls.pop(first, None) is None:
         if _is_of_few_numbers(calls, key, varying):
             calls[first] = True  # watching takes as long as planning, and shapes may never come again
+        else:
+            calls[_PAUSE] = _PAUSED
         return function(*args, **kwargs)
     times_forgotten, warned = plans.times_forgotten, errors.warned
     again = calls.get(key) is True
@@ -335,7 +342,7 @@ def _has_room(calls: Table) -> bool:
 
 
 def _is_of_few_numbers(calls: Table, key: tuple[Any, ...], varying: tuple[type, ...]) -> bool:
-    """Whether a new call may be learned: a step size that changes gives a new key for ever, and none of them comes back for long."""
+    """Whether a new call may be learned: a step size that changes gives new keys for ever, and none of them comes back."""
     rest = tuple([_without_numbers(piece, varying) for piece in key])
     if rest == key:
         return True

@@ -141,7 +141,11 @@ def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
     if dtype.is_bool:
         return mul(as_operand(other, dtype), builtins.bool(factor))
     number = as_number(other)
-    return mul(as_operand(other, dtype), factor) if number is None else factor * number
+    if number is not None:
+        return factor * number
+    if dtype.is_floating_point:  # not by a table: where a step size changes, it would be looked for in two
+        return _e.mul(as_operand(other, dtype), as_operand(factor, dtype))
+    return mul(as_operand(other, dtype), factor)
 
 
 @public("function", "method", "in_place", asks=True, known=True)

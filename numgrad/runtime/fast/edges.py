@@ -124,7 +124,7 @@ def item_of(words, items, position):
 
 @device
 def new_reason(words, tensor, texts, first):
-    """Why a view cannot be followed, as `fix` says it: the version of the memory, and two texts from ``first`` on; 0 for an error."""
+    """Why a view cannot be followed, as `fix` says it: the version of the memory, two texts from ``first`` on; 0: an error."""
     reason = tuple_new(3)
     if reason:
         version = field(words, field(words, tensor, STORAGE), STORAGE_VERSION)
