@@ -309,6 +309,8 @@ class Plan:
         None for an output.
     changed
         Numbers of the inputs whose memory the launches change.
+    writes_last
+        Whether no input is read once one is changed, so that they may share memory.
     moves
         Of a view that may begin elsewhere, for each dimension how many beginnings there are, and their stride.
     records
@@ -336,6 +338,7 @@ class Plan:
         "records",
         "used",
         "weight",
+        "writes_last",
     )
 
     def __init__(
@@ -352,6 +355,7 @@ class Plan:
         self.weight = 1 + (inputs + len(outputs)) // WEIGHED
         self.records: dict[int, Any] = {}
         self.needs: Any = None
+        self.writes_last = False
         self.fast: int | None = None
         self._fast_words: Any = None
         self.used = 0

@@ -42,6 +42,7 @@ class _Joiner:
         self.memory: dict[Any, Address] = {}  # by storage
         self.launches: list[Launch | Pair] = []
         self.changed: set[int] = set()
+        self.writes_last = True
         self.scratch = 0
         self.outputs: list[Output] = []
         self.result_of: dict[Any, int] = {}  # numbers of results by their storage
@@ -91,12 +92,17 @@ class _Joiner:
         if overwrites and inputs[0]._storage in self.result_of and inputs[0]._storage not in self.memory:
             self.new(inputs[0], inputs[0]._spec.nbytes)  # memory that nobody has written before
         places: list[Any] = [None if each is None else self.address_of(each) for each in inputs]
+        goals = set()
         for position in plan.changed:
             goal = places[position]
             if isinstance(goal, Constant):
                 raise _UnfitError
             if goal.index < len(self.inputs):
-                self.changed.add(goal.index)
+                goals.add(goal.index)
+        self.changed |= goals
+        if self.changed:  # other inputs, which may lie where these lie
+            reads = {each.index for each in places if isinstance(each, Address)} - goals
+            self.writes_last &= len(self.changed) == 1 and not any(index < len(self.inputs) for index in reads)
         new = [each for each, output in zip(outputs, plan.outputs, strict=True) if output.source is None]
         numbers = iter(zip(new, [each for each in plan.outputs if each.source is None], strict=True))
         for nbytes in plan.allocations:
@@ -127,7 +133,9 @@ class _Joiner:
         news = len(self.result_of)
         allocations = (*(None,) * news, *((self.scratch,) if self.scratch else ()))
         joined = Program(self.launches, len(self.inputs) + len(allocations))
-        return Plan(tuple(self.outputs), joined, allocations, tuple(sorted(self.changed)), (), len(self.inputs))
+        plan = Plan(tuple(self.outputs), joined, allocations, tuple(sorted(self.changed)), (), len(self.inputs))
+        plan.writes_last = self.writes_last
+        return plan
 
 
 def _moved(launch: Launch | Pair, places: list[Any]) -> Launch | Pair:

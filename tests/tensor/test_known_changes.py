@@ -183,6 +183,33 @@ def test_items_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     assert x.tolist() == before
 
 
+@pytest.mark.parametrize("is_learned_apart", [False, True])
+def test_outputs_that_are_operands(is_learned_apart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result is whole before it is written, wherever that is."""
+    memory, other = ng.arange(20.0), ng.tensor([3.0, -1.0, 12.0, 4.0])
+    x = memory[4:8]
+    if is_learned_apart:
+        often(lambda: ng.maximum(x.clone(), other, out=ng.empty(4)), 6)
+    else:
+        often(lambda: ng.maximum(x, other, out=x), 6)
+        assert x.tolist() == [4.0, 5.0, 12.0, 7.0]
+    seen = _watched(monkeypatch)
+    for begin in (4, 5, 3, 8):
+        memory.copy_(ng.arange(20.0))
+        out, version = memory[begin : begin + 4], memory._version
+        seen.clear()
+        assert ng.maximum(x, other, out=out) is out
+        assert not seen
+        assert out.tolist() == [4.0, 5.0, 12.0, 7.0]
+        assert memory._version > version
+        assert ng.maximum(other, out, out=out).tolist() == [4.0, 5.0, 12.0, 7.0]
+    # Of an op that reads one while it writes the other the function has to know.
+    y = ng.arange(6.0)
+    often(lambda: y[:4].clone().mul_(other))
+    y[1:5].mul_(y[:4])
+    assert y.tolist() == [0.0, 0.0, 2.0, 6.0, 12.0, 5.0]
+
+
 def test_numbers_that_vary_are_not_learned_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     x, grad, slopes = ng.zeros(7, 5), ng.ones(7, 5), ng.rand(7, 5)
     total = 0.0

@@ -39,6 +39,7 @@ from numgrad.runtime.fast.layout import (
     NOT_IMPLEMENTED,
     PLAN_CHANGED,
     PLAN_ROWS,
+    PLAN_WRITES_LAST,
     REQUIRES_GRAD,
     ROW_SIZE,
     SIZE_CLASS,
@@ -322,7 +323,9 @@ def memory_of(words, tensor):
 
 @device
 def meets_changed(words, call_args, count, plan):
-    """Whether an input that the plan changes shares memory with another input."""
+    """Whether an input that the plan changes shares memory with another input, which may be read later."""
+    if peek(plan + PLAN_WRITES_LAST):
+        return 0
     changed, meets = plan + FIRST_ROW + ROW_SIZE * peek(plan + PLAN_ROWS), 0
     for number in range(peek(plan + PLAN_CHANGED)):
         written = BEFORE_INPUTS + peek(changed + 8 * number)

@@ -209,6 +209,7 @@ PLAN_PUBLIC = PLAN.word("public", "how many of them are returned")
 PLAN_DIFFERENTIABLE = PLAN.word("differentiable", "whether the op is")
 PLAN_SPLITS = PLAN.word("splits", "whether its launches may run on several threads")
 PLAN_SEVERAL = PLAN.word("several", "whether a tuple is returned")
+PLAN_WRITES_LAST = PLAN.word("writes_last", "whether inputs are changed after all of them were read")
 PLAN_CHANGED = PLAN.count("changed", "numbers of the inputs that are changed in place")
 FIRST_ROW = PLAN.size
 

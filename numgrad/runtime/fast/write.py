@@ -68,6 +68,7 @@ def plan_words(
         differentiable=int(differentiable),
         splits=0 if plan.program is None else int(plan.program.splits),
         several=int(public != 1),
+        writes_last=int(plan.writes_last),
         changed=plan.changed,
     )
 

@@ -54,6 +54,7 @@ def test_words_are_written_where_the_constants_say():
         differentiable=4,
         splits=5,
         several=6,
+        writes_last=1,
         changed=[7, 8, 9],
     )
     assert words[layout.PLAN_ROWS // 8] == 2
@@ -97,11 +98,12 @@ def test_a_plan_in_words():
         outputs=(Output(spec, nbytes=24), Output(None, source=1)),
         allocations=(None, 64),
         changed=(1,),
+        writes_last=True,
         program=SimpleNamespace(address=77, splits=True),
     )
     words = write.plan_words(plan, 1, True)
     assert words is not None
-    assert words[: layout.PLAN.size // 8] == [77, 0, 3, 2, 1, 1, 1, 0, 1]
+    assert words[: layout.PLAN.size // 8] == [77, 0, 3, 2, 1, 1, 1, 0, 1, 1]
     rows = np.reshape(words[layout.PLAN.size // 8 : -1], (3, layout.ROW.size // 8)).tolist()
     assert rows == [
         [layout.NEW, id(memory.stack_of(24)), id(spec), id(plan.outputs[0].nbytes), 0],
