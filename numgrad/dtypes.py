@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -285,6 +286,17 @@ class finfo:  # noqa: N801 (torch's name)
     def __repr__(self) -> str:
         names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
         return f"finfo({', '.join(f'{name}={getattr(self, name):g}' for name in names)}, dtype={self.dtype})"
+
+
+def write(address: int, value: float, dtype: dtype) -> None:
+    """Write a number as an element at an address; of Python's floats in a tenth of NumPy's time."""
+    word = {"float32": ctypes.c_float, "float64": ctypes.c_double}.get(dtype.name) if value.__class__ is float else None
+    if word is not None:
+        word.from_address(address).value = value
+        return
+    memory: Any = (ctypes.c_char * dtype.itemsize).from_address(address)
+    with np.errstate(over="ignore"):
+        np.frombuffer(memory, dtype.numpy)[0] = dtype.wrapped(value)
 
 
 def get_default_dtype() -> dtype:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
-import numpy as np
-
-from numgrad import registry
+from numgrad import dtypes, registry
 from numgrad.dtypes import dtype as Dtype
-from numgrad.dtypes import float32, float64
+from numgrad.dtypes import float32
 from numgrad.engine import dispatch
 from numgrad.engine.tape import TensorBase, tensor_over
 from numgrad.layout import spec_of
@@ -17,13 +14,11 @@ from numgrad.runtime.memory import allocate
 
 _MOST_CONSTANTS, _MARK = 1 << 12, object()
 _constants: dict[tuple[Any, ...], TensorBase] = {}
-_WORDS: dict[Dtype, Any] = {float32: ctypes.c_float, float64: ctypes.c_double}
 
 
 def constant(value: float, dtype: Dtype) -> TensorBase:
     """A 0-d tensor of this value. It is shared: never change it."""
-    # Classes tell 1, 1.0 and True apart, and repr -0.0 from 0.0.
-    key = (dtype, value.__class__, value or repr(value))
+    key = (dtype, value.__class__, value or repr(value))  # tells 1 from True, and -0.0 from 0.0
     tensor = _constants.get(key)
     if tensor is None:
         if dtype.is_half:
@@ -31,22 +26,13 @@ def constant(value: float, dtype: Dtype) -> TensorBase:
             storage = dispatch.dispatch(cast, (constant(value, float32),), cast.Params(dtype))._storage
         else:
             storage = allocate(dtype.itemsize)
-            _write(storage, value, dtype)
+            dtypes.write(storage.address, value, dtype)
         storage._owner = _MARK  # graphs may still use one that has left the cache
         tensor = tensor_over(dispatch.tensor_class, storage, spec_of(dtype, ()), storage.address)
         if len(_constants) >= _MOST_CONSTANTS:
             _constants.clear()
         _constants[key] = tensor
     return tensor
-
-
-def _write(storage: Any, value: float, dtype: Dtype) -> None:
-    word = _WORDS.get(dtype)
-    if word is not None and value.__class__ is float:
-        word.from_address(storage.address).value = value  # a step size that changes: this takes a tenth of the time
-        return
-    with np.errstate(over="ignore"):
-        np.asarray(storage).view(dtype.numpy)[0] = dtype.wrapped(value)
 
 
 def is_constant(tensor: TensorBase) -> bool:
