@@ -145,6 +145,14 @@ REASONS: tuple[Reason, ...] = (
     ),
     Reason("NumPy's LAPACK, not MKL's", ("linalg.det(", "linalg.householder_product(")),
     Reason(
+        "NumPy's LAPACK, not MKL's",
+        (
+            *(f"linalg.{name}(" for name in "cholesky cholesky_ex inv solve solve_ex slogdet solve_triangular".split()),
+            *_lib("cholesky_inverse lu_unpack"),
+        ),
+        _LARGE,
+    ),
+    Reason(
         "A few microseconds, of which the call takes a part: x.copy_(y), x.fill_ and v.tolist() ask what may be written and read",
         ("x.copy_(", "x.fill_(", "v.tolist()"),
         ("1e4",),
