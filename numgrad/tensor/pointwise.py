@@ -141,11 +141,9 @@ def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
     if dtype.is_bool:
         return mul(as_operand(other, dtype), builtins.bool(factor))
     number = as_number(other)
-    if number is not None:
-        return factor * number
-    if dtype.is_floating_point:  # not by a table: where a step size changes, it would be looked for in two
+    if number is None and dtype.is_floating_point:  # not by a table: where a step size changes, two would be looked up
         return _e.mul(as_operand(other, dtype), as_operand(factor, dtype))
-    return mul(as_operand(other, dtype), factor)
+    return mul(as_operand(other, dtype), factor) if number is None else factor * number
 
 
 @public("function", "method", "in_place", asks=True, known=True)

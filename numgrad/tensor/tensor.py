@@ -15,18 +15,14 @@ from numgrad import dtypes
 from numgrad.dtypes import dtype as Dtype
 from numgrad.engine import dispatch, hooks, private, views
 from numgrad.engine.tape import Node, TensorBase, modes, tensor_over
-from numgrad.errors import NegativeStepError
 from numgrad.layout import Size, preserve_format, repeats_elements, spec_of
 from numgrad.runtime import memory
-from numgrad.runtime.fast import start as fast
 from numgrad.tensor import (
     arguments,
-    backwards,
     in_place,
-    indexing,
     inference,
+    items,
     joining,
-    known,
     pointwise,
     printing,
     shaping,
@@ -680,20 +676,7 @@ class Tensor(Operators, Attributes, Methods):
         bits = (self.dtype,) if self.dtype is dtypes.bfloat16 else ()
         return _unpickled, (type(self), in_memory, order, self._requires_grad, *bits)
 
-    def __getitem__(self, index: Any) -> Tensor:
-        result = fast.run_known(_items, self, index)
-        if result is None:
-            kind = 2 if index.__class__ is not list and indexing.names_by_numbers(index) else 0
-            return known.watched(_items, _item, (self, index), kind=kind)  # type: ignore[no-any-return]
-        return _item(self, index) if result is NotImplemented else result
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        result = fast.run_known(_items_set, self, index, value)
-        if result is None:
-            kind = 3 if index.__class__ is not list and indexing.names_by_numbers(index) else 0
-            known.watched(_items_set, _set_item, (self, index, value), kind=kind, varying=(float, int))
-        elif result is NotImplemented:
-            _set_item(self, index, value)
+    __getitem__, __setitem__ = items.get_item, items.set_item
 
     # ---- methods that are not functions -------------------------------------------------------------------------
 
@@ -891,25 +874,6 @@ class Tensor(Operators, Attributes, Methods):
         tensor([False,  True,  True])
         """
         return shaping.converted(self, dtypes.bool_, memory_format)
-
-
-_items, _items_set = known.table(), known.table()
-
-
-def _item(tensor: Tensor, index: Any) -> Tensor:
-    try:
-        return indexing.get_item(tensor, index)
-    except NegativeStepError:
-        return backwards.get_item(tensor, index)
-
-
-def _set_item(tensor: Tensor, index: Any, value: Any) -> Tensor:
-    """The tensor, with other elements: tables know calls by their results."""
-    try:
-        indexing.set_item(tensor, index, value)
-    except NegativeStepError:
-        backwards.set_item(tensor, index, value)
-    return tensor
 
 
 def _unpickled(
