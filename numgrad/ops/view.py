@@ -311,11 +311,9 @@ def _(b: PlanBuilder, input: Operand, starts: Any, steps: Any, sizes: Any, dropp
 
 @slice_.backward
 def _(ctx, grad):
-    p, spec = ctx.params, ctx.input_specs[0]
-    strides = () if spec.is_contiguous or not spec.is_dense else spec.strides  # so that what made it gets it as it lay
-    return slice_backward(
-        grad, size=tuple(spec.shape), starts=p.starts, steps=p.steps, dropped=p.dropped, strides=strides
-    )
+    p = ctx.params
+    shape = tuple(ctx.input_specs[0].shape)
+    return slice_backward(grad, size=shape, starts=p.starts, steps=p.steps, dropped=p.dropped)
 
 
 slice_.linear_in("input")
@@ -342,8 +340,8 @@ def _(x, starts, steps, sizes, dropped=()):
 slice_backward = Op(
     "slice_backward",
     ("grad",),
-    {"size": (), "starts": (), "steps": (), "dropped": (), "strides": ()},
-    doc="Zeros of shape ``size`` with the gradient at the elements that `slice` took; row-major, or dense by ``strides``.",
+    {"size": (), "starts": (), "steps": (), "dropped": ()},
+    doc="Zeros of shape ``size`` with the gradient at the elements that `slice` took.",
 )
 
 
@@ -356,19 +354,17 @@ def _slice_sizes(shape: Sequence[int], dropped: Sequence[int]) -> tuple[int, ...
 
 
 @slice_backward.plan
-def _(b: PlanBuilder, grad: Operand, size: Any, starts: Any, steps: Any, dropped: Any, strides: Any) -> None:
-    out = b.output(grad.spec.dtype, size, strides or None)
-    if not out.spec.is_dense:
-        raise ShapeError(f"slice_backward: got the strides {strides} for the size {size}, expected dense ones")
+def _(b: PlanBuilder, grad: Operand, size: Any, starts: Any, steps: Any, dropped: Any) -> None:
+    out = b.output(grad.spec.dtype, size)
     prove_dims("slice_backward", dropped, out.spec.ndim)
-    steps, offset = _slice_geometry(out.spec, starts, steps, _slice_sizes(grad.spec.shape, dropped))
+    strides, offset = _slice_geometry(out.spec, starts, steps, _slice_sizes(grad.spec.shape, dropped))
     plan_fill(b, out, 0)
-    plan_copy(b, grad, out.view(tuple(grad.spec.shape), _without(steps, dropped), offset))
+    plan_copy(b, grad, out.view(tuple(grad.spec.shape), _without(strides, dropped), offset))
 
 
 @slice_backward.backward
 def _(ctx, grad):
-    _, starts, steps, dropped, _ = ctx.params
+    _, starts, steps, dropped = ctx.params
     sizes = _slice_sizes(ctx.input_specs[0].shape, dropped)
     return slice_(grad, starts=starts, steps=steps, sizes=sizes, dropped=dropped)
 
@@ -377,15 +373,14 @@ slice_backward.linear_in("grad")
 
 
 @slice_backward.batch
-def _(batch, grad, size, starts, steps, dropped, strides):
+def _(batch, grad, size, starts, steps, dropped):
     return slice_backward(
-        grad, size=(batch.size, *size), starts=(0, *starts), steps=(1, *steps), dropped=tuple(d + 1 for d in dropped),
-        strides=strides and (product(size), *strides),
-    )  # fmt: skip
+        grad, size=(batch.size, *size), starts=(0, *starts), steps=(1, *steps), dropped=tuple(d + 1 for d in dropped)
+    )
 
 
 @slice_backward.oracle
-def _(g, size, starts, steps, dropped=(), strides=()):
+def _(g, size, starts, steps, dropped=()):
     out = np.zeros(size, g.dtype)
     g = np.expand_dims(g, dropped)
     taken = zip(starts, steps, g.shape, strict=True)

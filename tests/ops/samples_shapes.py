@@ -182,15 +182,6 @@ _BACK = {"size": (5, 6), "starts": (1, 0), "steps": (2, 3)}
 good("slice_backward", "every second", normal(2, 2), params=_BACK)
 good("slice_backward", "one row", normal(2), params=_BACK | {"dropped": (0,)})
 good("slice_backward", "empty", normal(0, 2), params=_BACK)
-good("slice_backward", "columns lie apart", normal(2, 2), params=_BACK | {"strides": (1, 5)})
-bad(
-    "slice_backward",
-    "strides with gaps",
-    normal(2, 2),
-    params=_BACK | {"strides": (12, 1)},
-    error=RuntimeError,
-    match="expected dense ones",
-)
 bad(
     "slice_backward",
     "too large",

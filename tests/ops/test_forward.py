@@ -116,7 +116,7 @@ def private(x: np.ndarray) -> Any:
 LAYOUTS = {"transposed": transposed, "stepped": stepped, "repeated": repeated, "private": private}
 
 
-SHOWS_ITS_OWN = {"attention_backward", "to_strides", "slice_backward"}  # results that are not row-major, as in torch
+SHOWS_ITS_OWN = {"attention_backward", "to_strides"}  # results that are not row-major, as in torch
 OF_MEMORY = {"view", "as_strided", "copy_slices"}  # what they give depends on the layout, unless it is private
 
 
