@@ -257,7 +257,10 @@ def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     copies = [_copy_of(tensor) for _, tensor in _tensors_of(values)]
     specs = [copy._spec for copy in copies]
     others = _replaced(values, iter(copies))
-    watcher, result = _watch(function, others[: len(args)], dict(zip(kwargs, others[len(args) :], strict=True)))
+    try:
+        watcher, result = _watch(function, others[: len(args)], dict(zip(kwargs, others[len(args) :], strict=True)))
+    except Exception:  # the call itself was right; a form in place has changed numbers, which now may be refused
+        return False
     results = result if isinstance(result, tuple) else (result,)
     if not watcher.fits or [copy._spec for copy in copies] != specs:
         return False

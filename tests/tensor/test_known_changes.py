@@ -263,3 +263,11 @@ def test_no_references_are_lost() -> None:
     assert sys.getallocatedblocks() - before < 200
     assert [sys.getrefcount(each) for each in maker[1:]] == texts
     assert (sys.getrefcount(x), sys.getrefcount(still)) == tensors
+
+
+def test_a_rehearsal_of_changed_numbers_raises_nothing() -> None:
+    """The third call is rehearsed with what it has written: remainders by itself are 0, by which nothing is divided."""
+    for _ in range(6):
+        x = ng.tensor([3, 5, 4, 1])
+        x.fmod_(x)
+        assert x.tolist() == [0, 0, 0, 0]
