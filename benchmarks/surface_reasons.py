@@ -79,7 +79,8 @@ REASONS: tuple[Reason, ...] = (
         (
             *(
                 f"linalg.{name}("
-                for name in "cond matrix_rank svdvals svd pinv qr eigh eigvalsh lstsq matrix_exp tensorsolve".split()
+                for name in "cond matrix_rank svdvals svd pinv qr eigh eigvalsh lstsq matrix_exp tensorsolve det "
+                "householder_product".split()
             ),
             *_lib("geqrf orgqr ormqr"),
         ),
@@ -143,7 +144,6 @@ REASONS: tuple[Reason, ...] = (
         ),
         ("1e4", *_LARGE),
     ),
-    Reason("NumPy's LAPACK, not MKL's", ("linalg.det(", "linalg.householder_product(")),
     Reason(
         "NumPy's LAPACK, not MKL's",
         (

@@ -288,9 +288,12 @@ class finfo:  # noqa: N801 (torch's name)
         return f"finfo({', '.join(f'{name}={getattr(self, name):g}' for name in names)}, dtype={self.dtype})"
 
 
+_WORDS: dict[str, Any] = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+
+
 def write(address: int, value: float, dtype: dtype) -> None:
     """Write a number as an element at an address; of Python's floats in a tenth of NumPy's time."""
-    word = {"float32": ctypes.c_float, "float64": ctypes.c_double}.get(dtype.name) if value.__class__ is float else None
+    word = _WORDS.get(dtype.name) if value.__class__ is float else None
     if word is not None:
         word.from_address(address).value = value
         return

@@ -348,7 +348,7 @@ def _edge(tensor: Any) -> Any:
 
 def _recorded(node: FunctionNode, ctx: FunctionCtx, number: int, value: Any, args: tuple[Any, ...]) -> Any:
     """An output with its history. An input that is returned unchanged becomes another tensor over the same memory."""
-    if not (isinstance(value, TensorBase) and value._spec.dtype.is_floating_point):
+    if not isinstance(value, TensorBase) or not value._spec.dtype.is_floating_point:
         return value
     if ctx._non_differentiable and any(value is each for each in ctx._non_differentiable):
         return value

@@ -44,9 +44,7 @@ _PATIENCE = 1 << 13
 _MISSES: tuple[Any, ...] = (object(),)  # a key that no call has, for the number of these calls
 _FIRST = object()  # before a key that a call had once
 _NUMBERS = object()  # before the rest of a key, without its floats
-_PAUSE: tuple[Any, ...] = (
-    object(),
-)  # the number of calls of which nothing is learned, after one with a further number
+_PAUSE: tuple[Any, ...] = (object(),)  # for the number of calls of which nothing is learned, after one further number
 _PAUSED = 1 << 6
 _MOST_NUMBERS = 1 << 5  # floats with which a call is learned; others are the function's own, since they vary
 _NO_NAMES: dict[str, Any] = {}

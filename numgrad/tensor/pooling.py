@@ -52,9 +52,14 @@ def max_pool2d(
         "dilation": pair("max_pool2d", "dilation", dilation),
         "ceil_mode": ceil_mode if ceil_mode is False else flag("max_pool2d", "ceil_mode", ceil_mode),
     }
+    return largest(ops.pool.max_pool2d, ops.pool.max_pool2d_values, input, params, return_indices)
+
+
+def largest(with_places: Any, values_alone: Any, input: Tensor, params: dict[str, Any], return_indices: bool) -> Any:
+    """Max pooling by one of two ops: places are for those who ask for them, and for gradients."""
     if not return_indices and not input.requires_grad and input._spec.dtype.is_floating_point:
-        return ops.pool.max_pool2d_values(input, **params)
-    out, indices = ops.pool.max_pool2d(input, **params)
+        return values_alone(input, **params)
+    out, indices = with_places(input, **params)
     return (out, indices) if return_indices else out
 
 

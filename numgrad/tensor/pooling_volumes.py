@@ -174,10 +174,7 @@ def max_pool3d(
         "dilation": spread,
         "ceil_mode": flag(name, "ceil_mode", ceil_mode),
     }
-    if not return_indices and not input.requires_grad and input._spec.dtype.is_floating_point:
-        return ops.pool.max_pool3d_values(input, **params)
-    out, indices = ops.pool.max_pool3d(input, **params)
-    return (out, indices) if return_indices else out
+    return pooling.largest(ops.pool.max_pool3d, ops.pool.max_pool3d_values, input, params, return_indices)
 
 
 @public("functional", known=True)
