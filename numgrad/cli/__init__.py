@@ -90,14 +90,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 finally:
                     sys.stdout.flush()
         except KeyboardInterrupt:
-            return _tell("interrupted", INTERRUPTED)
+            return _interrupted()
         except OutputError as error:
             if isinstance(error.reason, BrokenPipeError):  # the reader, such as `head`, has enough
                 return FAILED
             return _tell(f"numgrad: cannot write to stdout: {error}", FILE_SYSTEM)
         except Exception as error:
             if interruptible.seen:  # some code has turned it into another exception
-                return _tell("interrupted", INTERRUPTED)
+                return _interrupted()
             code = next((code for kind, code in _EXPECTED if isinstance(error, kind)), None)
             if code is None:
                 raise  # a bug in numgrad: keep the traceback
@@ -115,6 +115,13 @@ def _run(arguments: list[str]) -> int:
         return _tell(f"numgrad: {problem}", USAGE)
     code: int = parsed.run(parsed)
     return code
+
+
+def _interrupted() -> int:
+    # CPython remembers that an interrupt left a piece of source that was executed (as `namedtuple` does), and ends the
+    # process of ``python -m`` by SIGINT even if it was caught. To execute another piece makes it forget.
+    exec("")
+    return _tell("interrupted", INTERRUPTED)
 
 
 def _tell(text: str, code: int) -> int:

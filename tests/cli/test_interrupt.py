@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +101,25 @@ def test_an_interrupt_that_somebody_swallows_or_translates(
     finally:
         signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_an_interrupt_inside_executed_source(tmp_path: Path) -> None:
+    script = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[:] = ["numgrad", "ops"]
+from numgrad import cli
+from numgrad.cli import ops
+ops.run = lambda args: exec("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(9)")
+sys.exit(cli.main())
+"""
+    (tmp_path / "interrupted.py").write_text(script)  # Python ends by the signal after `python -m` alone
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        env={**environment(), "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
 def test_a_second_interrupt_ends_the_process_at_once() -> None:
