@@ -33,9 +33,7 @@ class Target:
     fused: bool = True  # multiply-add is one instruction
     features_off: tuple[str, ...] = ()  # beginnings of the names of LLVM features that must not be used
     never: tuple[str, ...] = ()  # features that LLVM may take from the CPU's name, even if the machine reports none
-    whole: tuple[
-        str, ...
-    ] = ()  # CPUs, by LLVM's names, where loops that LLVM vectorises have to be told to use the whole width
+    whole: str = ""  # LLVM's name of a feature of CPUs whose loops have to be told to use the whole width
 
     def lanes(self, itemsize: int) -> int:
         """Elements of ``itemsize`` bytes in one vector."""
@@ -44,10 +42,10 @@ class Target:
 
 # LLVM takes 256 of the 512 bits on each CPU of Intel's, since the first ones lowered their clock for the rest. The servers since
 # Sapphire Rapids hardly do: they read two whole registers in a cycle, as their code with 256 bits cannot. The older ones and the
-# clients stay at 256. For Zen 4 and Zen 5 LLVM takes 512 by itself; on Zen 4, which splits most of such an instruction in two, it
-# gains nothing where multiply-adds are the limit. On Intel's nobody has measured it: the object code is what is known
-# (tests/runtime/test_target.py).
-_WHOLE = ("sapphirerapids", "emeraldrapids", "graniterapids", "graniterapids-d")
+# clients stay at 256. A feature tells them apart: a virtual machine may show another model's number, from which LLVM has the name.
+# For Zen 4 and Zen 5 LLVM takes 512 by itself; on Zen 4, which splits most of such an instruction in two, it gains nothing where
+# multiply-adds are the limit.
+_WHOLE = "avx512fp16"
 _AVX512_OFF = ("avx512", "avx10", "evex512")
 # With SVE, LLVM compiles plain loops to vectors of unknown length, and a sum has other bits for each length. Without it,
 # vectors have the width of NEON on every 64-bit Arm, and so sums have the same bits.
@@ -131,7 +129,7 @@ def cpu() -> tuple[str, str]:
     if level is not None:
         return level.cpu, feature_text(dict.fromkeys(level.features, True), host_target())
     name = room.llvm().get_host_cpu_name()
-    return name, feature_text(host_features(), host_target(), name)
+    return name, feature_text(host_features(), host_target())
 
 
 def is_other() -> bool:
@@ -148,20 +146,20 @@ def level() -> levels.Level | None:
     return next((each for each in fitting if each.row == row and each.runs_with(host_features())), None)
 
 
-def feature_text(features: dict[str, bool], row: Target, cpu: str = "") -> str:
-    """LLVM's feature string for a row of the table on a CPU with these features and LLVM's name of it.
+def feature_text(features: dict[str, bool], row: Target) -> str:
+    """LLVM's feature string for a row of the table on a CPU with these features.
 
     Features that are off come last: a feature brings those that it implies (``f16c`` brings ``avx``), unless one is switched
     off after it, with all that need it.
 
     >>> feature_text({"avx": True, "f16c": True, "sse2": True}, TARGETS["scalar"])
     '+f16c,+sse2,-avx'
-    >>> feature_text({"avx512f": True}, TARGETS["avx512"], "sapphirerapids")
-    '+avx512f,-prefer-256-bit'
+    >>> feature_text({"avx512f": True, "avx512fp16": True}, TARGETS["avx512"])
+    '+avx512f,+avx512fp16,-prefer-256-bit'
     """
     off = {name for name, on in features.items() if not on or name.startswith(row.features_off)}
     off.update(row.never)
-    if cpu in row.whole:
+    if features.get(row.whole):
         off.add("prefer-256-bit")
     return ",".join([*(f"+{name}" for name in sorted(features.keys() - off)), *(f"-{name}" for name in sorted(off))])
 
