@@ -48,7 +48,7 @@ class Angles(Floats):
         self.narrow, self.rounds = kind, isinstance(kind, ir.FloatType)
         self.which = 0 if self.rounds else 1
         if self.rounds:
-            self.exp_degree = 8
+            self.exp_row = 2
 
     def _in(self, x: Any) -> Any:
         return self.builder.fpext(x, self.kind) if self.rounds else x

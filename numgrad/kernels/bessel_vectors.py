@@ -274,7 +274,7 @@ class Bessel(Angles):
         if scaled:
             near = builder.fmul(near, self._exp_of_some(builder.fneg(inside)))
             return self._out(builder.select(is_far, far, near))
-        grown = self._scaled_exp(size, -1.0, 719.0, -10)
+        grown = self._scaled_exp(size, None, 719.0, -10)
         far = builder.fmul(builder.fmul(far, grown), number(1024.0))
         infinite = builder.fcmp_ordered("==", size, number(math.inf))
         far = builder.select(infinite, wide if order else size, far)

@@ -108,7 +108,7 @@ class _Quotients(Floats):
     def short_exp2(self, x: Any) -> Any:
         """2 to the power x to 30 bits, for what float32 can hold; 0 or beyond float32 elsewhere."""
         builder, number = self.builder, self.number
-        _, x = self._clipped(x, -200.0, 200.0)
+        x = self._clipped(x, -200.0, 200.0)
         shifted = builder.fadd(x, number(TO_INTEGER))
         r = builder.fsub(x, builder.fsub(shifted, number(TO_INTEGER)))
         p = self.polynomial(r, [math.log(2) ** power / math.factorial(power) for power in range(8, -1, -1)])
@@ -146,12 +146,12 @@ class _Quotients(Floats):
         p_low = call("fma", y, total_low, p_low)
         inside = builder.fcmp_ordered("<", call("fabs", p), number(1100.0))
         p_low = builder.select(inside, p_low, number(0.0))
-        _, p = self._clipped(p, -1080.0, 1030.0)
+        p = self._clipped(p, -1080.0, 1030.0)
         whole = call("rint", p)
         r = builder.fsub(p, whole)
         e, e_low = self._product(r, number(math.log(2)))
         e_low = builder.fadd(e_low, call("fma", r, number(_LN2_LOW), builder.fmul(p_low, number(math.log(2)))))
-        return self._exp_of_parts(whole, builder.fadd(e, e_low), 0)
+        return self._times_power(self._exp_series(builder.fadd(e, e_low)), builder.fadd(whole, number(TO_INTEGER)))
 
     def _product(self, x: Any, y: Any) -> tuple[Any, Any]:
         """A product, and what its rounding has lost."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from numgrad.kernels import vector_series as series
 from numgrad.runtime.kernel import intrinsic
 
 TO_INTEGER = 1.5 * 2.0**52  # plus a number below 2**51: its nearest integer, in the last bits
-_SERIES = 0.55  # below it tanh is its series, above it comes from exp: there the difference from 1 loses no digits
 
 
 def intrinsic_of(
@@ -61,49 +61,6 @@ rough_erf = intrinsic_of(
 )
 erf = intrinsic_of("erf", "The error function of x, to about one unit in the last place.")
 
-# Polynomials, from the highest power down, for float32 and for float64: least squares at Chebyshev's nodes in 60 digits,
-# weighted to minimise the error of the function's result.
-_ERF_NEAR = (  # erf(x) / x - 1 in powers of x**2, for abs(x) < 1
-    [7.847259126965687e-05, -0.0008008189323165635, 0.005188098889400459, -0.026853691099714645, 0.11283582247992896,
-     -0.3761262556739925, 0.1283791656893225],
-    [-7.77682913736281e-10, 1.3709519207384055e-08, -1.6205964194101388e-07, 1.6447084274239356e-06,
-     -1.4924708324571507e-05, 0.00012055293361789941, -0.0008548325921832884, 0.005223977605955977,
-     -0.026866170643090832, 0.1128379167094405, -0.37612638903183515, 0.1283791670955126],
-)  # fmt: skip
-_ERF_FAR = (  # -log(1 - erf(x)) in powers of x - 1, from 1 up to where erf(x) is 1
-    [2.1785139842945792e-05, -0.0002900518964772626, 0.0020130251764982833, -0.010047478519269569,
-     0.04156397748140326, 0.843106968762824, 2.638967524472896, 1.8496055098791706],
-    [-1.6874898359543336e-11, 3.5226205742719595e-10, -3.108462145228009e-09, 1.337089948472237e-08,
-     -6.281457536447218e-09, -3.008932262327385e-07, 2.2620545472382444e-06, -9.800343934099766e-06,
-     2.729209059145662e-05, -2.6344662596256393e-05, -0.0002372988037238149, 0.001977896853585708,
-     -0.010033824485399393, 0.04156109795990898, 0.8431072563625465, 2.638967514234718, 1.8496055099332485],
-)  # fmt: skip
-_ERF_ROUGH = (  # erf(x) / x in x**2 / 7.80125 - 1, for abs(x) < 3.95 and float32
-    0.0003986795939213622, -0.0010652218998413775, 0.0008243908525617927, -0.0011410430045149676, 0.0044145260035628586,
-    -0.008742883447250507, 0.013137898419180677, -0.02047139614061039, 0.031460015044972485, -0.04448538901487911,
-    0.05886942508711841, -0.07429163775872791, 0.09048949551765507, -0.1086402594540869, 0.13317665637705375,
-    -0.17876947263010168, 0.35800076876415515
-)  # fmt: skip
-_ERF_END = 3.95, 5.95
-_ERFC = (  # exp(x**2) * erfc(x) * (x + a) in powers of (x - a) / (x + a), from 0 up to where erfc(x) is 0: a is below
-    [-2.7903458717438156e-05, -9.95293395238102e-05, 7.055373787083171e-05, 0.0007003005647317609,
-     -0.0004441862655404889, -0.004819042822456915, 0.008393902497023457, 0.02836165309431054, -0.17125120651718817,
-     0.45391410997587867, -0.8046518481636851, 1.0540318203632784],
-    [3.1950245722804835e-09, 8.79427360274526e-09, -2.163637941667417e-08, -8.28012086922021e-08,
-     1.1630378117468504e-07, 5.496671482856903e-07, -7.967950332938364e-07, -3.3914478505935613e-06,
-     7.244505075755273e-06, 1.8646954228807994e-05, -7.47772370494612e-05, -4.2062104390394215e-05,
-     0.0007145317222314075, -0.0013053547014067347, -0.0031770503479306607, 0.02651861988256481,
-     -0.09231870663807377, 0.22573862164736652, -0.43525602671690344, 0.6941136466346453, -0.9377997245671118,
-     1.0870555892622602],
-)  # fmt: skip
-_ERFC_MIDDLE, _ERFC_END = (2.5, 3.5), (10.1, 27.3)
-_LOG = (  # 2 * (artanh(s) / s - 1) / s**2 in powers of s**2, for the s of numbers between the roots of 1/2 and of 2
-    [0.23585545965015192, 0.2853710101506706, 0.40000339162671755, 0.6666666562231266],
-    [0.14797591019761697, 0.15313873289414076, 0.18183571927081435, 0.2222219840942572, 0.28571428744227106,
-     0.3999999999940471, 0.6666666666666736],
-)  # fmt: skip
-
-
 # The high part of ln 2 has zeros at its end, so that a small integer times it is exact.
 _LN2_HIGH = 0.693359375, 0.69314718036912381649
 _LN2_LOW = -2.12194440054690583e-4, 1.90821492927058770002e-10
@@ -126,7 +83,9 @@ class Floats:
         self.single = isinstance(kind, ir.FloatType)
         self.integer = ir.IntType(32 if self.single else 64)
         self.precision = 0 if self.single else 1  # index of this type's constants
-        self.exp_degree = 7 if self.single else 13
+        self.exp_row = self.precision
+        self.mantissa, self.bias = (23, 127) if self.single else (52, 1023)
+        self.shift, self.shift_bits = (1.5 * 2.0**23, 0x4B400000) if self.single else (TO_INTEGER, 0x4338 << 48)
 
     def number(self, value: float) -> Any:
         return self.kind(value)
@@ -147,59 +106,71 @@ class Floats:
         return result
 
     def exp(self, x: Any) -> Any:
-        """With ``x = n ln 2 + r`` it is ``2**n`` by its bits times the Taylor polynomial of exp(r), |r| <= ln 2 / 2."""
-        lowest, highest = (-104.0, 89.0) if self.single else (-746.0, 710.0)
-        return self._scaled_exp(x, lowest, highest, 0)
+        """With ``x = n ln 2 + r`` it is ``2**n`` by its bits times a polynomial of exp(r), |r| <= ln 2 / 2."""
+        return self._scaled_exp(x, *((-104.0, 89.0) if self.single else (-746.0, 710.0)))
 
-    def _scaled_exp(self, x: Any, lowest: float, highest: float, power: int) -> Any:
-        """``2**power * exp(x)``; 0 below ``lowest``, infinity above ``highest``."""
-        number, call = self.number, self.call
-        high, low = _LN2_HIGH[self.precision], _LN2_LOW[self.precision]
-        tiny, clipped = self._clipped(x, lowest, highest)
-        n = call("rint", self.builder.fmul(clipped, number(math.log2(math.e))))
-        r = call("fma", n, number(-low), call("fma", n, number(-high), clipped))
-        # Below the range the polynomial would still round to the smallest number.
-        return self.builder.select(tiny, number(0.0), self._exp_of_parts(n, r, power))
+    def _scaled_exp(self, x: Any, lowest: float | None, highest: float, power: int = 0) -> Any:
+        """``2**power * exp(x)``, as if x lay between the two; without a lowest one it may not be negative."""
+        shifted, r = self._exp_parts(self._clipped(x, lowest, highest))
+        return self._times_power(self._exp_series(r), shifted, power)
 
-    def _clipped(self, x: Any, lowest: float, highest: float) -> tuple[Any, Any]:
-        """Whether x is below, and x between the two."""
+    def _clipped(self, x: Any, lowest: float | None, highest: float) -> Any:
+        """The nearest number between the two, NaN for NaN; these are one instruction each."""
         builder, number = self.builder, self.number
-        tiny = builder.fcmp_ordered("<", x, number(lowest))
-        clipped = builder.select(tiny, number(lowest), x)
-        return tiny, builder.select(builder.fcmp_ordered(">", clipped, number(highest)), number(highest), clipped)
+        x = builder.select(builder.fcmp_ordered("<", number(highest), x), number(highest), x)
+        return x if lowest is None else builder.select(builder.fcmp_ordered(">", number(lowest), x), number(lowest), x)
 
-    def _exp_of_parts(self, n: Any, r: Any, power: int) -> Any:
-        """``2**(n + power) * exp(r)`` for |r| <= ln 2 / 2.
+    def _near_multiple(self, x: Any) -> tuple[Any, Any, Any]:
+        """For ``x = n ln 2 + r``: a number with n in its last bits, from a sum that has no room for more; n; and x less n times
+        the high part of ln 2, which is exact."""
+        number, call = self.number, self.call
+        shifted = call("fma", x, number(math.log2(math.e)), number(self.shift))
+        n = self.builder.fsub(shifted, number(self.shift))
+        return shifted, n, call("fma", n, number(-_LN2_HIGH[self.precision]), x)
+
+    def _exp_parts(self, x: Any) -> tuple[Any, Any]:
+        """For ``x = n ln 2 + r`` a number with n in its last bits, and r."""
+        shifted, n, near = self._near_multiple(x)
+        return shifted, self.call("fma", n, self.number(-_LN2_LOW[self.precision]), near)
+
+    def _exp_series(self, r: Any) -> Any:
+        """exp(r) for |r| <= ln 2 / 2."""
+        return self.polynomial(r, [*series.EXP[self.exp_row], 1.0, 1.0])
+
+    def _expm1_series(self, r: Any) -> Any:
+        """exp(r) - 1 for |r| <= ln 2 / 2."""
+        return self.call("fma", self.builder.fmul(r, r), self.polynomial(r, list(series.EXPM1[self.precision])), r)
+
+    def _biased(self, shifted: Any, bias: int) -> Any:
+        """``n + bias``, an integer, of a number with n in its last bits."""
+        return self.builder.add(self.builder.bitcast(shifted, self.integer), self.integer(bias - self.shift_bits))
+
+    def _times_power(self, p: Any, shifted: Any, power: int = 0) -> Any:
+        """``p * 2**(n + power)``, for an n in the last bits of ``shifted``; any number for NaN there.
 
         The power is applied in two halves, since ``2**n`` itself may lie outside the range in which the result lies.
         """
-        builder, number = self.builder, self.number
-        p = self.polynomial(r, [1 / math.factorial(term) for term in range(self.exp_degree, -1, -1)])
-        whole = builder.select(builder.fcmp_ordered("ord", n, n), n, number(0.0))  # NaN has no integer
-        whole = builder.fptosi(whole, self.integer)
-        if power:
-            whole = builder.add(whole, self.integer(power))
-        half = builder.ashr(whole, self.integer(1))
-        return builder.fmul(builder.fmul(p, self._power_of_two(half)), self._power_of_two(builder.sub(whole, half)))
+        builder = self.builder
+        both = self._biased(shifted, 2 * self.bias + power)
+        half = builder.lshr(both, self.integer(1))
+        p = builder.fmul(p, self._power_of_two(half))
+        return builder.fmul(p, self._power_of_two(builder.sub(both, half)))
 
-    def _power_of_two(self, exponent: Any) -> Any:
-        """By its bits; the exponent is one of a normal number."""
-        mantissa, bias = (23, 127) if self.single else (52, 1023)
-        biased = self.builder.add(exponent, self.integer(bias))
-        return self.builder.bitcast(self.builder.shl(biased, self.integer(mantissa)), self.kind)
+    def _power_of_two(self, biased: Any) -> Any:
+        """By its bits; the exponent, with the bias, is one of a normal number."""
+        return self.builder.bitcast(self.builder.shl(biased, self.integer(self.mantissa)), self.kind)
 
     def exp2(self, x: Any) -> Any:
         """As `exp`, with ``n`` and ``r / ln 2`` the integer next to x and the rest, which is exact."""
         builder, number = self.builder, self.number
-        lowest, highest = (-151.0, 129.0) if self.single else (-1076.0, 1025.0)
-        tiny, clipped = self._clipped(x, lowest, highest)
+        clipped = self._clipped(x, *((-151.0, 129.0) if self.single else (-1076.0, 1025.0)))
         n = self.call("rint", clipped)
         r = builder.fmul(builder.fsub(clipped, n), number(math.log(2)))
-        return builder.select(tiny, number(0.0), self._exp_of_parts(n, r, 0))
+        return self._times_power(self._exp_series(r), builder.fadd(n, number(self.shift)))
 
     def _half_of_exp(self, size: Any) -> Any:
         """exp(size) / 2 for a size of at least 0, up to where that is infinite."""
-        return self._scaled_exp(size, -1.0, 90.0 if self.single else 711.0, -1)
+        return self._scaled_exp(size, None, 90.0 if self.single else 711.0, -1)
 
     def sinh(self, x: Any) -> Any:
         """Taylor's series for abs(x) < 1, ``x + x**3 * p(x**2)``; else half of ``exp(abs(x)) - exp(-abs(x))``, with the sign."""
@@ -228,7 +199,7 @@ class Floats:
         _, n = self.log_parts(builder.fdiv(above, below))
         inside = builder.fcmp_ordered("<", size, one)
         n = builder.select(inside, n, number(0.0))
-        q = self._power_of_two(builder.fptosi(n, self.integer))
+        q = self._power_of_two(builder.add(builder.fptosi(n, self.integer), self.integer(self.bias)))
         # Up to 1/2 one rounding, and beyond it 1 - a has none.
         near = call("fma", builder.fadd(q, one), size, builder.fsub(one, q))
         over = builder.select(
@@ -236,8 +207,8 @@ class Floats:
         )
         s = builder.fdiv(over, call("fma", q, below, above))
         z = builder.fmul(s, s)
-        series = builder.fmul(number(0.5), self.polynomial(z, _LOG[self.precision]))
-        rest = call("fma", n, number(0.5 * _LN2_LOW[self.precision]), builder.fmul(builder.fmul(s, z), series))
+        curve = builder.fmul(number(0.5), self.polynomial(z, series.LOG[self.precision]))
+        rest = call("fma", n, number(0.5 * _LN2_LOW[self.precision]), builder.fmul(builder.fmul(s, z), curve))
         result = call("fma", n, number(0.5 * _LN2_HIGH[self.precision]), builder.fadd(s, rest))
         at_end = builder.select(builder.fcmp_ordered("==", size, one), number(math.inf), number(math.nan))
         return call("copysign", builder.select(inside, result, at_end), x)
@@ -274,33 +245,33 @@ class Floats:
 
     def _exp_of_some(self, x: Any) -> Any:
         """exp(x) where neither x nor the result is near the ends of the range; anything for NaN."""
-        builder, number, call = self.builder, self.number, self.call
-        high, low, mantissa = _LN2_HIGH[self.precision], _LN2_LOW[self.precision], 23 if self.single else 52
-        n = call("rint", builder.fmul(x, number(math.log2(math.e))))
-        r = call("fma", n, number(-low), call("fma", n, number(-high), x))
-        p = self.polynomial(r, [1 / math.factorial(power) for power in range(self.exp_degree, -1, -1)])
-        shifted = builder.shl(builder.fptosi(n, self.integer), self.integer(mantissa))
-        return builder.bitcast(builder.add(builder.bitcast(p, self.integer), shifted), self.kind)
+        builder = self.builder
+        shifted, r = self._exp_parts(x)
+        power = builder.shl(builder.bitcast(shifted, self.integer), self.integer(self.mantissa))
+        return builder.bitcast(builder.add(builder.bitcast(self._exp_series(r), self.integer), power), self.kind)
 
     def tanh(self, x: Any) -> Any:
-        """``x * series(x**2)`` near 0, else ``1 - 2 / (exp(2 abs(x)) + 1)`` with the sign of x."""
-        builder, number = self.builder, self.number
-        size = self.call("fabs", x)
-        small = builder.fmul(x, self.polynomial(builder.fmul(x, x), _tanh_series(10 if self.single else 19)))
-        doubled = self.exp(builder.fadd(size, size))
-        large = builder.fsub(number(1.0), builder.fdiv(number(2.0), builder.fadd(doubled, number(1.0))))
-        return builder.select(
-            builder.fcmp_unordered("<", size, number(_SERIES)), small, self.call("copysign", large, x)
-        )
+        """``e / (e + 2)`` for ``e = exp(2 abs(x)) - 1``, with the sign of x; with what the sum and the quotient lose."""
+        builder, number, call = self.builder, self.number, self.call
+        size = call("fabs", x)
+        shifted, r = self._exp_parts(self._clipped(builder.fadd(size, size), None, 20.0 if self.single else 40.0))
+        power = self._power_of_two(self._biased(shifted, self.bias))
+        e = call("fma", power, self._expm1_series(r), builder.fadd(power, number(-1.0)))
+        below = builder.fadd(e, number(2.0))
+        inverse = builder.fdiv(number(1.0), below)
+        quotient = builder.fmul(e, inverse)
+        lost = builder.fsub(e, builder.fsub(below, number(2.0)))
+        rest = call("fma", builder.fneg(quotient), lost, call("fma", builder.fneg(quotient), below, e))
+        return call("copysign", call("fma", rest, inverse, quotient), x)
 
     def erf(self, x: Any) -> Any:
         """``x + x * near(x**2)`` for abs(x) < 1, else ``1 - exp(-far(abs(x)))`` with the sign of x."""
         builder, number = self.builder, self.number
         size = self.call("fabs", x)
-        small = self.call("fma", x, self.polynomial(builder.fmul(x, x), _ERF_NEAR[self.precision]), x)
-        end = number(_ERF_END[self.precision])
+        small = self.call("fma", x, self.polynomial(builder.fmul(x, x), series.ERF_NEAR[self.precision]), x)
+        end = number(series.ERF_END[self.precision])
         clipped = builder.select(builder.fcmp_ordered("<", size, end), size, end)
-        far = self.polynomial(builder.fadd(clipped, number(-1.0)), _ERF_FAR[self.precision])
+        far = self.polynomial(builder.fadd(clipped, number(-1.0)), series.ERF_FAR[self.precision])
         large = builder.fsub(number(1.0), self._exp_of_some(builder.fneg(far)))
         large = self.call("copysign", large, x)
         return builder.select(builder.fcmp_unordered("<", size, number(1.0)), small, large)
@@ -310,10 +281,10 @@ class Floats:
         if not self.single:
             return self.erf(x)
         builder, number, call = self.builder, self.number, self.call
-        t = call("fma", builder.fmul(x, x), number(2 / _ERF_END[0] ** 2), number(-1.0))
-        result = builder.fmul(x, self.polynomial(t, list(_ERF_ROUGH)))
+        t = call("fma", builder.fmul(x, x), number(2 / series.ERF_END[0] ** 2), number(-1.0))
+        result = builder.fmul(x, self.polynomial(t, list(series.ERF_ROUGH)))
         # Beyond the end exactly 1: GELU multiplies what is missing by its argument.
-        beyond = builder.fcmp_ordered(">=", call("fabs", x), number(_ERF_END[0]))
+        beyond = builder.fcmp_ordered(">=", call("fabs", x), number(series.ERF_END[0]))
         return builder.select(beyond, call("copysign", number(1.0), x), result)
 
     def erfc(self, x: Any) -> Any:
@@ -330,7 +301,7 @@ class Floats:
 
     def _erfc_of(self, x: Any, precision: int, normal: bool) -> Any:
         builder, number, call = self.builder, self.number, self.call
-        end, middle = _ERFC_END[precision], number(_ERFC_MIDDLE[precision])
+        end, middle = series.ERFC_END[precision], number(series.ERFC_MIDDLE[precision])
         root = call("fabs", x)  # its square, or half of it, is in the exponent
         last = number(end * math.sqrt(2.0) if normal else end)
         root = builder.select(builder.fcmp_ordered(">", root, last), last, root)
@@ -343,7 +314,7 @@ class Floats:
         t = builder.fmul(below, inverse)
         if precision:
             t = call("fma", call("fma", builder.fneg(t), above, below), inverse, t)
-        p = builder.fmul(self.polynomial(t, _ERFC[precision]), inverse)
+        p = builder.fmul(self.polynomial(t, series.ERFC[precision]), inverse)
         other = builder.fmul(root, number(0.5)) if normal else root
         square = builder.fmul(root, other)
         if precision:
@@ -358,7 +329,7 @@ class Floats:
         if not precision:
             return builder.select(builder.fcmp_unordered("uno", x, x), x, far)
         # Near 0 all terms of the polynomial have one sign, and their roundings add up; there 1 - erf(x) loses nothing.
-        curve = self.polynomial(builder.fmul(x, x), _ERF_NEAR[precision])
+        curve = self.polynomial(builder.fmul(x, x), series.ERF_NEAR[precision])
         near = call("fma", builder.fneg(x), curve, builder.fsub(number(1.0), x))
         return builder.select(builder.fcmp_ordered("<", call("fabs", x), number(0.5)), near, far)
 
@@ -368,7 +339,7 @@ class Floats:
 
         wide = Floats(self.builder, ir.DoubleType())
         if self.single:
-            wide.exp_degree = 8  # float32 is what is wanted
+            wide.exp_row = 2  # float32 is what is wanted
         return wide
 
     def log(self, x: Any) -> Any:
@@ -394,7 +365,7 @@ class Floats:
     def log_parts(self, x: Any) -> tuple[Any, Any]:
         """``f = m - 1``, which is exact, and n, for ``x = 2**n * m`` with m between the roots of 1/2 and of 2."""
         builder, number, integer = self.builder, self.number, self.integer
-        mantissa, smallest = (23, 2.0**-126) if self.single else (52, 2.0**-1022)
+        mantissa, smallest = self.mantissa, 2.0**-126 if self.single else 2.0**-1022
         root = 0x3F3504F3 if self.single else 0x3FE6A09E667F3BCD  # of 1/2
         tiny = builder.fcmp_ordered("<", x, number(smallest))
         scaled = builder.select(tiny, builder.fmul(x, number(2.0**mantissa)), x)
@@ -418,7 +389,7 @@ class Floats:
         s = builder.fdiv(f, builder.fadd(f, number(2.0)))
         z = builder.fmul(s, s)
         h = builder.fmul(builder.fmul(f, f), number(0.5))
-        r = builder.fmul(z, self.polynomial(z, _LOG[0 if short else self.precision]))
+        r = builder.fmul(z, self.polynomial(z, series.LOG[0 if short else self.precision]))
         rest = self.call("fma", s, builder.fadd(h, r), builder.fmul(n, number(low)))
         return self.call("fma", n, number(high), builder.fsub(f, builder.fsub(h, rest)))
 
@@ -428,7 +399,7 @@ class Floats:
         s = builder.fdiv(f, builder.fadd(f, number(2.0)))
         z = builder.fmul(s, s)
         h = builder.fmul(builder.fmul(f, f), number(0.5))
-        r = builder.fmul(z, self.polynomial(z, _LOG[self.precision]))
+        r = builder.fmul(z, self.polynomial(z, series.LOG[self.precision]))
         return builder.fsub(h, builder.fmul(s, builder.fadd(h, r)))
 
     def log_of_some(self, x: Any) -> Any:
@@ -459,27 +430,21 @@ class Floats:
         )  # fmt: skip
 
     def expm1(self, x: Any) -> Any:
-        """``2**n * (p + (1 - 2**-n))`` with n and r as in `exp`, and Taylor's series p of exp(r) - 1."""
+        """``2**n * ((1 - 2**-n) + r + p * r**2)`` with n and r as in `exp`, and what the first sum and r itself lose."""
         builder, number, call = self.builder, self.number, self.call
-        high, low = _LN2_HIGH[self.precision], _LN2_LOW[self.precision]
-        lowest, highest, terms = (-18.0, 89.0, 9) if self.single else (-40.0, 710.0, 15)
-        _, clipped = self._clipped(x, lowest, highest)  # below, the result is -1
-        n = call("rint", builder.fmul(clipped, number(math.log2(math.e))))
-        r = call("fma", n, number(-low), call("fma", n, number(-high), clipped))
-        series = self.polynomial(r, [1 / math.factorial(power) for power in range(terms, 1, -1)])
-        p = call("fma", builder.fmul(r, r), series, r)
-        whole = builder.fptosi(builder.select(builder.fcmp_ordered("ord", n, n), n, number(0.0)), self.integer)
-        half = builder.ashr(whole, self.integer(1))
+        x_inside = self._clipped(x, *((-18.0, 89.0) if self.single else (-40.0, 710.0)))  # below, the result is -1
+        shifted, n, near = self._near_multiple(x_inside)
+        r = call("fma", n, number(-_LN2_LOW[self.precision]), near)
+        r_lost = call("fma", n, number(-_LN2_LOW[self.precision]), builder.fsub(near, r))
+        curve = call("fma", builder.fmul(r, r), self.polynomial(r, list(series.EXPM1[self.precision])), r_lost)
+        both = self._biased(shifted, 2 * self.bias)
+        half = builder.lshr(both, self.integer(1))
+        whole = self._biased(shifted, 0)
         few = builder.select(builder.icmp_signed(">", whole, self.integer(64)), self.integer(64), whole)
-        rest = builder.fsub(number(1.0), self._power_of_two(builder.neg(few)))
-        scaled = builder.fmul(builder.fadd(p, rest), self._power_of_two(half))
-        scaled = builder.fmul(scaled, self._power_of_two(builder.sub(whole, half)))
+        rest = builder.fsub(number(1.0), self._power_of_two(builder.sub(self.integer(self.bias), few)))
+        total = builder.fadd(rest, r)
+        total_lost = builder.fsub(r, builder.fsub(total, rest))
+        total = builder.fadd(total, builder.fadd(curve, total_lost))
+        scaled = builder.fmul(total, self._power_of_two(half))
+        scaled = builder.fmul(scaled, self._power_of_two(builder.sub(both, half)))
         return builder.select(builder.fcmp_ordered("==", x, number(0.0)), x, scaled)  # the sum loses the sign of 0
-
-
-def _tanh_series(terms: int) -> list[float]:
-    """Coefficients of tanh(x) / x in powers of x**2, the highest first; from ``tanh' = 1 - tanh**2``."""
-    series = [1.0]
-    for k in range(1, terms):
-        series.append(-sum(series[i] * series[k - 1 - i] for i in range(k)) / (2 * k + 1))
-    return series[::-1]
