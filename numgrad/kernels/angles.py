@@ -1,7 +1,7 @@
 """Sine, cosine, tangent and their inverses, which vectorise; float32 is computed in float64, and so rounded once.
 
-`sin`, `cos` and `tan` are right for ``abs(x) <= LARGEST``: beyond it, taking off the multiples of pi/2 needs more digits of pi than
-three numbers have, and a loop of its own. The inverses are right everywhere.
+`sin` and `cos` are right where `is_near` holds, and `tan` where `is_small` does: beyond, taking off the multiples of pi/2 needs
+more digits of pi than three numbers have, and a loop of its own. The inverses are right everywhere.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from numgrad.kernels.vector_math import TO_INTEGER, Floats, intrinsic_of
+from numgrad.kernels.vector_math import Floats, intrinsic_of
 from numgrad.runtime.kernel import device
 
 LARGEST = 2.0**28
+LARGEST_SINGLE = 2.0**13  # in arithmetic of float32
 
-# pi/2 and pi/4 as sums of numbers: n times the first part leaves a rest that is exact, see `Angles._reduced`.
+# pi/2 and pi/4 as sums of numbers: n times the first part leaves a rest that is exact, see `Turns._reduced`.
 _HALF_PI = 1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33
+_HALF_PI_SINGLE = 1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15
 _QUARTER_PI = 0.7853981633974483, 3.061616997868383e-17
 _TURNED = math.tan(math.pi / 8)
 
@@ -38,36 +40,25 @@ _ASIN = (
 )  # fmt: skip
 
 
-class Angles(Floats):
-    """Computes in float64; ``rounds`` says that float32 is what is wanted, for which shorter series do."""
+def _reach(single: bool) -> float:
+    return LARGEST_SINGLE if single else LARGEST
 
-    def __init__(self, builder: Any, kind: Any) -> None:
-        from llvmlite import ir
 
-        super().__init__(builder, ir.DoubleType())
-        self.narrow, self.rounds = kind, isinstance(kind, ir.FloatType)
-        self.which = 0 if self.rounds else 1
-        if self.rounds:
-            self.exp_row = 2
+class Turns(Floats):
+    """Sine and cosine in the arithmetic of x itself, with the rounding of what is left of x beside quarter turns."""
 
-    def _in(self, x: Any) -> Any:
-        return self.builder.fpext(x, self.kind) if self.rounds else x
-
-    def _out(self, x: Any) -> Any:
-        return self.builder.fptrunc(x, self.narrow) if self.rounds else x
-
-    # ---- sine and cosine ----------------------------------------------------------------------------------------
+    rounds = False  # whether float32 is what is wanted of float64's arithmetic
 
     def _reduced(self, x: Any) -> tuple[Any, Any, Any]:
         """``(n, high, low)``: x is n pi/2 + high + low, with abs(high) <= pi/4 or hardly more, and n as an integer's last bits.
 
-        n times the first part of pi/2 is a multiple of 2**-52, as x is unless it is small, and so is the rest, which is at most 1
-        and therefore exact. The second part is taken off with the error of that (two-sum).
+        n times the first part of pi/2 is a multiple of its last digit, as x is unless it is small, and so is the rest, which is at
+        most 1 and therefore exact. The second part is taken off with the error of that (two-sum).
         """
         builder, number, call = self.builder, self.number, self.call
-        first, second, third = _HALF_PI
-        shifted = builder.fadd(builder.fmul(x, number(2 / math.pi)), number(TO_INTEGER))
-        n = builder.fsub(shifted, number(TO_INTEGER))
+        first, second, third = _HALF_PI_SINGLE if self.single else _HALF_PI
+        shifted = call("fma", x, number(2 / math.pi), number(self.shift))
+        n = builder.fsub(shifted, number(self.shift))
         back = builder.fneg(n)
         rest = call("fma", back, number(first), x)
         bits = builder.bitcast(shifted, self.integer)
@@ -83,7 +74,7 @@ class Angles(Floats):
     def _sine(self, high: Any, low: Any, square: Any) -> Any:
         """Taylor's series of sin(high + low)."""
         builder, number = self.builder, self.number
-        terms = range(9 if self.rounds else 17, 1, -2)
+        terms = range(9 if self.rounds or self.single else 17, 1, -2)
         series = self.polynomial(square, [(-1) ** (power // 2) / math.factorial(power) for power in terms])
         rest = builder.fmul(builder.fmul(high, square), series)
         if low is not None:
@@ -93,7 +84,7 @@ class Angles(Floats):
     def _cosine(self, high: Any, low: Any, square: Any) -> Any:
         """Taylor's series of cos(high + low), with the rounding of its first two terms."""
         builder, number = self.builder, self.number
-        terms = range(10 if self.rounds else 16, 3, -2)
+        terms = range(10 if self.rounds or self.single else 16, 3, -2)
         series = self.polynomial(square, [(-1) ** (power // 2) / math.factorial(power) for power in terms])
         rest = builder.fmul(builder.fmul(square, square), series)
         half = builder.fmul(square, number(0.5))
@@ -114,25 +105,45 @@ class Angles(Floats):
         builder, integer = self.builder, self.integer
         is_odd = builder.icmp_unsigned("!=", builder.and_(bits, integer(1)), integer(0))
         value = builder.bitcast(builder.select(is_odd, odd, even), integer)
-        sign = builder.shl(builder.and_(bits, integer(2)), integer(62))
+        sign = builder.shl(builder.and_(bits, integer(2)), integer(self.integer.width - 2))
         return builder.bitcast(builder.xor(value, sign), self.kind)
+
+    def sin(self, x: Any) -> Any:
+        """A polynomial of what is left of x beside quarter turns."""
+        is_zero = self.builder.fcmp_ordered("==", x, self.number(0.0))  # the sums lose its sign
+        return self.builder.select(is_zero, x, self._turned(*self._both(x)))
+
+    def cos(self, x: Any) -> Any:
+        """As `sin`, a quarter turn ahead."""
+        bits, sine, cosine = self._both(x)
+        return self._turned(self.builder.add(bits, self.integer(1)), sine, cosine)
+
+    def reach(self, x: Any) -> Any:
+        return self.number(_reach(self.single))
+
+
+class Angles(Turns):
+    """Computes in float64; ``rounds`` says that float32 is what is wanted, for which shorter series do."""
+
+    def __init__(self, builder: Any, kind: Any) -> None:
+        from llvmlite import ir
+
+        super().__init__(builder, ir.DoubleType())
+        self.narrow, self.rounds = kind, isinstance(kind, ir.FloatType)
+        self.which = 0 if self.rounds else 1
+        if self.rounds:
+            self.exp_row = 2
+
+    def _in(self, x: Any) -> Any:
+        return self.builder.fpext(x, self.kind) if self.rounds else x
+
+    def _out(self, x: Any) -> Any:
+        return self.builder.fptrunc(x, self.narrow) if self.rounds else x
 
     def short_sin(self, x: Any) -> Any:
         """The series alone."""
         wide = self._in(x)
         return self._out(self._sine(wide, None, self.builder.fmul(wide, wide)))
-
-    def sin(self, x: Any) -> Any:
-        """A polynomial of what is left of x beside quarter turns."""
-        wide = self._in(x)
-        bits, sine, cosine = self._both(wide)
-        is_zero = self.builder.fcmp_ordered("==", wide, self.number(0.0))  # the sums lose its sign
-        return self._out(self.builder.select(is_zero, wide, self._turned(bits, sine, cosine)))
-
-    def cos(self, x: Any) -> Any:
-        """As `sin`, a quarter turn ahead."""
-        bits, sine, cosine = self._both(self._in(x))
-        return self._out(self._turned(self.builder.add(bits, self.integer(1)), sine, cosine))
 
     def tan(self, x: Any) -> Any:
         """The sine by the cosine of what is left; after a quarter turn minus the cosine by the sine."""
@@ -234,11 +245,10 @@ class Angles(Floats):
 short_sin = intrinsic_of(
     "short_sin", "The sine of x for abs(x) <= pi / 4, to less than one unit in the last place.", math.sin, Angles
 )
-sin = intrinsic_of(
-    "sin", "The sine of x for abs(x) <= LARGEST, to less than one unit in the last place.", emitter=Angles
-)
-cos = intrinsic_of(
-    "cos", "The cosine of x for abs(x) <= LARGEST, to less than one unit in the last place.", emitter=Angles
+sin = intrinsic_of("sin", "The sine of x where `is_near`, to less than one unit in the last place.", emitter=Turns)
+cos = intrinsic_of("cos", "The cosine of x where `is_near`, to less than one unit in the last place.", emitter=Turns)
+reach = intrinsic_of(
+    "reach", "Up to where `sin` and `cos` are right.", lambda x: _reach(isinstance(x, np.float32)), Turns
 )
 tan = intrinsic_of(
     "tan", "The tangent of x for abs(x) <= LARGEST, to about two units in the last place.", emitter=Angles
@@ -251,5 +261,11 @@ atan2 = intrinsic_of("atan2", "The angle of (x, y), to about one unit in the las
 
 @device
 def is_small(x):
-    """Whether `sin`, `cos` and `tan` are right for x; NaN is."""
+    """Whether `tan`, and what else takes off turns in float64, is right for x; NaN is."""
     return not abs(x) > type(x)(LARGEST)
+
+
+@device
+def is_near(x):
+    """Whether `sin` and `cos` are right for x; NaN is."""
+    return not abs(x) > reach(x)

@@ -19,8 +19,8 @@ from numgrad.runtime.kernel import Device
 
 # A word, its form that vectorises, and the condition on its arguments under which both give the same bits.
 WORDS: dict[Device, tuple[Device, Device]] = {
-    scalar.sin: (angles.sin, angles.is_small),
-    scalar.cos: (angles.cos, angles.is_small),
+    scalar.sin: (angles.sin, angles.is_near),
+    scalar.cos: (angles.cos, angles.is_near),
     scalar.tan: (angles.tan, angles.is_small),
     scalar.fmod: (quotients.fmod, quotients.is_exact),
     scalar.remainder: (quotients.remainder, quotients.is_exact),

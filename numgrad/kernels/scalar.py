@@ -74,13 +74,13 @@ def sqrt(x):
 @device
 def sin(x):
     """Sine."""
-    return angles.sin(x) if angles.is_small(x) else type(x)(math.sin(x))
+    return angles.sin(x) if angles.is_near(x) else type(x)(math.sin(x))
 
 
 @device
 def cos(x):
     """Cosine."""
-    return angles.cos(x) if angles.is_small(x) else type(x)(math.cos(x))
+    return angles.cos(x) if angles.is_near(x) else type(x)(math.cos(x))
 
 
 @device
