@@ -21,7 +21,7 @@ from numgrad.runtime.kernel import Device
 WORDS: dict[Device, tuple[Device, Device]] = {
     scalar.sin: (angles.sin, angles.is_near),
     scalar.cos: (angles.cos, angles.is_near),
-    scalar.tan: (angles.tan, angles.is_small),
+    scalar.tan: (angles.tan, angles.is_near),
     scalar.fmod: (quotients.fmod, quotients.is_exact),
     scalar.remainder: (quotients.remainder, quotients.is_exact),
     scalar.floor_divide: (quotients.floor_divide, quotients.is_exact),

@@ -86,7 +86,7 @@ def cos(x):
 @device
 def tan(x):
     """Tangent."""
-    return angles.tan(x) if angles.is_small(x) else type(x)(math.tan(x))
+    return angles.tan(x) if angles.is_near(x) else type(x)(math.tan(x))
 
 
 @device
