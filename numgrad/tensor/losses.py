@@ -226,10 +226,10 @@ def _soft_cross_entropy(
     return reduced(losses, reduction)
 
 
-def _difference(input: Tensor, target: Tensor) -> Tensor:
-    """input - target, promoted to one dtype; bools count as 0 and 1."""
+def _promoted(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Input and target in one dtype; bools count as 0 and 1."""
     dtype = arguments.result_type(input, target)
-    return pointwise.sub(arguments.cast(input, dtype), arguments.cast(target, dtype))
+    return arguments.cast(input, dtype), arguments.cast(target, dtype)
 
 
 def _broadcast(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -237,6 +237,13 @@ def _broadcast(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if input.ndim == 0 < target.ndim:
         return shaping.expand(input, target.shape), target
     return input, shaping.expand(target, input.shape) if target.ndim == 0 < input.ndim else target
+
+
+def _squared_error(input: Tensor, target: Tensor) -> Tensor:
+    input, target = _promoted(*_broadcast(input, target))
+    if input._spec.dtype.is_floating_point:
+        return ops.elementwise.squared_error(input, target)  # type: ignore[no-any-return]
+    return pointwise.square(pointwise.sub(input, target))
 
 
 @public("function", "functional", known=True)
@@ -265,7 +272,7 @@ def mse_loss(
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
     _warn_of_sizes(input, target)
-    return _weighted(pointwise.square(_difference(*_broadcast(input, target))), input, weight, reduction)
+    return _weighted(_squared_error(input, target), input, weight, reduction)
 
 
 @public("function", "functional", known=True)
@@ -314,7 +321,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     _warn_of_sizes(input, target)
-    return reduced(ops.elementwise.huber(_difference(input, target), float(delta)), reduction)
+    return reduced(ops.elementwise.huber(*_promoted(input, target), float(delta)), reduction)
 
 
 @public("functional", known=True)
@@ -343,7 +350,7 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     _warn_of_sizes(input, target)
-    return reduced(ops.elementwise.smooth_l1(_difference(*_broadcast(input, target)), float(beta)), reduction)
+    return reduced(ops.elementwise.smooth_l1(*_promoted(*_broadcast(input, target)), float(beta)), reduction)
 
 
 @public("function", "functional", known=True)

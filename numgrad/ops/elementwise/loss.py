@@ -7,46 +7,83 @@ import numpy as np
 from numgrad.kernels import scalar
 from numgrad.ops.family import elementwise
 
+squared_error = elementwise(
+    "squared_error",
+    inputs=("input", "target"),
+    node_name="MseLossBackward0",
+    oracle=lambda x, t: (x - t) ** 2,
+    doc="The square of input - target, without a pass over memory for the difference.",
+)
+
+
+@squared_error.forward
+def _(x, target):
+    error = x - target
+    return error * error
+
+
+@squared_error.backward
+def _(g, x, target):
+    slope = g * (2 * (x - target))
+    return slope, -slope
+
+
+def _huber(x: np.ndarray, target: np.ndarray, delta: np.ndarray) -> np.ndarray:
+    error = np.abs(x - target)
+    return np.where(error < delta, 0.5 * error * error, delta * (error - 0.5 * delta))
+
+
 huber = elementwise(
     "huber",
-    inputs=("error", "delta"),
+    inputs=("input", "target", "delta"),
     cost=4,
     node_name="HuberLossBackward0",
-    oracle=lambda x, delta: np.where(np.abs(x) < delta, 0.5 * x * x, delta * (np.abs(x) - 0.5 * delta)),
-    doc="Half the squared error up to delta, delta * (abs(error) - delta / 2) beyond. delta gets no gradient.",
+    oracle=_huber,
+    doc="For error = abs(input - target): half its square up to delta, delta * (error - delta / 2) beyond. delta gets no gradient.",
 )
 
 
 @huber.forward
-def _(x, delta):
-    size = scalar.absolute(x)
-    return scalar.where(size < delta, 0.5 * x * x, delta * (size - 0.5 * delta))
+def _(x, target, delta):
+    error = x - target
+    size = scalar.absolute(error)
+    return scalar.where(size < delta, 0.5 * error * error, delta * (size - 0.5 * delta))
 
 
 @huber.backward
-def _(g, x, delta):
-    return g * scalar.where(x >= delta, delta, scalar.where(x <= -delta, -delta, x)), None
+def _(g, x, target, delta):
+    error = x - target
+    slope = g * scalar.where(error >= delta, delta, scalar.where(error <= -delta, -delta, error))
+    return slope, -slope, None
+
+
+def _smooth_l1(x: np.ndarray, target: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    error = np.abs(x - target)
+    return np.where(error < beta, 0.5 * error * error / beta, error - 0.5 * beta)
 
 
 smooth_l1 = elementwise(
     "smooth_l1",
-    inputs=("error", "beta"),
+    inputs=("input", "target", "beta"),
     cost=4,
     node_name="SmoothL1LossBackward0",
-    oracle=lambda x, beta: np.where(np.abs(x) < beta, 0.5 * x * x / beta, np.abs(x) - 0.5 * beta),
-    doc="Half the squared error over beta up to beta, abs(error) - beta / 2 beyond. beta gets no gradient.",
+    oracle=_smooth_l1,
+    doc="For error = abs(input - target): half its square over beta up to beta, error - beta / 2 beyond. beta gets no gradient.",
 )
 
 
 @smooth_l1.forward
-def _(x, beta):
-    size = scalar.absolute(x)
-    return scalar.where(size < beta, 0.5 * x * x / beta, size - 0.5 * beta)
+def _(x, target, beta):
+    error = x - target
+    size = scalar.absolute(error)
+    return scalar.where(size < beta, 0.5 * error * error / beta, size - 0.5 * beta)
 
 
 @smooth_l1.backward
-def _(g, x, beta):
-    return g * scalar.where(x >= beta, 1, scalar.where(x <= -beta, -1, x / beta)), None
+def _(g, x, target, beta):
+    error = x - target
+    slope = g * scalar.where(error >= beta, 1, scalar.where(error <= -beta, -1, error / beta))
+    return slope, -slope, None
 
 
 def _log_sigmoid(x: np.ndarray) -> np.ndarray:
