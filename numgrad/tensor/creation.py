@@ -492,8 +492,7 @@ def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_gr
     for name, extent in zip("nm", extents, strict=True):
         if extent < 0:
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
-    chosen = chosen_dtype("eye", dtype)
-    if chosen.is_floating_point:
-        return finished(ops.matrices.band.apply((full(extents, 1, dtype=chosen),), 0, 0, 1.0), requires_grad)
-    rows, columns = arange(extents[0]).unsqueeze(1), arange(extents[1]).unsqueeze(0)
-    return finished((rows == columns).to(chosen), requires_grad)
+    filled = zeros(extents, dtype=chosen_dtype("eye", dtype))
+    if filled.numel():
+        filled.data.fill_diagonal_(1)
+    return finished(filled, requires_grad)
