@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import pytest
 
 from numgrad import config
 from tests.cli.running import ALONE
-from tests.runtime.processes import ROOT, environment, run
+from tests.runtime.processes import ROOT, environment, output, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's redirections")
 
@@ -58,11 +60,37 @@ OF_EACH_KIND = [
     ("--help",), ("info",), ("nonsense",), ("ops", "nonsense"), ("weights", "path", "resnet18"),
     ("weights", "download", "resnet18"), ("classify", "/nonexistent.jpg"),
 ]  # fmt: skip
-# What each command says for itself, on which these depend; and what a few show: one that prints, one that is refused by argparse,
-# one that prints and fails.
-FOR_ALL = ("stdout is full", "all are closed", "ASCII")
-FOR_KINDS = ("no cache folder", "stderr is closed")
+# What a few show in processes of their own: one that prints, one that is refused by argparse, one that prints and fails.
 A_FEW = [("info",), ("nonsense",), ("weights", "path", "resnet18")]
+# And all, after a fork of one process, with the streams that an interpreter would have: its start takes most of a second.
+FORKED = """
+import json, os, sys
+from numgrad import cli
+
+for command, numbers, encoding in json.loads(sys.argv[1]):
+    told = os.memfd_create("stderr")
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        files = {">": os.open("/dev/null", os.O_RDWR), "f": os.open("/dev/full", os.O_RDWR), "t": told}
+        for number, (name, mode, kind) in enumerate(zip(("stdin", "stdout", "stderr"), "rww", numbers)):
+            os.close(number)
+            if kind != "-":
+                os.dup2(files[kind], number)
+            errors = "backslashreplace" if number == 2 else "strict"
+            stream = None if kind == "-" else open(number, mode, encoding=encoding, errors=errors)
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+        sys.argv[1:] = command
+        sys.exit(cli.main())
+    _, status = os.waitpid(child, 0)
+    print(json.dumps([os.waitstatus_to_exitcode(status), os.pread(told, 1 << 20, 0).decode()]))
+"""
+# Of each condition: what stdin, stdout and stderr are (of nothing, full, read by the test, closed), and the encoding.
+IN_ONE = {
+    "stdout is full": (">ft", "utf-8"), "all are closed": ("---", "utf-8"), "stderr is closed": (">>-", "utf-8"),
+    "ASCII": (">>t", "ascii"),
+}  # fmt: skip
 
 
 def shell(command: tuple[str, ...], after: str = "", **settings: str | None) -> subprocess.CompletedProcess[bytes]:
@@ -87,11 +115,11 @@ def _name(value: tuple[str, ...] | int | str) -> str:
         (command, code, condition)
         for command, code in COMMANDS
         for condition in CONDITIONS
-        if condition in FOR_ALL or (command in OF_EACH_KIND and condition in FOR_KINDS) or command in A_FEW
+        if command in A_FEW or (command in OF_EACH_KIND and condition == "no cache folder")
     ],
     ids=_name,
 )
-def test_every_command_under_a_condition(command: tuple[str, ...], code: int, condition: str) -> None:
+def test_commands_under_a_condition(command: tuple[str, ...], code: int, condition: str) -> None:
     after, settings, if_printed = CONDITIONS[condition]
     done = shell(command, after, **settings)
     told = done.stderr.decode("ascii")  # nothing else, in any of these
@@ -105,6 +133,24 @@ def test_every_command_under_a_condition(command: tuple[str, ...], code: int, co
         assert "write" not in told
     else:
         assert done.returncode == code, told
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "memfd_create"), reason="what is told lies in memory, which this system does not offer"
+)
+def test_every_command_under_conditions() -> None:
+    tried = [(command, code, name) for command, code in COMMANDS for name in IN_ONE]
+    given = [(command, *IN_ONE[name]) for command, _, name in tried]
+    lines = output(FORKED, json.dumps(given), **{**ALONE, "NUMGRAD_HOME": "/dev/null/x"}).splitlines()
+    for (command, code, name), line in zip(tried, lines, strict=True):
+        got, told = json.loads(line)
+        assert "Traceback" not in told, (command, name)
+        assert "Exception ignored" not in told, (command, name)
+        if IN_ONE[name][0][1] != ">" and command in ON_STDOUT:
+            assert got == 4, (command, name, told)
+            assert (told == "") if name == "all are closed" else ("cannot write to stdout: " in told.splitlines()[-1])
+        else:
+            assert got == code, (command, name, told)
 
 
 @pytest.mark.parametrize("script", ["train_step.py", "download_weights.py"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import random
 import re
 import sys
 import types
@@ -24,6 +25,7 @@ import numgrad as ng
 # Not dense, not real, made for torch's own machinery, or of modules that numgrad does not have.
 LEFT_OUT = re.compile(r"fft\..*|sparse\..*|masked\..*|_refs\..*|jiterator_.*|torch\..*|ops\..*|_[a-z].*|nested.*")
 Row = dict[str, Any]
+SEED = 1234  # torch's, of each sample
 
 
 @functools.cache
@@ -108,6 +110,25 @@ def converted(value: Any) -> Any:
     return {key: converted(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
+def samples_of(row: Any, dtype: Any, count: int) -> Iterator[Any]:
+    """The first samples of ``row.sample_inputs``, with its seeds.
+
+    That itself reads all frames of the stack, to tell a ``unittest.TestCase`` of each sample, and the tracebacks of what else
+    torch would seed: most of what a row takes.
+    """
+    import torch
+
+    samples = iter(row.sample_inputs_func(row, "cpu", dtype, False))
+    for _ in range(count):
+        torch.default_generator.manual_seed(SEED)
+        random.seed(SEED)
+        np.random.seed(SEED)
+        try:
+            yield next(samples)
+        except StopIteration:
+            return
+
+
 def called(row: Any) -> Callable[..., Any]:
     """What the row calls, of numgrad: a function of the database's own is run with numgrad under torch's name."""
     function = row.op
@@ -156,7 +177,7 @@ def compared(row: Any, dtype: Any, count: int, tolerance: float, sizes: bool = F
     function = called(row)
     with warnings.catch_warnings():  # which both give, of what is deprecated or has no elements
         warnings.simplefilter("ignore")
-        samples = list(itertools.islice(row.sample_inputs("cpu", dtype, requires_grad=False), count))
+        samples = list(samples_of(row, dtype, count))
     for number, sample in enumerate(samples):
         try:
             arguments = converted([sample.input, *sample.args]), converted(sample.kwargs)

@@ -110,11 +110,29 @@ def agree(ours: Any, theirs: Any) -> bool:
     return all(same) and all(np.allclose(a, b, 1e-9, 1e-9, equal_nan=True) for a, b in pairs)
 
 
+# What a view asks of a change is the same for all formulas: a change by the result, by the input, by another tensor, of a part, to
+# what does not depend on it.
+OF_A_PART = (
+    "exp_",
+    "sin_",
+    "mul_",
+    "mul_ itself",
+    "div_",
+    "clamp_ both",
+    "fill_",
+    "copy_",
+    "setitem",
+    "relu",
+    "dropout",
+)
+
+
 @pytest.mark.parametrize("name", BEFORE)
 def test_a_change_is_what_torch_makes_of_it(name: str, torch: ModuleType) -> None:
     before, shape = BEFORE[name]
     for of_base in (False, True) if name in ("view", "transposed", "slice") else (False,):
-        for change, function in METHODS.items():
+        for change in OF_A_PART if name in ("transposed", "slice") else METHODS:
+            function = METHODS[change]
             ours = outcome(ng, before, function, shape, of_base)
             theirs = outcome(torch, before, function, shape, of_base)
             assert agree(ours, theirs), (change, of_base, ours, theirs)

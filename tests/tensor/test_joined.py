@@ -88,12 +88,17 @@ def to_be_differentiated(names: dict[str, Any]) -> dict[str, Any]:
 UNDEFINED = ("empty", "seed")
 
 
+# What is known of a call goes by its layouts, whatever the ops are: of other layouts every fourth call says so. Each of these ops
+# has loops of its own for them.
+LAYOUTS = [("contiguous", 1), ("strided", 4), pytest.param("strided", 1, marks=pytest.mark.soak)]
+
+
 @pytest.mark.parametrize("mode", ["no gradient is needed", "gradients are needed", "none are recorded"])
-@pytest.mark.parametrize("layout", ["contiguous", "strided"])
-def test_later_calls_are_those_of_the_ops(layout: str, mode: str) -> None:
+@pytest.mark.parametrize(("layout", "every"), LAYOUTS)
+def test_later_calls_are_those_of_the_ops(layout: str, every: int, mode: str) -> None:
     fast.load()
     before, wrong = plans(), []
-    for text in [each for each in cases() if not any(word in each for word in UNDEFINED)]:
+    for text in [each for each in cases() if not any(word in each for word in UNDEFINED)][::every]:
         names = operands(ng, text, "1e2", layout=layout)
         others = {name: value.clone() if isinstance(value, ng.Tensor) else value for name, value in names.items()}
         for name, value in names.items():  # other numbers, of the same layout
@@ -108,7 +113,7 @@ def test_later_calls_are_those_of_the_ops(layout: str, mode: str) -> None:
             if [answer(text, names) for _ in range(4)] != [first] * 4 or answer(text, others) != then:
                 wrong.append(text)
     assert not wrong
-    assert mode == "gradients are needed" or plans() > before + 50
+    assert mode == "gradients are needed" or plans() > before + 40 // every
 
 
 def often(call: Any, times: int = 4) -> Any:

@@ -40,8 +40,11 @@ OPS = {
 
 @pytest.mark.parametrize("name", OPS)
 def test_a_result_lies_as_its_operands_do(name: str, torch: ModuleType) -> None:
-    seen = 0
-    for seed in range(60):
+    seen, count = (
+        0,
+        60 if name == "binary" else 20,
+    )  # the rule is one for all, and each order has loops of its own for each
+    for seed in range(count):
         results = []
         for lib in (ng, torch):
             rng = np.random.default_rng(seed)
@@ -54,4 +57,4 @@ def test_a_result_lies_as_its_operands_do(name: str, torch: ModuleType) -> None:
         ]  # of one element, who cares
         assert strides[0] == strides[1], f"seed {seed}: {strides}, {ours.shape}"
         seen += not ours.is_contiguous()
-    assert seen > 10 or name == "softmax"  # which is row-major
+    assert seen > count / 6 or name == "softmax"  # which is row-major
