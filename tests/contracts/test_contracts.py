@@ -151,9 +151,10 @@ def test_locks_are_made_in_one_place() -> None:
     }
     for path, tree in trees().items():
         name = str(path.relative_to(PACKAGE))
+        nodes = list(ast.walk(tree))
         names = {
-            *[node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)],
-            *[node.id for node in ast.walk(tree) if isinstance(node, ast.Name)],
-            *[a.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for a in node.names],
+            *[node.attr for node in nodes if isinstance(node, ast.Attribute)],
+            *[node.id for node in nodes if isinstance(node, ast.Name)],
+            *[a.name for node in nodes if isinstance(node, ast.ImportFrom) for a in node.names],
         }
         assert not names & makers - allowed.get(name, set()), name

@@ -123,9 +123,11 @@ OF_MEMORY = {"view", "as_strided", "copy_slices"}  # what they give depends on t
 def laid_out() -> list[tuple[Sample, str]]:
     """Small samples in every layout; of elementwise ops, whose loops one generator makes, those of every form.
 
-    The others say that a layout which only numgrad sees is not shown, which takes no loop of its own.
+    The others say that a layout which only numgrad sees is not shown, which takes no loop of its own. Where an op takes
+    floating-point numbers, they show what layouts do, and other dtypes have one.
     """
     chosen = []
+    of_floats = {sample.op for sample in SAMPLES if sample.small and has_floats(sample)}
     for sample in SAMPLES:
         if not sample.small or "special" in sample.label:
             continue
@@ -135,7 +137,9 @@ def laid_out() -> list[tuple[Sample, str]]:
         elementwise = isinstance(OPS.get(sample.op), Elementwise) and sample.op not in EVERY_FORM
         if elementwise and sample.label not in ("matrix", "matrices", "to float64"):
             continue
-        chosen += [(sample, layout) for layout in (["private"] if elementwise else sorted(LAYOUTS))]
+        others = sample.op in of_floats and not has_floats(sample)
+        layouts = ["private"] if elementwise else ["stepped"] if others else sorted(LAYOUTS)
+        chosen += [(sample, layout) for layout in layouts]
     return chosen
 
 

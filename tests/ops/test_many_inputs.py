@@ -96,9 +96,9 @@ def test_wide_plans_are_not_kept_for_ever() -> None:
     OPS["cat"].plans.clear()
     ng.cat([one] * 40_000)
     assert not OPS["cat"].plans
-    for count in range(5_000, 5_300):
+    for count in range(5_000, 5_150):
         ng.cat([one] * count)
-    assert sum(len(key) for key in OPS["cat"].plans) < 1 << 19  # of some 1.5 million specs
+    assert sum(len(key) for key in OPS["cat"].plans) < 1 << 19  # of some 760,000 specs
 
 
 def test_the_time_is_linear() -> None:
@@ -109,7 +109,7 @@ def test_the_time_is_linear() -> None:
         return time.process_time() - begin
 
     seconds(1_000)
-    few, many = min(seconds(2_000) for _ in range(3)), min(seconds(32_000) for _ in range(2))
+    few, many = min(seconds(1_000) for _ in range(3)), min(seconds(16_000) for _ in range(2))
     assert many < 16 * 6 * few  # 256 times, were it quadratic
 
 

@@ -19,7 +19,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
 
 @pytest.mark.slow
 def test_a_few_limits(trial: Trial) -> None:
-    ends = [trial.run(limit) for limit in limits(8, trial.peak())]
+    ends = [trial.run(limit) for limit in limits(4, trial.peak())]
     assert not [end for end in ends if end.is_fatal]
     assert {end.kind for end in ends} >= {"ok", "refused"}
 

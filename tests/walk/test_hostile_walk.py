@@ -15,12 +15,12 @@ from tests.walk import aftermath, hostile, processes, programs, recipes, scenes,
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(300, 240), pytest.param(6000, 240, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("count", "seconds"), [(150, 240), pytest.param(6000, 240, marks=pytest.mark.soak)])
 def test_hostile_calls_are_answered_or_refused(count: int, seconds: int) -> None:
     report = hostile.walk(count, with_torch=HAS_TORCH, seconds=seconds, processes=2)
     assert not report.faults, "\n".join(report.faults)
     counts = report.counts
-    assert counts.total() > 200, counts
+    assert counts.total() > count * 2 / 3, counts
     done = counts["both done"] + counts["done"]
     assert done > counts.total() / 10, "hardly any call succeeds, so hardly anything is compared"
 
