@@ -15,7 +15,13 @@ from tests.loops.running import Run
 
 CASES = cases(small=True)
 TWICE = [name for name in CASES if name != "barrier"]  # its second derivative by the volatility jumps at the barrier
-OFTEN = ("crf", "kepler", "lu_solve", "sparse", "viterbi")  # whose second derivatives are compiled in every run
+OFTEN = (
+    "crf",
+    "kepler",
+    "lu_solve",
+    "sparse",
+    "viterbi",
+)  # whose second derivatives and values alone are compiled in every run
 LONG = (
     "wave",
     "level_set",
@@ -51,7 +57,9 @@ def test_gradients(name: str, ops: dict[str, Any]) -> None:
     np.testing.assert_allclose(got, want.grad, rtol=1e-9, atol=1e-9 * np.abs(want.grad).max())
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.soak) for name in CASES]
+)
 def test_differences(name: str, ops: dict[str, Any]) -> None:
     """Of values that the op computes, along one direction."""
     case = CASES[name]
