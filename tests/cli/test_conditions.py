@@ -115,7 +115,8 @@ def _name(value: tuple[str, ...] | int | str) -> str:
         (command, code, condition)
         for command, code in COMMANDS
         for condition in CONDITIONS
-        if command in A_FEW or (command in OF_EACH_KIND and condition == "no cache folder")
+        if (command in A_FEW and (condition not in IN_ONE or command == ("info",)))
+        or (command in OF_EACH_KIND and condition == "no cache folder")
     ],
     ids=_name,
 )
@@ -277,9 +278,9 @@ def test_every_setting_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(knob.name)
 
 
-@pytest.mark.parametrize("name", NONSENSE)
+@pytest.mark.parametrize("name", ["NUMGRAD_NUM_THREADS", "NUMGRAD_OFFLINE"])
 def test_a_setting_that_means_nothing(name: str) -> None:
-    """A library refuses it when it is imported."""
+    """A library refuses it when it is imported: the first and the last that are looked at."""
     text = NONSENSE[name][0]
     done = run("import numgrad", **{name: text})
     assert done.returncode == 1
