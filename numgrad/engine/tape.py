@@ -87,8 +87,8 @@ Edge = tuple["Node", int] | None  # a node and the number of its output
 class Record:
     """The common part of nodes for the same op, the same signature and the same needed gradients.
 
-    ``needs`` says for each input whether its gradient is needed, ``saving`` which tensors are kept for that. ``run`` is
-    None, or ``run(node, grads)`` replaces the op's backward when that is not recorded itself.
+    ``needs`` says for each input whether its gradient is needed, ``saving`` which tensors are kept for that. ``run(node, grads)``,
+    unless None, replaces the op's backward when that is not recorded itself.
     """
 
     __slots__ = ("_words", "fast", "input_specs", "needs", "op", "output_specs", "params", "run", "saving")
@@ -103,7 +103,7 @@ class Record:
         self.run: Any = None
         if op is not None:
             self.saving = op.saving(needs)
-            self.run = None if op.prepare_function is None else first_run
+            self.run = first_run
             floating = tuple([spec.dtype.is_floating_point for spec in output_specs])
             self._words, self.fast = record_words(*self.saving, floating)  # for `fast.apply`
 
@@ -139,9 +139,12 @@ class Node(SeenNode):
 
     def apply(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
         """Gradients of the inputs from those of the outputs."""
+        run = self.record.run
+        return self.by_formula(grads, create_graph) if create_graph or run is None else run(self, grads)
+
+    def by_formula(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
+        """`apply` by the op's backward."""
         record = self.record
-        if record.run is not None and not create_graph:
-            return record.run(self, grads)  # type: ignore[no-any-return]
         backward = record.op.backward_function
         if backward is None:
             raise GradError(f"the derivative of {record.op.name} is not implemented")

@@ -6,7 +6,7 @@ from numgrad.registry import chain
 from numgrad.registry.chain import is_wrapped, set_engine, unwrap_dispatch, wrap_dispatch
 from numgrad.registry.op import EVERY, OPS, Op, Saving, find, half_of
 from numgrad.registry.plans import forget_plans
-from numgrad.registry.saved_calls import SavedCall, check_gradients, first_run, saved_calls
+from numgrad.registry.saved_calls import SavedCall, check_gradients, first_run, learn_backwards, saved_calls
 
 __all__ = [
     "EVERY",
@@ -21,6 +21,7 @@ __all__ = [
     "forget_plans",
     "half_of",
     "is_wrapped",
+    "learn_backwards",
     "saved_calls",
     "set_engine",
     "unwrap_dispatch",

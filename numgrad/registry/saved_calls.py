@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from numgrad.registry.op import Op
 
 
+Run = Callable[[Any, Any], Any]  # (node, gradients of its outputs) to those of its inputs
+_learner: Callable[[Any], Run | None]
+
+
+def learn_backwards(learner: Callable[[Any], Run | None]) -> None:
+    """Set what makes, for a record whose op prepares no backward, what runs in its place; or None: the backward does."""
+    global _learner
+    _learner = learner
+
+
 class SavedCall:
     """An op to be applied to incoming gradients and to saved tensors of a node.
 
@@ -46,12 +56,15 @@ def saved_calls(inputs: int, *calls: tuple[SavedCall, int | Sequence[int]]) -> C
 
 
 def first_run(node: Any, grads: Any) -> Any:
-    """The first run of a prepared backward, which is made now; later ones are not checked, since they have the same shapes."""
+    """The first run of a prepared backward, which is made now; later ones are not checked, since they have the same shapes.
+
+    Of an op without one the backward itself runs, which may be learned (`learn_backwards`).
+    """
     record = node.record
     run = record.op.prepared_backward(record)
     if run is None:
-        record.run = None
-        return node.apply(grads, False)
+        record.run = _learner(record)
+        return node.by_formula(grads, False)
     result = check_gradients(node, run(node, grads))
     record.run = run
     return result

@@ -38,7 +38,7 @@ class _Joiner:
 
     def __init__(self, inputs: Sequence[Any], results: tuple[Any, ...], filled: set[Any]) -> None:
         self.inputs, self.filled = inputs, filled
-        self.starts = {each._storage: number for number, each in enumerate(inputs)}
+        self.starts = {each._storage: number for number, each in enumerate(inputs) if each is not None}
         self.memory: dict[Any, Address] = {}  # by storage
         self.launches: list[Launch | Pair] = []
         self.changed: set[int] = set()
@@ -186,7 +186,7 @@ def plan_of(
     steps
         Of each op that was applied whether it overwrites its first input, the inputs, the outputs and the plan.
     inputs
-        The tensors that all began with, in storages of their own.
+        The tensors that all began with, in storages of their own, or None.
     results
         What came out in the end.
     filled

@@ -33,7 +33,7 @@ from numgrad.runtime import kernel, locks
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.fast.layout import ITEM, MOST_ITEMS
 from numgrad.runtime.memory import allocate, filled_stack
-from numgrad.runtime.plan import PlanBuilder
+from numgrad.runtime.plan import Plan, PlanBuilder
 from numgrad.tensor import joined
 
 # By key, a step or several, False for a call that is left to the function, or True for one that is to be rehearsed.
@@ -184,7 +184,7 @@ def watched(
     if calls and (rest := calls.get(_PAUSE)):
         calls[_PAUSE] = rest - 1
         return function(*args, **kwargs)
-    key = _key(values) if _has_room(calls) and _is_free() else None
+    key = _key(values) if _has_room(calls) and is_free() else None
     if key is None:
         return function(*args, **kwargs)
     if kind is not True and 0 <= kind < len(values):
@@ -203,7 +203,7 @@ def watched(
         result = function(*args, **kwargs)
         entry = _key(values) == key and _rehearsed(function, args, kwargs, len(key) > len(values))
     else:
-        watcher, result = _watch(function, args, kwargs)
+        watcher, result = watch(function, args, kwargs)
         is_plain = watcher.fits and errors.warned == warned
         entry = is_plain and _entry(watcher, result, values, len(key) > len(values), kind)
     if plans.times_forgotten == times_forgotten:
@@ -212,7 +212,8 @@ def watched(
     return result
 
 
-def _watch(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Watcher, Any]:
+def watch(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Watcher, Any]:
+    """What a call does, and its result."""
     call = _Call()
     watcher = _Watcher(call)
     dispatch.recorders.append(watcher)
@@ -252,11 +253,11 @@ def _may_be_joined(steps: list[tuple[Any, ...]], tensors: list[Any]) -> bool:
 def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], needs_grad: bool) -> Any:
     """What a table keeps of a call, after it was done once more on copies of its tensors."""
     values = (*args, *kwargs.values())
-    copies = [_copy_of(tensor) for _, tensor in _tensors_of(values)]
+    copies = [copy_of(tensor) for _, tensor in _tensors_of(values)]
     specs = [copy._spec for copy in copies]
     others = _replaced(values, iter(copies))
     try:
-        watcher, result = _watch(function, others[: len(args)], dict(zip(kwargs, others[len(args) :], strict=True)))
+        watcher, result = watch(function, others[: len(args)], dict(zip(kwargs, others[len(args) :], strict=True)))
     except Exception:  # the call itself was right; a form in place has changed numbers, which now may be refused
         return False
     results = result if isinstance(result, tuple) else (result,)
@@ -268,13 +269,18 @@ def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     plan = joined.plan_of(watcher.launched, copies, results, watcher.filled)  # type: ignore[arg-type]
     if plan is None or not plans.counted(plan):
         return False
-    for nbytes in [nbytes for nbytes in plan.allocations if nbytes is not None]:
-        filled_stack(nbytes)  # machine code takes blocks, but makes none
-    plan.prepare(EVERY if isinstance(result, tuple) else 1, True)  # it has no records, so calls with gradients are left
+    make_ready(plan, EVERY if isinstance(result, tuple) else 1)
     return plan.fast is not None and (plan, (), 0, None, _class_of(result), *sources)
 
 
-def _copy_of(tensor: Any) -> Any:
+def make_ready(plan: Plan, public: int) -> None:
+    """Let machine code run a joined plan, where no gradient is needed, since it has no records."""
+    for nbytes in [nbytes for nbytes in plan.allocations if nbytes is not None]:
+        filled_stack(nbytes)  # machine code takes blocks, but makes none
+    plan.prepare(public, True)
+
+
+def copy_of(tensor: Any) -> Any:
     """A tensor of the same spec over memory of its own, with the same numbers."""
     spec = tensor._spec
     storage = allocate(spec.nbytes)
@@ -364,7 +370,7 @@ def _without_numbers(piece: Any, varying: tuple[type, ...]) -> Any:
     return tuple([_without_numbers(each, varying) for each in piece]) if int in varying else piece
 
 
-def _is_free() -> bool:
+def is_free() -> bool:
     """Whether nobody but the engine sees ops, and machine code is there."""
     listeners = chain.wrappers or dispatch.recorders or dispatch.guards or dispatch.node_watchers
     return (
