@@ -36,8 +36,8 @@ class _UnfitError(Exception):
 class _Joiner:
     """Lays the launches of ops one after the other."""
 
-    def __init__(self, inputs: Sequence[Any], results: tuple[Any, ...], filled: set[Any]) -> None:
-        self.inputs, self.filled = inputs, filled
+    def __init__(self, inputs: Sequence[Any], results: tuple[Any, ...], filled: set[Any], views: bool) -> None:
+        self.inputs, self.filled, self.views = inputs, filled, views
         self.starts = {each._storage: number for number, each in enumerate(inputs) if each is not None}
         self.memory: dict[Any, Address] = {}  # by storage
         self.launches: list[Launch | Pair] = []
@@ -51,9 +51,7 @@ class _Joiner:
                 raise _UnfitError
             number = self.starts.get(result._storage)
             if number is not None:
-                if result is not inputs[number]:
-                    raise _UnfitError
-                self.outputs.append(Output(None, number))
+                self.outputs.append(Output(None, number) if result is inputs[number] else self.view_of(result, number))
             else:
                 begins = result._address == result._storage.address
                 if result._storage in self.result_of or result._spec.is_private or not begins:
@@ -61,6 +59,13 @@ class _Joiner:
                 self.result_of[result._storage] = len(self.result_of)
                 self.outputs.append(Output(result._spec, nbytes=result._spec.nbytes))
         self.room = len(inputs) + len(self.result_of)  # the number of the scratch memory
+
+    def view_of(self, result: Any, number: int) -> Output:
+        """A result that is a view of an input."""
+        spec, distance = result._spec, result._address - self.inputs[number]._address
+        if not self.views or distance < 0 or distance + spec.nbytes > self.inputs[number]._spec.nbytes:
+            raise _UnfitError
+        return Output(spec, number, distance // spec.dtype.itemsize)
 
     def block(self, nbytes: int) -> Address:
         """A part of the scratch memory."""
@@ -128,11 +133,15 @@ class _Joiner:
 
     def plan(self) -> Plan:
         """The plan of all."""
-        if self.scratch > _MOST_SCRATCH or not self.launches or not self.result_of.keys() <= self.memory.keys():
+        if self.scratch > _MOST_SCRATCH or not self.result_of.keys() <= self.memory.keys():
             raise _UnfitError
+        if not self.result_of and not self.changed:
+            self.launches, self.scratch = [], 0  # inputs and views of them: nobody reads what was written
+        elif not self.launches or any(each.source is not None and each.spec is not None for each in self.outputs):
+            raise _UnfitError  # machine code makes no views beside other results
         news = len(self.result_of)
         allocations = (*(None,) * news, *((self.scratch,) if self.scratch else ()))
-        joined = Program(self.launches, len(self.inputs) + len(allocations))
+        joined = Program(self.launches, len(self.inputs) + len(allocations)) if self.launches else None
         plan = Plan(tuple(self.outputs), joined, allocations, tuple(sorted(self.changed)), (), len(self.inputs))
         plan.writes_last = self.writes_last
         return plan
@@ -178,6 +187,7 @@ def plan_of(
     inputs: Sequence[Any],
     results: tuple[Any, ...],
     filled: set[Any],
+    views: bool = False,
 ) -> Plan | None:
     """One plan of the plans of ops; None if they cannot be one.
 
@@ -191,9 +201,11 @@ def plan_of(
         What came out in the end.
     filled
         Storages with numbers that are the same each time.
+    views
+        Whether results may be views of inputs, if all are inputs or views of them.
     """
     try:
-        joiner = _Joiner(inputs, results, filled)
+        joiner = _Joiner(inputs, results, filled, views)
         for step in steps:
             joiner.add(*step)
         return joiner.plan()

@@ -17,8 +17,10 @@ from numgrad.registry import EVERY, chain, learn_backwards, plans
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.fast.layout import MOST_INPUTS
 from numgrad.runtime.fast.write import backward_words
+from numgrad.runtime.plan import Plan
 from numgrad.tensor import joined, known
 
+_WITH_VIEWS = -1  # the last of the places where some gradients are views
 _plans = known.table()  # by the run and the specs of the gradients and of what was saved
 _MOST_PLANS = 4  # of a record: with gradients of other layouts, or without some of them
 
@@ -38,7 +40,9 @@ class _Run:
     Attributes
     ----------
     places
-        By which gradients are there, for each input the number of its gradient among the results of the plan, or None.
+        By which gradients are there, for each input the number of its gradient among the results of the plans, or None.
+    views
+        The key of plans for gradients that are views of those that come in, as `self` is for all others.
     met
         Specs with which a node ran: those that were met twice are learned.
     """
@@ -47,21 +51,32 @@ class _Run:
         self._words = backward_words([*range(-1, -1 - outputs, -1), *range(saves)])
         self.fast: int = self._words.ctypes.data
         self.places: dict[tuple[bool, ...], tuple[int | None, ...]] = {}
+        self.views = object()
         self.met: set[tuple[Any, ...]] = set()
 
     def __call__(self, node: Any, grads: Any) -> Any:
         """The gradients of a node's inputs."""
-        if not chain.wrappers:
-            results = fast.run_saved(_plans, self, node, grads, self.fast)
-            if results.__class__ is tuple:
-                return [None if place is None else results[place] for place in self.places[_given(grads)]]
-        gradients = node.by_formula(grads, False)
-        if node.saved.__class__ is list and grads.__class__ is list and known.is_free():
-            self._learn(node, grads)
+        gradients = None if chain.wrappers else self._by_plans(node, grads)
+        if gradients is None:
+            gradients = node.by_formula(grads, False)
+            if node.saved.__class__ is list and grads.__class__ is list and known.is_free():
+                self._learn(node, grads)
         return gradients
 
+    def _by_plans(self, node: Any, grads: Any) -> Any:
+        results = fast.run_saved(_plans, self, node, grads, self.fast)
+        if results.__class__ is not tuple:  # nothing was done, or a status was left, which the backward explains
+            return None
+        places = self.places[_given(grads)]
+        if _WITH_VIEWS in places:
+            views = fast.run_saved(_plans, self.views, node, grads, self.fast)
+            if views.__class__ is not tuple:
+                return None
+            results, places = (*results, *views), places[:-1]
+        return [None if place is None else results[place] for place in places]
+
     def _learn(self, node: Any, grads: list[Any]) -> None:
-        """Make a plan for nodes like this one, which has run, if it is the second one."""
+        """Make plans for nodes like this one, which has run, if it is the second one."""
         operands = (*grads, *node.saved)
         specs = tuple([None if each is None else each._spec for each in operands])
         if specs not in self.met:
@@ -74,7 +89,9 @@ class _Run:
         if learned is None:
             node.record.run = None
         elif plans.times_forgotten == times_forgotten:
-            plan, self.places[_given(grads)] = learned
+            self.places[_given(grads)], plan, views = learned
+            if views is not None:
+                _plans[self.views, *specs] = views
             _plans[self, *specs] = plan
 
 
@@ -83,7 +100,7 @@ def _given(grads: list[Any]) -> tuple[bool, ...]:
 
 
 def _learned(node: Any, grads: list[Any]) -> Any:
-    """The plan of a node's backward, and for each input the number of its gradient among the results; None if there is none."""
+    """The places of a node's gradients, their plan, and that of views; None if they can have none."""
     copies = [None if each is None else known.copy_of(each) for each in (*grads, *node.saved)]
     specs = [None if copy is None else copy._spec for copy in copies]
     saved = copies[len(grads) :]
@@ -95,16 +112,27 @@ def _learned(node: Any, grads: list[Any]) -> Any:
     except Exception:  # the backward itself was right; what was changed in place meanwhile may be refused
         return None
     kept = [None if edge is None else gradient for gradient, edge in zip(gradients, node.edges, strict=True)]
-    results = tuple({id(each): each for each in kept if each is not None}.values())
     same = [None if copy is None else copy._spec for copy in copies] == specs
-    if not (watcher.fits and same and results and errors.warned == warned) or len(watcher.launched) < 2:
+    if not (watcher.fits and same and errors.warned == warned):
         return None
-    plan = joined.plan_of(watcher.launched, copies, results, watcher.filled)
+    storages = {copy._storage for copy in copies if copy is not None}
+    results = {id(each): each for each in kept if each is not None}
+    views = [each for each in results.values() if each._storage in storages]
+    others = [each for each in results.values() if each._storage not in storages]
+    parts = [_plan_of(watcher, copies, part) for part in (others, views) if part]
+    if not parts or None in parts:
+        return None
+    numbers = {id(each): number for number, each in enumerate((*others, *views))}
+    places = [None if each is None else numbers[id(each)] for each in kept]
+    return (*places, *[_WITH_VIEWS] * (len(parts) - 1)), *parts, *[None] * (2 - len(parts))
+
+
+def _plan_of(watcher: Any, copies: list[Any], results: list[Any]) -> Plan | None:
+    plan = joined.plan_of(watcher.launched, copies, tuple(results), watcher.filled, views=True)
     if plan is None or plan.changed or not plans.counted(plan):
         return None
     known.make_ready(plan, EVERY)
-    numbers = {id(each): number for number, each in enumerate(results)}
-    return None if plan.fast is None else (plan, tuple([None if each is None else numbers[id(each)] for each in kept]))
+    return None if plan.fast is None else plan
 
 
 learn_backwards(_learner)
