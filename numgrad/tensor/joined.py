@@ -70,7 +70,7 @@ class _Joiner:
     def block(self, nbytes: int) -> Address:
         """A part of the scratch memory."""
         begin = self.scratch
-        self.scratch = begin + -(-nbytes // _LINE) * _LINE
+        self.scratch = begin + -(-max(nbytes, 1) // _LINE) * _LINE  # also what is empty has an address
         return Address(self.room, begin)
 
     def address_of(self, tensor: Any) -> Address | Constant:
