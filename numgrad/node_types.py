@@ -31,7 +31,11 @@ class SeenNode:
         return str(self.op.graph_node(self.input_specs, self.needs, self.params)[0])
 
     def seen(self) -> Any:
-        """This node, of the class of its name from now on; called before users get it."""
+        """This node, of the class of its name from now on; called before users get it. Or the one that it stands for."""
+        unfold = None if self.op is None else self.op.unfold
+        node = None if unfold is None else unfold(self)
+        if node is not None:
+            return node.seen()
         if not self.is_seen:
             self.__class__ = self.class_to_see()
         return self

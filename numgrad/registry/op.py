@@ -193,6 +193,9 @@ class Op:
         """
         return self._adopted[key]
 
+    # ``unfold(node)`` makes the graph for which a node stands, and returns the last node of it (`tensor.known_graphs`).
+    unfold: Any = None
+
     # ---- the parts of a spec -----------------------------------------------------------------------------------
 
     def plan(self, function: Callable[..., None]) -> Callable[..., None]:

@@ -52,6 +52,7 @@ _NO_NAMES: dict[str, Any] = {}
 # tensor of numbers which depend on its arguments alone, and on no tensor; that it returns a tensor whose numbers are undefined.
 CONSTANT, UNDEFINED = -1, -2
 _LARGEST_CONSTANT = 1 << 12  # bytes
+graph_step: Callable[..., Any]  # of a call of several ops that needs a gradient: `known_graphs.step_of`, which sets it
 lasting: list[TensorBase] = []  # tensors that functions give to ops, and that stay for ever: states of random numbers
 _MOST_NAMES = 1 << 4  # kinds of calls with keywords
 F = TypeVar("F", bound=Callable[..., Any])
@@ -217,11 +218,11 @@ def watch(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     call = _Call()
     watcher = _Watcher(call)
     dispatch.recorders.append(watcher)
-    modes.capture = watcher
+    before, modes.capture = modes.capture, watcher
     try:
         result = function(*args, **kwargs)
     finally:
-        modes.capture = None
+        modes.capture = before
         _remove(watcher)
     return watcher, result
 
@@ -229,18 +230,18 @@ def watch(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 def _entry(watcher: _Watcher, result: Any, values: Sequence[Any], needs_grad: bool, kind: int) -> Any:
     """What a table keeps of a call after it was watched; True: it has to be rehearsed."""
     if kind < 0:
-        is_given = any(result is tensor for _, tensor in _tensors_of(values))  # as ``out``
+        is_given = any(result is tensor for _, tensor in tensors_of(values))  # as ``out``
         return (
             not is_given and _is_new(result) and (_constant(result) if kind == CONSTANT else _undefined(result._spec))
         )
-    tensors = [tensor for _, tensor in _tensors_of(values)]
+    tensors = [tensor for _, tensor in tensors_of(values)]
     if len({id(tensor) for tensor in tensors}) == len(tensors):  # f(x, x) does not say which of the two an op has taken
         entry = _by_one_op(watcher.steps, result, values)
         if entry is not False:
             return entry
     elif needs_grad and len(watcher.steps) == 1:
         return not watcher.steps[0][3].changed
-    return not needs_grad and _may_be_joined(watcher.steps, tensors)
+    return _may_be_joined(watcher.steps, tensors)
 
 
 def _may_be_joined(steps: list[tuple[Any, ...]], tensors: list[Any]) -> bool:
@@ -250,12 +251,12 @@ def _may_be_joined(steps: list[tuple[Any, ...]], tensors: list[Any]) -> bool:
     return bool(steps) and small and own and not any(tensor._spec.is_private for tensor in tensors)
 
 
-def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], needs_grad: bool) -> Any:
+def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], needed: bool) -> Any:
     """What a table keeps of a call, after it was done once more on copies of its tensors."""
     values = (*args, *kwargs.values())
-    copies = [copy_of(tensor) for _, tensor in _tensors_of(values)]
+    copies = [copy_of(tensor) for _, tensor in tensors_of(values)]
     specs = [copy._spec for copy in copies]
-    others = _replaced(values, iter(copies))
+    others = replaced(values, iter(copies))
     try:
         watcher, result = watch(function, others[: len(args)], dict(zip(kwargs, others[len(args) :], strict=True)))
     except Exception:  # the call itself was right; a form in place has changed numbers, which now may be refused
@@ -263,14 +264,14 @@ def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     results = result if isinstance(result, tuple) else (result,)
     if not watcher.fits or [copy._spec for copy in copies] != specs:
         return False
-    if needs_grad:
-        return _by_one_op(watcher.steps, result, others)
-    sources = [source for source, _ in _tensors_of(others)]
+    if needed:
+        return _by_one_op(watcher.steps, result, others) or graph_step(function, args, kwargs)
+    sources = [source for source, _ in tensors_of(others)]
     plan = joined.plan_of(watcher.launched, copies, results, watcher.filled)  # type: ignore[arg-type]
     if plan is None or not plans.counted(plan):
         return False
     make_ready(plan, EVERY if isinstance(result, tuple) else 1)
-    return plan.fast is not None and (plan, (), 0, None, _class_of(result), *sources)
+    return plan.fast is not None and (plan, (), 0, None, class_of(result), *sources)
 
 
 def make_ready(plan: Plan, public: int) -> None:
@@ -286,11 +287,11 @@ def copy_of(tensor: Any) -> Any:
     storage = allocate(spec.nbytes)
     ctypes.memmove(storage.address, tensor._address, spec.nbytes)
     copy = tensor_over(dispatch.tensor_class, storage, spec, storage.address)
-    copy._requires_grad = modes.grad_enabled and _needs_grad(tensor)
+    copy._requires_grad = modes.grad_enabled and needs_grad(tensor)
     return copy
 
 
-def _tensors_of(values: Sequence[Any]) -> list[tuple[int, Any]]:
+def tensors_of(values: Sequence[Any]) -> list[tuple[int, Any]]:
     """The tensors among the arguments, each with its number as a source (`runtime/fast/known.py`)."""
     tensors = []
     for number, value in enumerate(values):
@@ -304,7 +305,7 @@ def _tensors_of(values: Sequence[Any]) -> list[tuple[int, Any]]:
     return tensors
 
 
-def _replaced(values: Any, tensors: Iterator[Any]) -> Any:
+def replaced(values: Any, tensors: Iterator[Any]) -> Any:
     """The arguments with other tensors in their places."""
     others = []
     for value in values:
@@ -312,7 +313,7 @@ def _replaced(values: Any, tensors: Iterator[Any]) -> Any:
             others.append(next(tensors))
         else:
             has_items = value.__class__ is tuple or value.__class__ is list
-            others.append(_replaced(value, tensors) if has_items else value)
+            others.append(replaced(value, tensors) if has_items else value)
     return values.__class__(others)
 
 
@@ -382,7 +383,7 @@ def is_free() -> bool:
 
 def _key(values: Sequence[Any]) -> tuple[Any, ...] | None:
     """The key of a call, as machine code makes it; None where it would not say all."""
-    tensors = [tensor for _, tensor in _tensors_of(values)]
+    tensors = [tensor for _, tensor in tensors_of(values)]
     if len(values) >= ITEM:
         return None
     for tensor in tensors:
@@ -392,7 +393,7 @@ def _key(values: Sequence[Any]) -> tuple[Any, ...] | None:
     pieces = [_piece(value) for value in values]
     if _NO_PIECE in pieces:
         return None
-    return (*pieces, TensorBase) if modes.grad_enabled and any(map(_needs_grad, tensors)) else (*pieces,)
+    return (*pieces, TensorBase) if modes.grad_enabled and any(map(needs_grad, tensors)) else (*pieces,)
 
 
 def _may_be_stale(tensor: Any) -> bool:
@@ -403,7 +404,7 @@ def _may_be_stale(tensor: Any) -> bool:
     return view_node.__class__ is not tuple or view_node[0] != tensor._storage.version
 
 
-def _needs_grad(tensor: Any) -> bool:
+def needs_grad(tensor: Any) -> bool:
     """Whether a gradient is needed for a tensor, or for the base of a view."""
     base = tensor if tensor._base is None else tensor._base
     return tensor._node is not None or tensor._requires_grad or base._node is not None or base._requires_grad  # type: ignore[no-any-return]
@@ -443,20 +444,20 @@ def _simple_piece(value: Any) -> Any:
 
 def _by_one_op(steps: list[tuple[Any, ...]], result: Any, values: Sequence[Any]) -> Any:
     """The step for a call that applied one op, or None and steps, one for each tensor of a tuple; False if it did not."""
-    places = {id(tensor): source for source, tensor in _tensors_of(values)}
+    places = {id(tensor): source for source, tensor in tensors_of(values)}
     if not steps:
         return False
     if not isinstance(result, tuple):
         return len(steps) == 1 and steps[0][0].public == 1 and _step(steps[0], (result,), places, None)
     if len(steps) == 1 and steps[0][0].public != 1:
-        return _step(steps[0], result, places, _class_of(result))
+        return _step(steps[0], result, places, class_of(result))
     if len(steps) != len(result) or any(step[0].public != 1 for step in steps) or result.__class__ is not tuple:
         return False
     entry = [_step(step, (each,), places, None) for step, each in zip(steps, result, strict=True)]
     return (None, *entry) if all(entry) else False
 
 
-def _class_of(result: Any) -> Any:
+def class_of(result: Any) -> Any:
     """What makes the result of a tuple of outputs, if it is not one: its class, or the function that its pickle calls."""
     if result.__class__ is tuple or not isinstance(result, tuple):
         return None

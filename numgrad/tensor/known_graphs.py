@@ -1,0 +1,339 @@
+"""Calls of functions of several ops that are one op with one node, where gradients are needed.
+
+`known` learns calls; of those of several ops that need a gradient it asks `step_of` for the step. The call is rehearsed on copies of its
+tensors, with its backward. The launches of the forward become one plan, those of the backward another (`joined`): the same kernels on the
+same numbers. What the backward reads of what was computed between is kept by the node.
+
+The node stands for the graph that the function would have made. That graph is made from the saved inputs as soon as somebody asks for
+more than first gradients: looks at the node, or records the backward. Then the node only passes its gradient on (`unfold`). Each
+contribution to an input's gradient is an edge of its own, in the order in which the graph sends them, so sums have the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from numgrad import errors
+from numgrad.engine import dispatch
+from numgrad.engine.backward import nodes_below
+from numgrad.engine.constants import is_constant
+from numgrad.engine.tape import AccumulateGrad, Node, Record, TensorBase, modes, tensor_over
+from numgrad.registry import OPS, Op, plans
+from numgrad.runtime import locks
+from numgrad.runtime.fast import start as fast
+from numgrad.runtime.fast.layout import MOST_INPUTS
+from numgrad.tensor import joined, known
+from numgrad.tensor.known_backwards import Run, learned
+
+_MOST_LAYOUTS = 4  # of incoming gradients, for which a backward is learned
+_MOST_UNFOLDED = 16  # times, after which the function makes its graph itself
+_unfolding = locks.renewed()
+
+
+class _UnfitError(Exception):
+    """This call cannot be one op."""
+
+
+class _Call:
+    """A call of a function, without its tensors."""
+
+    def __init__(self, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        self.function, self.names, self.count = function, tuple(kwargs), len(args)
+        values = (*args, *kwargs.values())
+        self.sources = [source for source, _ in known.tensors_of(values)]
+        self.values = known.replaced(values, iter([_NO_TENSOR] * len(self.sources)))
+
+    def __call__(self, tensors: Sequence[Any]) -> Any:
+        values = known.replaced(self.values, iter(tensors))
+        return self.function(*values[: self.count], **dict(zip(self.names, values[self.count :], strict=True)))
+
+
+_NO_TENSOR = object.__new__(TensorBase)  # stands where a tensor stood
+
+
+class _Rehearsal:
+    """A call on copies of its tensors, and its backward.
+
+    Attributes
+    ----------
+    results
+        The results, of which the number ``position`` has a gradient, from ``root``.
+    contributions
+        Pairs of the number of a tensor and a gradient, in the order of their arrival.
+    """
+
+    def __init__(self, call: _Call, tensors: Sequence[Any], needs: Sequence[bool], grads: Sequence[Any] | None) -> None:
+        self.copies = [known.copy_of(tensor) for tensor in tensors]
+        specs, warned = [copy._spec for copy in self.copies], errors.warned
+        for copy, need in zip(self.copies, needs, strict=True):
+            copy._requires_grad = need
+        before, modes.grad_enabled = modes.grad_enabled, True
+        try:
+            self.forward, self.result = known.watch(call, (self.copies,), {})
+            self.results = self.result if isinstance(self.result, tuple) else (self.result,)
+            self.position = self._differentiable()
+            self.root = self.results[self.position]._node
+            grad = _plain(self.results[self.position]) if grads is None else grads[self.position]
+            self.grad = known.copy_of(grad)
+            modes.grad_enabled = False
+            self.backward, self.contributions = known.watch(self._gradients, (), {})
+        finally:
+            modes.grad_enabled = before
+        fits = self.forward.fits and self.backward.fits and errors.warned == warned
+        if not fits or not self.contributions or [copy._spec for copy in self.copies] != specs:
+            raise _UnfitError
+
+    def _differentiable(self) -> int:
+        """The number of the only result that has a gradient."""
+        if any(each.__class__ is not dispatch.tensor_class or each._requires_grad for each in self.results):
+            raise _UnfitError
+        floating = [number for number, each in enumerate(self.results) if each._spec.dtype.is_floating_point]
+        if len(floating) != 1 or self.results[floating[0]]._node is None or self.results[floating[0]]._output_nr != 0:
+            raise _UnfitError
+        return floating[0]
+
+    def _gradients(self) -> list[tuple[int, Any]]:
+        """Run the backward, up to the copies: as `engine.backward` does, which would add what arrives there."""
+        numbers = {id(copy): number for number, copy in enumerate(self.copies)}
+        waiting: dict[Any, list[Any]] = {self.root: [self.grad, *[None] * (len(self.root.output_specs) - 1)]}
+        heap, arrived = [(-self.root.sequence, self.root)], []
+        while heap:
+            node = heappop(heap)[1]
+            if node.__class__ is not Node:
+                raise _UnfitError  # a function of a user's
+            for edge, grad in zip(node.edges, node.apply(waiting.pop(node), False), strict=True):
+                if edge is None or grad is None:
+                    continue
+                target, number = edge
+                if target.__class__ is AccumulateGrad:
+                    arrived.append((numbers[id(target.variable)], grad))
+                    continue
+                if target not in waiting:
+                    waiting[target] = [None] * len(target.output_specs)
+                    heappush(heap, (-target.sequence, target))
+                slots = waiting[target]
+                slots[number] = grad if slots[number] is None else OPS["add"](slots[number], grad)
+        return arrived
+
+    def read(self) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+        """What the backward reads: numbers of tensors, of results, and (step, output) of what was computed between."""
+        inputs = {copy._storage: number for number, copy in enumerate(self.copies)}
+        results = {each._storage: number for number, each in enumerate(self.results)}
+        between: dict[Any, tuple[int, int]] = {}
+        for step, (_, _, outputs, plan) in enumerate(self.forward.launched):
+            for number, (output, made) in enumerate(zip(outputs, plan.outputs, strict=True)):
+                if made.source is None:
+                    between[output._storage] = step, number
+        own = {self.grad._storage}
+        read: tuple[set[int], set[int], set[tuple[int, int]]] = (set(), set(), set())
+        steps = [*self.backward.launched, (False, [grad for _, grad in self.contributions], [], None)]
+        for _, operands, outputs, _ in steps:
+            for operand in operands:
+                if operand is None or operand._storage in own:
+                    continue
+                for origin, numbers in zip((inputs, results, between), read, strict=True):
+                    if operand._storage in origin:
+                        numbers.add(origin[operand._storage])  # type: ignore[arg-type]
+                        break
+                else:
+                    filled = operand._storage in self.forward.filled or operand._storage in self.backward.filled
+                    if not (filled or is_constant(operand)):
+                        raise _UnfitError
+            own.update([output._storage for output in outputs])
+        return sorted(read[0]), sorted(read[1]), sorted(read[2])
+
+    def made(self, step: int, number: int) -> Any:
+        """The tensor that a step of the forward gave."""
+        return _plain(self.forward.launched[step][2][number])
+
+
+def _plain(tensor: Any) -> Any:
+    """A tensor over the same memory, outside of the graph."""
+    return tensor_over(dispatch.tensor_class, tensor._storage, tensor._spec, tensor._address)
+
+
+class _GraphOp(Op):
+    """A call of a function as an op.
+
+    Its inputs are those to which gradients are sent, in the order of their arrival, so that one may be there twice, and then the others.
+    It saves all of them, for `unfold`, and what the backward reads of the rest.
+    """
+
+    def __init__(self, call: _Call, rehearsal: _Rehearsal, plan: Any) -> None:
+        first = rehearsal.root.name()
+        self.call, self.position, self.forward_plan = call, rehearsal.position, plan
+        self.arrivals = [number for number, _ in rehearsal.contributions]
+        self.order = [*self.arrivals, *[n for n in range(len(rehearsal.copies)) if n not in self.arrivals]]
+        self.read = rehearsal.read()
+        self.times_unfolded = 0
+        inputs = [f"input{place}" for place in range(len(self.order))]
+        outputs = [f"output{number}" for number in range(len(rehearsal.results) + len(self.read[2]))]
+        self.slots = [self.order.index(number) for number in range(len(rehearsal.copies))]  # places of the tensors
+        kept = [outputs[number] for number in self.read[1]] + outputs[len(rehearsal.results) :]
+        super().__init__(
+            first, inputs, outputs=outputs, public=len(rehearsal.results), saves=[*[inputs[p] for p in self.slots], *kept],
+            node_name=first, register=False,
+        )  # fmt: skip
+        self.backward_function = self._backward
+        self.through = _Through(first, ["output"], node_name=first, register=False)
+
+    def _backward(self, ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        """The gradients as they are, for the graph that is now behind the node."""
+        ctx.node.unpack(False)  # which says what was freed or changed
+        self.unfold(ctx.node)
+        return grads
+
+    def unfold(self, node: Any) -> Any:
+        """Make the graph that the node stands for; its last node, or None where what is needed was freed or has changed."""
+        with _unfolding:
+            if node.record.op is not self:  # another thread was faster
+                return node.op.unfold(node)
+            try:
+                saved = node.unpack(False)
+            except errors.GradError:
+                return None
+            root = self._graph_of(node, saved[: len(self.slots)])
+            edges: list[Any] = [None] * self.public
+            edges[self.position] = root, 0
+            specs = node.record.output_specs
+            node.edges, node.saved, node.versions = edges, [], []
+            node.record = Record(self.through, (), tuple([each is not None for each in edges]), specs, specs)
+            node.record.run = None
+        self.times_unfolded += 1
+        if self.times_unfolded > _MOST_UNFOLDED:
+            self.forward_plan.records.clear()
+        return root
+
+    def _graph_of(self, node: Any, inputs: Sequence[Any]) -> Any:
+        edges = [node.edges[place] for place in self.slots]
+        stand_ins = [_plain(tensor) for tensor in inputs]
+        for tensor, edge in zip(stand_ins, edges, strict=True):
+            if edge is not None:
+                tensor._node, tensor._output_nr = edge
+        before, modes.grad_enabled = modes.grad_enabled, True
+        try:
+            _, result = known.watch(self.call, (stand_ins,), {})  # by ops, since it is watched
+        finally:
+            modes.grad_enabled = before
+        root = (result if isinstance(result, tuple) else (result,))[self.position]._node
+        ends = {edge[0] for edge in edges if edge is not None}
+        inner = sorted(set(nodes_below([(root, 0)], ends)) - ends, key=lambda each: each.sequence)
+        for number, each in enumerate(inner):  # between this node and those before it
+            each.sequence = node.sequence - 1 + (number + 1) / (len(inner) + 1)  # type: ignore[assignment]
+        running = modes.backward
+        while running is not None:
+            if running.useful is not None and node in running.useful:
+                running.useful.update(inner)
+            running = running.outer
+        return root
+
+
+class _Through(Op):
+    """The op of a node that passes its gradient on."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.backward_function = lambda ctx, *grads: grads
+
+    def unfold(self, node: Any) -> Any:
+        """The last node of the graph behind."""
+        return next(edge[0] for edge in node.edges if edge is not None)
+
+
+class _OfFunction(Run):
+    """`Run` for the nodes of a call of a function; learns layouts of gradients when it meets them."""
+
+    def __init__(self, op: _GraphOp, rehearsal: _Rehearsal) -> None:
+        inputs, _, _ = op.read
+        kept = range(len(op.slots), len(op.saves))
+        super().__init__([*range(-1, -1 - len(rehearsal.results), -1), *inputs, *kept])
+        self.op, self.layouts = op, 0
+
+    def __call__(self, node: Any, grads: Any) -> Any:
+        """The gradients of a node's inputs."""
+        gradients = self.by_plans(node, grads)
+        return self._otherwise(node, grads) if gradients is None else gradients
+
+    def _otherwise(self, node: Any, grads: Any) -> Any:
+        saved = node.saved
+        if saved.__class__ is list and grads.__class__ is list and known.is_free():
+            if self._is_unchanged(node):  # if not all, then what the backward reads
+                gradients = self.by_plans(node, grads, self._apply)
+                if gradients is not None:
+                    return gradients
+            if self.layouts < _MOST_LAYOUTS and self._is_unchanged(node, range(len(self.op.slots))):
+                self.layouts += 1
+                needs = [node.record.needs[place] for place in self.op.slots]
+                try:
+                    rehearsal = _Rehearsal(self.op.call, saved[: len(needs)], needs, grads)
+                    self.learn(rehearsal, grads)
+                except _UnfitError:
+                    self.layouts = _MOST_LAYOUTS
+                else:
+                    return self.by_plans(node, grads) or node.by_formula(grads, False)
+        return node.by_formula(grads, False)
+
+    def _is_unchanged(self, node: Any, slots: Sequence[int] | None = None) -> bool:
+        slots = [read for read in self.reads if read >= 0] if slots is None else slots
+        return all(node.saved[slot]._storage.version == node.versions[slot] for slot in slots)
+
+    def _apply(self, table: Any, key: Any, node: Any, grads: Any, _: int) -> Any:
+        return fast.run(table, key, *self.operands(node, grads))
+
+    def learn(self, rehearsal: _Rehearsal, grads: Sequence[Any]) -> None:
+        """Learn the backward of a rehearsal, for gradients of that layout."""
+        op, times_forgotten = self.op, plans.times_forgotten
+        if [number for number, _ in rehearsal.contributions] != op.arrivals or rehearsal.read() != op.read:
+            raise _UnfitError
+        inputs, results, between = op.read
+        incoming = [None if grad is None else rehearsal.grad for grad in grads]
+        read = [rehearsal.copies[number] for number in inputs] + [_plain(rehearsal.results[number]) for number in results]
+        copies = [*incoming, *read, *[rehearsal.made(*each) for each in between]]
+        kept = [grad for _, grad in rehearsal.contributions] + [None] * (len(op.order) - len(op.arrivals))
+        filled = rehearsal.forward.filled | rehearsal.backward.filled
+        found_out = learned(rehearsal.backward.launched, filled, copies, kept)
+        if found_out is None or plans.times_forgotten != times_forgotten:
+            raise _UnfitError
+        self.keep(grads, tuple([None if each is None else each._spec for each in copies]), found_out)
+
+
+def step_of(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """The step (`runtime/fast/known.py`) for a call that needs a gradient; False if it has to be left to the function."""
+    try:
+        return _step_of(_Call(function, args, kwargs), [t for _, t in known.tensors_of((*args, *kwargs.values()))])
+    except Exception:  # the call itself was right
+        return False
+
+
+def _step_of(call: _Call, tensors: list[Any]) -> Any:
+    needs = [known.needs_grad(tensor) for tensor in tensors]
+    rehearsal = _Rehearsal(call, tensors, needs, None)
+    arrivals = [number for number, _ in rehearsal.contributions]
+    order = [*arrivals, *[number for number in range(len(tensors)) if number not in arrivals]]
+    results = [*map(_plain, rehearsal.results), *[rehearsal.made(*each) for each in rehearsal.read()[2]]]
+    inputs = [rehearsal.copies[number] for number in order]
+    if len(order) > MOST_INPUTS or len(results) > MOST_INPUTS:
+        raise _UnfitError
+    plan = joined.plan_of(rehearsal.forward.launched, inputs, tuple(results), rehearsal.forward.filled)
+    if plan is None or plan.changed or not plans.counted(plan):
+        raise _UnfitError
+    is_tuple = isinstance(rehearsal.result, tuple)
+    known.make_ready(plan, len(rehearsal.results) if is_tuple else 1)
+    op = _GraphOp(call, rehearsal, plan)
+    run = _OfFunction(op, rehearsal)
+    grads = [rehearsal.grad if number == op.position else None for number in range(op.public)]
+    run.learn(rehearsal, grads)
+    specs = tuple([each._spec for each in inputs])
+    needed = tuple([needs[number] for number in order])
+    record = Record(op, (), needed, specs, [each._spec for each in rehearsal.results])
+    record.run = run
+    plan.records[sum([1 << place for place, need in enumerate(needed) if need])] = record
+    if plan.fast is None or (is_tuple and op.public == 1):
+        raise _UnfitError
+    sources = [call.sources[number] for number in order]
+    return plan, (), 0, None, known.class_of(rehearsal.result), *sources
+
+
+known.graph_step = step_of
