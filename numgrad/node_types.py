@@ -31,17 +31,15 @@ class SeenNode:
         return str(self.op.graph_node(self.input_specs, self.needs, self.params)[0])
 
     def seen(self) -> Any:
-        """This node, of the class of its name from now on; called before users get it. Or the one that it stands for."""
-        unfold = None if self.op is None else self.op.unfold
-        node = None if unfold is None else unfold(self)
-        if node is not None:
-            return node.seen()
+        """This node, of the class of its name from now on; called before users get it."""
         if not self.is_seen:
             self.__class__ = self.class_to_see()
         return self
 
     def class_to_see(self) -> type:
         """The class with this node's name, and attributes for its saved tensors."""
+        if self.op.node_class is not None:
+            return self.op.node_class  # type: ignore[no-any-return]
         name, slots = self.op.graph_node(self.input_specs, self.needs, self.params)
         return class_of(type(self), name, slots, self.op)
 
@@ -76,9 +74,14 @@ def class_of(base: type, name: str, slots: tuple[int | None, ...] | None, op: An
     if node_class is None:
         if len(classes) >= _MOST_CLASSES:
             classes.clear()
-        members = {"__slots__": (), "__module__": "numgrad.autograd.graph", "is_seen": True, "slots": slots}
-        node_class = classes.setdefault((name, slots), type(name, (base,), members | _saved(op)))
+        node_class = classes.setdefault((name, slots), new_class(base, name, slots, op))
     return node_class
+
+
+def new_class(base: type, name: str, slots: tuple[int | None, ...] | None, op: Any) -> type:
+    """What `class_of` makes."""
+    members = {"__slots__": (), "__module__": "numgrad.autograd.graph", "is_seen": True, "slots": slots}
+    return type(name, (base,), members | _saved(op))
 
 
 def saved_names(op: Any) -> dict[str, tuple[bool, int]]:

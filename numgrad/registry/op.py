@@ -193,8 +193,7 @@ class Op:
         """
         return self._adopted[key]
 
-    # ``unfold(node)`` makes the graph for which a node stands, and returns the last node of it (`tensor.known_graphs`).
-    unfold: Any = None
+    node_class: type | None = None  # of its nodes once they are seen, if it is not made of their names
 
     # ---- the parts of a spec -----------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from numgrad.engine import dispatch
 from numgrad.engine.backward import nodes_below
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import AccumulateGrad, Node, Record, TensorBase, modes, tensor_over
+from numgrad.node_types import new_class
 from numgrad.registry import OPS, Op, plans
 from numgrad.runtime import locks
 from numgrad.runtime.fast import start as fast
@@ -162,7 +163,7 @@ class _GraphOp(Op):
     """
 
     def __init__(self, call: _Call, rehearsal: _Rehearsal, plan: Any) -> None:
-        first = rehearsal.root.name()
+        first, root_params = rehearsal.root.name(), rehearsal.root.params
         self.call, self.position, self.forward_plan = call, rehearsal.position, plan
         self.arrivals = [number for number, _ in rehearsal.contributions]
         self.order = [*self.arrivals, *[n for n in range(len(rehearsal.copies)) if n not in self.arrivals]]
@@ -177,7 +178,11 @@ class _GraphOp(Op):
             node_name=first, register=False,
         )  # fmt: skip
         self.backward_function = self._backward
-        self.through = _Through(first, ["output"], node_name=first, register=False)
+        root = rehearsal.root
+        _, slots = root.op.graph_node(root.input_specs, root.needs, root.params)
+        self.node_class = new_class(_Folded, first, slots, root.op)
+        self.node_class.params = property(lambda node: root_params)  # type: ignore[attr-defined]
+        self.through = _Through(self)
 
     def _backward(self, ctx: Any, *grads: Any) -> tuple[Any, ...]:
         """The gradients as they are, for the graph that is now behind the node."""
@@ -231,15 +236,54 @@ class _GraphOp(Op):
 
 
 class _Through(Op):
-    """The op of a node that passes its gradient on."""
+    """The op of a node behind which there is a graph: passes the gradient on."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, graph: _GraphOp) -> None:
+        super().__init__(graph.name, ["output"], node_name=graph.node_name, register=False)
         self.backward_function = lambda ctx, *grads: grads
+        self.graph, self.node_class = graph, graph.node_class
 
     def unfold(self, node: Any) -> Any:
         """The last node of the graph behind."""
         return next(edge[0] for edge in node.edges if edge is not None)
+
+
+class _Folded(Node):
+    """A node that stands for a graph, as users see it: in all but its identity it is the last node of that graph."""
+
+    __slots__ = ()
+
+    @property
+    def _last(self) -> Any:
+        return self.op.unfold(self)
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """Those of the graph; of the node itself, if what the graph is made of was freed or has changed."""
+        last = self._last
+        return super().next_functions if last is None else last.next_functions  # type: ignore[no-any-return]
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dict for the user's notes."""
+        return self._shown().metadata  # type: ignore[no-any-return]
+
+    def register_hook(self, fn: Any) -> Any:
+        """As `Node.register_hook`."""
+        return self._shown().register_hook(fn)
+
+    def register_prehook(self, fn: Any) -> Any:
+        """As `Node.register_prehook`."""
+        return self._shown().register_prehook(fn)
+
+    def saved_tensor(self, is_output: bool, number: int) -> Any:
+        """As `Node.saved_tensor`."""
+        last = self._last
+        return self.unpack(False) if last is None else last.saved_tensor(is_output, number)  # the first raises
+
+    def _shown(self) -> Any:
+        last = self._last
+        return super() if last is None else last
 
 
 class _OfFunction(Run):

@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from numgrad.autograd.graph import nodes_behind
 from numgrad.engine.tape import AccumulateGrad, Node
 from numgrad.node_types import stem_of
 from numgrad.tensor.tensor import Tensor
@@ -141,7 +140,7 @@ def graph(
         label = _text(names.get(id(root), "output"), _shape(root._spec))
         lines.append(f'  root{index} [label="{label}", shape=ellipse, fillcolor="#f7d9b0"];')
     for node in order:
-        lines += [f"  {identifier[edge[0]]} -> {identifier[node]};" for edge in node.edges if edge is not None]
+        lines += [f"  {identifier[other]} -> {identifier[node]};" for other in _others(node)]
     for index, root in enumerate(roots):
         if root.grad_fn is not None:
             lines.append(f"  {identifier[root.grad_fn]} -> root{index};")
@@ -158,7 +157,19 @@ def _named(params: Any) -> list[tuple[str, Tensor]]:
 
 def _in_order(roots: list[Tensor]) -> list[Node]:
     """All nodes, the latest first."""
-    return sorted(nodes_behind(roots), key=lambda node: (isinstance(node, AccumulateGrad), -node.sequence))
+    nodes: dict[Node, None] = {}
+    stack = [root.grad_fn for root in roots]
+    while stack:
+        node = stack.pop()
+        if node not in nodes:
+            nodes[node] = None
+            stack += _others(node)
+    return sorted(nodes, key=lambda node: (isinstance(node, AccumulateGrad), -node.sequence))
+
+
+def _others(node: Node) -> list[Node]:
+    """The nodes to which a node sends gradients."""
+    return [other for other, _ in node.next_functions if other is not None]
 
 
 def _described(node: Node, show_saved: bool) -> list[str]:
