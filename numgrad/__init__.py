@@ -51,9 +51,9 @@ from numgrad.tensor import counting as _counting  # noqa: F401
 from numgrad.tensor import diagonals as _diagonals  # noqa: F401
 from numgrad.tensor import grids as _grids  # noqa: F401
 from numgrad.tensor import halves as _halves  # noqa: F401
-from numgrad.tensor import known_graphs as _known_graphs  # noqa: F401
 from numgrad.tensor import in_place_views as _in_place_views  # noqa: F401
 from numgrad.tensor import interchange as _interchange  # noqa: F401
+from numgrad.tensor import known_graphs as _known_graphs  # noqa: F401
 from numgrad.tensor import low_rank as _low_rank  # noqa: F401
 from numgrad.tensor import network as _network  # noqa: F401
 from numgrad.tensor import new as _new  # noqa: F401

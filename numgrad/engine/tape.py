@@ -100,10 +100,9 @@ class Record:
         self.input_specs = input_specs
         self.output_specs = output_specs
         self.saving: Any = None
-        self.run: Any = None
+        self.run: Any = None if op is None else first_run
         if op is not None:
             self.saving = op.saving(needs)
-            self.run = first_run
             floating = tuple([spec.dtype.is_floating_point for spec in output_specs])
             self._words, self.fast = record_words(*self.saving, floating)  # for `fast.apply`
 
@@ -144,12 +143,11 @@ class Node(SeenNode):
 
     def by_formula(self, grads: list[Any], create_graph: bool) -> tuple[Any, ...]:
         """`apply` by the op's backward."""
-        record = self.record
-        backward = record.op.backward_function
-        if backward is None:
-            raise GradError(f"the derivative of {record.op.name} is not implemented")
-        result = check_gradients(self, backward(Context(self, create_graph), *grads))
-        return _tied(self, result) if create_graph and record.op.ties and modes.grad_enabled else result
+        op = self.op
+        if op.backward_function is None:
+            raise GradError(f"the derivative of {op.name} is not implemented")
+        result = check_gradients(self, op.backward_function(Context(self, create_graph), *grads))
+        return _tied(self, result) if create_graph and op.ties and modes.grad_enabled else result
 
     def unpack(self, create_graph: bool) -> list[Any]:
         """The saved tensors, after a check that none has changed."""

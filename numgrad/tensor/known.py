@@ -6,8 +6,8 @@ numbers in tensors: such functions are declared so (``known=`` in `surface.publi
 function's table. What is not there runs as ever, and when it comes for the second time it is watched:
 
 - If it applied one op (or one op for each tensor of a tuple) to its own tensors, the table knows it from then on.
-- If it applied several, and no gradient is needed, the next such call is followed by a rehearsal of it on copies of small
-  operands, whose ops become one plan (`joined`).
+- If it applied several, the next such call is followed by a rehearsal of it on copies of small operands, whose ops become one
+  plan (`joined`); where a gradient is needed, one node (`known_graphs`).
 - All other calls are the function's own from then on.
 
 So are errors, wrappers such as `vmap`, recorders such as a capture, and all calls of another kind.
@@ -52,7 +52,7 @@ _NO_NAMES: dict[str, Any] = {}
 # tensor of numbers which depend on its arguments alone, and on no tensor; that it returns a tensor whose numbers are undefined.
 CONSTANT, UNDEFINED = -1, -2
 _LARGEST_CONSTANT = 1 << 12  # bytes
-graph_step: Callable[..., Any]  # of a call of several ops that needs a gradient: `known_graphs.step_of`, which sets it
+graph_step: Any = None  # makes the step of a call of several ops that needs a gradient; `known_graphs` sets it
 lasting: list[TensorBase] = []  # tensors that functions give to ops, and that stay for ever: states of random numbers
 _MOST_NAMES = 1 << 4  # kinds of calls with keywords
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,9 +1,10 @@
-"""Backwards of several ops that are applied as one (`joined`), when they are not recorded themselves.
+"""Backwards of ops that are applied as one plan (`joined`), when they are not recorded themselves.
 
 What the backward of an op applies depends on the specs of the gradients and of what was saved, on the parameters, and on which
-gradients are needed, but on no number in a tensor. So where a record's nodes run a second time with gradients of the same specs, the
-backward is rehearsed on copies of these and of what is saved, and the launches of its ops become one plan. Where they cannot, or a
-number was read, the backward is left as it is for good. So are those of large tensors, and of ops that prepare one themselves.
+gradients are needed, but on no number in a tensor. So where nodes of one record run a second time with gradients of the same
+specs, the backward is rehearsed on copies of these and of what is saved, and the launches of its ops become one plan. Where they
+cannot, or a number was read, the backward is left as it is for good. So are those of large tensors, and of ops that prepare one
+themselves. Gradients that are views of what came in have a plan of their own, since machine code makes no views beside other results.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Run:
             if views.__class__ is not tuple:
                 return None
             results, places = (*results, *views), places[:-1]
-        return [None if place is None else results[place] for place in places]
+        return [None if number is None else results[number] for number in places]
 
     def specs_of(self, node: Any, grads: Any) -> tuple[Any, ...]:
         """The specs of the operands."""
@@ -111,7 +112,7 @@ class _OfOp(Run):
             self.keep(grads, specs, learned)
 
 
-def _run_of(record: Any) -> Run | None:
+def _run_of(record: Any) -> _OfOp | None:
     """What runs for the nodes of a record."""
     op, outputs = record.op, len(record.output_specs)
     inputs = outputs + len(op.saves)

@@ -1,16 +1,18 @@
 """Calls of functions of several ops that are one op with one node, where gradients are needed.
 
-`known` learns calls; of those of several ops that need a gradient it asks `step_of` for the step. The call is rehearsed on copies of its
-tensors, with its backward. The launches of the forward become one plan, those of the backward another (`joined`): the same kernels on the
-same numbers. What the backward reads of what was computed between is kept by the node.
+`known` learns calls; of those of several ops that need a gradient it asks `step_of` for the step. The call is rehearsed on copies
+of its tensors, with its backward. The launches of the forward become one plan, those of the backward another (`joined`): the same
+kernels on the same numbers. What the backward reads of what was computed between is kept by the node.
 
-The node stands for the graph that the function would have made. That graph is made from the saved inputs as soon as somebody asks for
-more than first gradients: looks at the node, or records the backward. Then the node only passes its gradient on (`unfold`). Each
-contribution to an input's gradient is an edge of its own, in the order in which the graph sends them, so sums have the same bits.
+The node stands for the graph that the function would have made. That graph is made from the saved inputs as soon as somebody asks
+for more than first gradients: looks behind the node, or records the backward. Then the node only passes its gradient on (`unfold`).
+Each contribution to an input's gradient is an edge of its own, in the order in which the graph sends them, so sums have the same
+bits.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
@@ -122,21 +124,21 @@ class _Rehearsal:
         """What the backward reads: numbers of tensors, of results, and (step, output) of what was computed between."""
         inputs = {copy._storage: number for number, copy in enumerate(self.copies)}
         results = {each._storage: number for number, each in enumerate(self.results)}
-        between: dict[Any, tuple[int, int]] = {}
+        between: dict[Any, Any] = {}
         for step, (_, _, outputs, plan) in enumerate(self.forward.launched):
-            for number, (output, made) in enumerate(zip(outputs, plan.outputs, strict=True)):
-                if made.source is None:
+            for number, (output, planned) in enumerate(zip(outputs, plan.outputs, strict=True)):
+                if planned.source is None:
                     between[output._storage] = step, number
         own = {self.grad._storage}
-        read: tuple[set[int], set[int], set[tuple[int, int]]] = (set(), set(), set())
+        read: tuple[set[Any], set[Any], set[Any]] = (set(), set(), set())
         steps = [*self.backward.launched, (False, [grad for _, grad in self.contributions], [], None)]
         for _, operands, outputs, _ in steps:
             for operand in operands:
                 if operand is None or operand._storage in own:
                     continue
-                for origin, numbers in zip((inputs, results, between), read, strict=True):
-                    if operand._storage in origin:
-                        numbers.add(origin[operand._storage])  # type: ignore[arg-type]
+                for numbers, which in zip((inputs, results, between), read, strict=True):
+                    if operand._storage in numbers:
+                        which.add(numbers[operand._storage])  # type: ignore[attr-defined]
                         break
                 else:
                     filled = operand._storage in self.forward.filled or operand._storage in self.backward.filled
@@ -145,7 +147,7 @@ class _Rehearsal:
             own.update([output._storage for output in outputs])
         return sorted(read[0]), sorted(read[1]), sorted(read[2])
 
-    def made(self, step: int, number: int) -> Any:
+    def given_by(self, step: int, number: int) -> Any:
         """The tensor that a step of the forward gave."""
         return _plain(self.forward.launched[step][2][number])
 
@@ -158,8 +160,8 @@ def _plain(tensor: Any) -> Any:
 class _GraphOp(Op):
     """A call of a function as an op.
 
-    Its inputs are those to which gradients are sent, in the order of their arrival, so that one may be there twice, and then the others.
-    It saves all of them, for `unfold`, and what the backward reads of the rest.
+    Its inputs are those to which gradients are sent, in the order of their arrival, so that one may be there twice, and then the
+    others. It saves all of them, for `unfold`, and what the backward reads of the rest.
     """
 
     def __init__(self, call: _Call, rehearsal: _Rehearsal, plan: Any) -> None:
@@ -169,7 +171,7 @@ class _GraphOp(Op):
         self.order = [*self.arrivals, *[n for n in range(len(rehearsal.copies)) if n not in self.arrivals]]
         self.read = rehearsal.read()
         self.times_unfolded = 0
-        inputs = [f"input{place}" for place in range(len(self.order))]
+        inputs = [f"input{number}" for number in range(len(self.order))]
         outputs = [f"output{number}" for number in range(len(rehearsal.results) + len(self.read[2]))]
         self.slots = [self.order.index(number) for number in range(len(rehearsal.copies))]  # places of the tensors
         kept = [outputs[number] for number in self.read[1]] + outputs[len(rehearsal.results) :]
@@ -180,7 +182,7 @@ class _GraphOp(Op):
         self.backward_function = self._backward
         root = rehearsal.root
         _, slots = root.op.graph_node(root.input_specs, root.needs, root.params)
-        self.node_class = new_class(_Folded, first, slots, root.op)
+        self.node_class, self.last_class = (new_class(base, first, slots, root.op) for base in (_Folded, _Last))
         self.node_class.params = property(lambda node: root_params)  # type: ignore[attr-defined]
         self.through = _Through(self)
 
@@ -200,6 +202,7 @@ class _GraphOp(Op):
             except errors.GradError:
                 return None
             root = self._graph_of(node, saved[: len(self.slots)])
+            root.__class__, _folded[root] = self.last_class, weakref.ref(node)
             edges: list[Any] = [None] * self.public
             edges[self.position] = root, 0
             specs = node.record.output_specs
@@ -212,7 +215,7 @@ class _GraphOp(Op):
         return root
 
     def _graph_of(self, node: Any, inputs: Sequence[Any]) -> Any:
-        edges = [node.edges[place] for place in self.slots]
+        edges = [node.edges[slot] for slot in self.slots]
         stand_ins = [_plain(tensor) for tensor in inputs]
         for tensor, edge in zip(stand_ins, edges, strict=True):
             if edge is not None:
@@ -286,6 +289,24 @@ class _Folded(Node):
         return super() if last is None else last
 
 
+_folded: weakref.WeakKeyDictionary[Node, weakref.ref[Node]] = weakref.WeakKeyDictionary()
+
+
+class _Last(Node):
+    """The last node of a graph for which another one stands. What its backward does with its own output leads to that one."""
+
+    __slots__ = ()
+
+    def unpack(self, create_graph: bool) -> list[Any]:
+        """As `Node.unpack`."""
+        saved, folded = super().unpack(create_graph), _folded[self]()
+        if create_graph and folded is not None:
+            for slot, _ in self.saving.outputs:
+                if saved[slot]._node is self:
+                    saved[slot]._node, saved[slot]._output_nr = folded, folded.op.graph.position  # type: ignore[attr-defined]
+        return saved
+
+
 class _OfFunction(Run):
     """`Run` for the nodes of a call of a function; learns layouts of gradients when it meets them."""
 
@@ -309,7 +330,7 @@ class _OfFunction(Run):
                     return gradients
             if self.layouts < _MOST_LAYOUTS and self._is_unchanged(node, range(len(self.op.slots))):
                 self.layouts += 1
-                needs = [node.record.needs[place] for place in self.op.slots]
+                needs = [node.record.needs[slot] for slot in self.op.slots]
                 try:
                     rehearsal = _Rehearsal(self.op.call, saved[: len(needs)], needs, grads)
                     self.learn(rehearsal, grads)
@@ -333,8 +354,10 @@ class _OfFunction(Run):
             raise _UnfitError
         inputs, results, between = op.read
         incoming = [None if grad is None else rehearsal.grad for grad in grads]
-        read = [rehearsal.copies[number] for number in inputs] + [_plain(rehearsal.results[number]) for number in results]
-        copies = [*incoming, *read, *[rehearsal.made(*each) for each in between]]
+        read = [rehearsal.copies[number] for number in inputs] + [
+            _plain(rehearsal.results[number]) for number in results
+        ]
+        copies = [*incoming, *read, *[rehearsal.given_by(*each) for each in between]]
         kept = [grad for _, grad in rehearsal.contributions] + [None] * (len(op.order) - len(op.arrivals))
         filled = rehearsal.forward.filled | rehearsal.backward.filled
         found_out = learned(rehearsal.backward.launched, filled, copies, kept)
@@ -356,7 +379,7 @@ def _step_of(call: _Call, tensors: list[Any]) -> Any:
     rehearsal = _Rehearsal(call, tensors, needs, None)
     arrivals = [number for number, _ in rehearsal.contributions]
     order = [*arrivals, *[number for number in range(len(tensors)) if number not in arrivals]]
-    results = [*map(_plain, rehearsal.results), *[rehearsal.made(*each) for each in rehearsal.read()[2]]]
+    results = [*map(_plain, rehearsal.results), *[rehearsal.given_by(*each) for each in rehearsal.read()[2]]]
     inputs = [rehearsal.copies[number] for number in order]
     if len(order) > MOST_INPUTS or len(results) > MOST_INPUTS:
         raise _UnfitError
@@ -373,7 +396,7 @@ def _step_of(call: _Call, tensors: list[Any]) -> Any:
     needed = tuple([needs[number] for number in order])
     record = Record(op, (), needed, specs, [each._spec for each in rehearsal.results])
     record.run = run
-    plan.records[sum([1 << place for place, need in enumerate(needed) if need])] = record
+    plan.records[sum([1 << slot for slot, need in enumerate(needed) if need])] = record
     if plan.fast is None or (is_tuple and op.public == 1):
         raise _UnfitError
     sources = [call.sources[number] for number in order]

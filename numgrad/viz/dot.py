@@ -158,7 +158,7 @@ def _named(params: Any) -> list[tuple[str, Tensor]]:
 def _in_order(roots: list[Tensor]) -> list[Node]:
     """All nodes, the latest first."""
     nodes: dict[Node, None] = {}
-    stack = [root.grad_fn for root in roots]
+    stack = [root.grad_fn for root in roots if root.grad_fn is not None]
     while stack:
         node = stack.pop()
         if node not in nodes:
