@@ -4,7 +4,7 @@ What the backward of an op applies depends on the specs of the gradients and of 
 gradients are needed, but on no number in a tensor. So where nodes of one record run a second time with gradients of the same
 specs, the backward is rehearsed on copies of these and of what is saved, and the launches of its ops become one plan. Where they
 cannot, or a number was read, the backward is left as it is for good. So are those of large tensors, and of ops that prepare one
-themselves. Gradients that are views of what came in have a plan of their own, since machine code makes no views beside other results.
+themselves. Gradients that are views of what came in have a plan of their own: machine code makes no views beside other results.
 """
 
 from __future__ import annotations

@@ -220,11 +220,12 @@ class _GraphOp(Op):
         for tensor, edge in zip(stand_ins, edges, strict=True):
             if edge is not None:
                 tensor._node, tensor._output_nr = edge
-        before, modes.grad_enabled = modes.grad_enabled, True
+        before, hooks = modes.grad_enabled, modes.saved_hooks
+        modes.grad_enabled, modes.saved_hooks = True, ()  # hooks are for what is saved while they are there
         try:
             _, result = known.watch(self.call, (stand_ins,), {})  # by ops, since it is watched
         finally:
-            modes.grad_enabled = before
+            modes.grad_enabled, modes.saved_hooks = before, hooks
         root = (result if isinstance(result, tuple) else (result,))[self.position]._node
         ends = {edge[0] for edge in edges if edge is not None}
         inner = sorted(set(nodes_below([(root, 0)], ends)) - ends, key=lambda each: each.sequence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -310,6 +311,39 @@ def test_modes_and_transforms() -> None:
     hessian = ng.func.hessian(lambda x: ng.logsumexp(x, 0))(x.detach()[0])
     with by_ops():
         assert shown(hessian) == shown(ng.func.hessian(lambda x: ng.logsumexp(x, 0))(x.detach()[0]))
+
+
+def test_transforms_of_the_backward_alone() -> None:
+    x = leaf(4, 5)
+
+    def batched() -> Any:
+        y = ng.logsumexp(x, 1)
+        return ng.autograd.grad(y, x, ng.eye(4), is_grads_batched=True)
+
+    same_as_by_ops(batched)
+    learned(lambda: ng.logsumexp(x, 1))
+
+    def late_hooks() -> Any:
+        y = ng.logsumexp(x, 1)
+        packed: list[Any] = []
+        with ng.autograd.graph.saved_tensors_hooks(lambda t: packed.append(t) or t, lambda t: t):
+            (gradient,) = ng.autograd.grad(y.sum(), x, retain_graph=True)
+            names = names_below(y)
+        assert not packed
+        return gradient, names
+
+    same_as_by_ops(late_hooks)
+
+
+def test_threads_look_behind_one_node() -> None:
+    x = leaf(4, 5)
+    learned(lambda: ng.logsumexp(x, 1))
+    with by_ops():
+        expected = names_below(ng.logsumexp(x, 1))
+    for _ in range(8):
+        y = ng.logsumexp(x, 1)
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(names_below, [y] * 4)) == [expected] * 4
 
 
 def test_a_captured_step_has_the_bits_of_an_eager_one() -> None:
