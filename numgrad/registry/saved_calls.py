@@ -58,16 +58,22 @@ def saved_calls(inputs: int, *calls: tuple[SavedCall, int | Sequence[int]]) -> C
 def first_run(node: Any, grads: Any) -> Any:
     """The first run of a prepared backward, which is made now; later ones are not checked, since they have the same shapes.
 
-    Of an op without one the backward itself runs, which may be learned (`learn_backwards`).
+    Of an op without one the backward itself runs, and may be learned from the second time on (`learn_backwards`).
     """
     record = node.record
-    run = record.op.prepared_backward(record)
+    prepare = record.op.prepare_function
+    run = None if prepare is None else prepare(record)
     if run is None:
-        record.run = _learner(record)
-        return node.apply(grads, False)
+        record.run = _second_run
+        return node.by_formula(grads, False)
     result = check_gradients(node, run(node, grads))
     record.run = run
     return result
+
+
+def _second_run(node: Any, grads: Any) -> Any:
+    node.record.run = _learner(node.record)
+    return node.apply(grads, False)
 
 
 def check_gradients(node: Any, grads: Any) -> Any:

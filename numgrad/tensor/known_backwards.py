@@ -81,7 +81,7 @@ class Run:
 
 
 class _OfOp(Run):
-    """`Run` for the backward of an op; specs with which a node ran twice are learned."""
+    """`Run` for the backward of an op: learns the specs of its first call, and others that it meets twice."""
 
     def __init__(self, outputs: int, saves: int) -> None:
         super().__init__([*range(-1, -1 - outputs, -1), *range(saves)])
@@ -98,11 +98,12 @@ class _OfOp(Run):
 
     def _learn(self, node: Any, grads: list[Any]) -> None:
         specs = self.specs_of(node, grads)
-        if specs not in self.met:
+        if self.met and specs not in self.met:
             self.met.add(specs)
             if len(self.met) > _MOST_PLANS:
                 node.record.run = None
             return
+        self.met.add(specs)
         times_forgotten = plans.times_forgotten
         is_private = any(spec is not None and spec.is_private for spec in specs)
         learned = None if is_private else _rehearsed(node, grads, self.operands(node, grads))
