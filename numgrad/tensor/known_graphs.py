@@ -195,7 +195,7 @@ class _GraphOp(Op):
     def unfold(self, node: Any) -> Any:
         """Make the graph that the node stands for; its last node, or None where what is needed was freed or has changed."""
         with _unfolding:
-            if node.record.op is not self:  # another thread was faster
+            if node.record.run is None:  # another thread was faster
                 return node.op.unfold(node)
             try:
                 saved = node.unpack(False)
@@ -206,9 +206,9 @@ class _GraphOp(Op):
             edges: list[Any] = [None] * self.public
             edges[self.position] = root, 0
             specs = node.record.output_specs
-            node.edges, node.saved, node.versions = edges, [], []
-            node.record = Record(self.through, (), tuple([each is not None for each in edges]), specs, specs)
-            node.record.run = None
+            record = Record(self.through, (), tuple([each is not None for each in edges]), specs, specs)
+            record.run = None
+            node.edges, node.saved, node.versions, node.record = edges, [], [], record
         self.times_unfolded += 1
         if self.times_unfolded > _MOST_UNFOLDED:
             self.forward_plan.records.clear()
