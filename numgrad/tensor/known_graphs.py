@@ -78,9 +78,13 @@ class _Rehearsal:
             self.results = self.result if isinstance(self.result, tuple) else (self.result,)
             self.position = self._differentiable()
             self.root = self.results[self.position]._node
+            self.unread, copied = self._kept()
             grad = _plain(self.results[self.position]) if grads is None else grads[self.position]
             self.grad = known.copy_of(grad)
             modes.grad_enabled = False
+            cloned, clones = known.watch(lambda: [OPS["clone"](self.copies[number]) for number in copied], (), {})
+            self.clones = dict(zip(copied, clones, strict=True))
+            self.forward.launched += cloned.launched
             self.backward, self.contributions = known.watch(self._gradients, (), {})
         finally:
             modes.grad_enabled = before
@@ -96,6 +100,23 @@ class _Rehearsal:
         if len(floating) != 1 or self.results[floating[0]]._node is None or self.results[floating[0]]._output_nr != 0:
             raise _UnfitError
         return floating[0]
+
+    def _kept(self) -> tuple[set[int], list[int]]:
+        """The tensors on whose numbers nothing depends that a node has saved, and those whose numbers only other memory has.
+
+        The graph can be made again whatever becomes of the former; of the latter the node keeps a copy, since the graph, too, would
+        not mind if they changed.
+        """
+        origins: dict[Any, set[int]] = {copy._storage: {number} for number, copy in enumerate(self.copies)}
+        for _, operands, outputs, _ in self.forward.launched:
+            read = set().union(*[origins.get(each._storage, ()) for each in operands if each is not None])
+            for output in outputs:
+                origins[output._storage] = origins.get(output._storage, set()) | read
+        saved = [each for node in nodes_below([(self.root, 0)]) for each in node.saved or () if each is not None]
+        depends = set().union(*[origins.get(each._storage, ()) for each in saved])
+        itself = {each._storage for each in saved}
+        copied = [number for number in sorted(depends) if self.copies[number]._storage not in itself]
+        return set(range(len(self.copies))) - depends, [n for n in copied if self.copies[n]._spec.is_contiguous]
 
     def _gradients(self) -> list[tuple[int, Any]]:
         """Run the backward, up to the copies: as `engine.backward` does, which would add what arrives there."""
@@ -172,11 +193,14 @@ class _GraphOp(Op):
         self.read = rehearsal.read()
         self.times_unfolded = 0
         inputs = [f"input{number}" for number in range(len(self.order))]
-        outputs = [f"output{number}" for number in range(len(rehearsal.results) + len(self.read[2]))]
+        between, copied = len(rehearsal.results) + len(self.read[2]), [*rehearsal.clones]
+        outputs = [f"output{number}" for number in range(between + len(copied))]
         self.slots = [self.order.index(number) for number in range(len(rehearsal.copies))]  # places of the tensors
-        kept = [outputs[number] for number in self.read[1]] + outputs[len(rehearsal.results) :]
+        self.unread = rehearsal.unread
+        kept = [outputs[number] for number in self.read[1]] + outputs[len(rehearsal.results) : between]
+        tensors = [outputs[between + copied.index(n)] if n in copied else inputs[p] for n, p in enumerate(self.slots)]
         super().__init__(
-            first, inputs, outputs=outputs, public=len(rehearsal.results), saves=[*[inputs[p] for p in self.slots], *kept],
+            first, inputs, outputs=outputs, public=len(rehearsal.results), saves=[*tensors, *kept],
             node_name=first, register=False,
         )  # fmt: skip
         self.backward_function = self._backward
@@ -188,20 +212,26 @@ class _GraphOp(Op):
 
     def _backward(self, ctx: Any, *grads: Any) -> tuple[Any, ...]:
         """The gradients as they are, for the graph that is now behind the node."""
-        ctx.node.unpack(False)  # which says what was freed or changed
-        self.unfold(ctx.node)
+        if self.unfold(ctx.node) is None:
+            ctx.node.unpack(False)  # which says what was freed or changed
         return grads
+
+    def has_all(self, node: Any) -> bool:
+        """Whether all is there, and as it was, of which the graph can be made."""
+        saved = node.saved
+        return saved is not None and all(
+            number in self.unread or saved[number]._storage.version == node.versions[number]
+            for number in range(len(self.slots))
+        )
 
     def unfold(self, node: Any) -> Any:
         """Make the graph that the node stands for; its last node, or None where what is needed was freed or has changed."""
         with _unfolding:
             if node.record.run is None:  # another thread was faster
                 return node.op.unfold(node)
-            try:
-                saved = node.unpack(False)
-            except errors.GradError:
+            if not self.has_all(node):
                 return None
-            root = self._graph_of(node, saved[: len(self.slots)])
+            root = self._graph_of(node, node.saved[: len(self.slots)])
             root.__class__, _folded[root] = self.last_class, weakref.ref(node)
             edges: list[Any] = [None] * self.public
             edges[self.position] = root, 0
@@ -325,11 +355,11 @@ class _OfFunction(Run):
     def _otherwise(self, node: Any, grads: Any) -> Any:
         saved = node.saved
         if saved.__class__ is list and grads.__class__ is list and known.is_free():
-            if self._is_unchanged(node):  # if not all, then what the backward reads
+            if all(saved[read]._storage.version == node.versions[read] for read in self.reads if read >= 0):
                 gradients = self.by_plans(node, grads, self._apply)
                 if gradients is not None:
                     return gradients
-            if self.layouts < _MOST_LAYOUTS and self._is_unchanged(node, range(len(self.op.slots))):
+            if self.layouts < _MOST_LAYOUTS and self.op.has_all(node):
                 self.layouts += 1
                 needs = [node.record.needs[slot] for slot in self.op.slots]
                 try:
@@ -340,10 +370,6 @@ class _OfFunction(Run):
                 else:
                     return self.by_plans(node, grads) or node.by_formula(grads, False)
         return node.by_formula(grads, False)
-
-    def _is_unchanged(self, node: Any, slots: Sequence[int] | None = None) -> bool:
-        slots = [read for read in self.reads if read >= 0] if slots is None else slots
-        return all(node.saved[slot]._storage.version == node.versions[slot] for slot in slots)
 
     def _apply(self, table: Any, key: Any, node: Any, grads: Any, _: int) -> Any:
         return fast.run(table, key, *self.operands(node, grads))
@@ -381,6 +407,7 @@ def _step_of(call: _Call, tensors: list[Any]) -> Any:
     arrivals = [number for number, _ in rehearsal.contributions]
     order = [*arrivals, *[number for number in range(len(tensors)) if number not in arrivals]]
     results = [*map(_plain, rehearsal.results), *[rehearsal.given_by(*each) for each in rehearsal.read()[2]]]
+    results += rehearsal.clones.values()
     inputs = [rehearsal.copies[number] for number in order]
     if len(order) > MOST_INPUTS or len(results) > MOST_INPUTS:
         raise _UnfitError
