@@ -132,6 +132,34 @@ REASONS: tuple[Reason, ...] = (
         ("1e4",),
     ),
     Reason(
+        "MKL's functions look coefficients up in registers, a few for each interval; here one polynomial serves all arguments",
+        (
+            *_lib("erf erfinv erfc exp exp2 log log2 log10 tanh sin cos tan asin acos atan"),
+            "special.ndtr(",
+        ),
+        ("1e4", *_LARGE),
+    ),
+    Reason(
+        "The divider's root, which is rounded correctly; MKL's comes from an estimate", _lib("sqrt"), ("1e4", *_LARGE)
+    ),
+    Reason(
+        "MKL has products for each CPU of Intel's; here tiles are those of all CPUs with such vectors",
+        (
+            *_lib("mm matmul addmm bmm baddbmm addbmm tensordot einsum inner kron"),
+            *(f"linalg.{name}(" for name in "multi_dot matrix_power".split()),
+            "F.linear(",
+            "F.linear_cross_entropy(",
+            "F.scaled_dot_product_attention(",
+        ),
+        ("1e4", *_LARGE),
+    ),
+    Reason("The taps of a point are read one by one, by torch in vectors", ("F.grid_sample(",), ("1e4", *_LARGE)),
+    Reason("The points before the affine map are NumPy's", ("F.affine_grid(",), _LARGE),
+    Reason(
+        "Each element looks for its interval by a division and comparisons", _lib("histc histogram"), ("1e4", *_LARGE)
+    ),
+    Reason("Differences, not products of all points with all", _lib("cdist"), ("1e4", *_LARGE)),
+    Reason(
         "Several ops, each of which reads and writes memory; of more than 65,536 elements they are not joined",
         (
             *_lib("chain_matmul index_fill index_put as_strided_scatter addmv diff gradient aminmax"),
@@ -145,12 +173,16 @@ REASONS: tuple[Reason, ...] = (
         ("1e4", *_LARGE),
     ),
     Reason(
-        "NumPy's LAPACK, not MKL's",
+        "NumPy's LAPACK or triangles of our own, not MKL's",
         (
-            *(f"linalg.{name}(" for name in "cholesky cholesky_ex inv solve solve_ex slogdet solve_triangular".split()),
-            *_lib("cholesky_inverse lu_unpack"),
+            *(
+                f"linalg.{name}("
+                for name in "cholesky cholesky_ex inv inv_ex solve solve_ex slogdet solve_triangular lu lu_factor lu_factor_ex "
+                "lu_solve tensorinv".split()
+            ),
+            *_lib("cholesky_inverse cholesky_solve lu_unpack triangular_solve svd_lowrank pca_lowrank"),
         ),
-        _LARGE,
+        ("1e4", *_LARGE),
     ),
     Reason(
         "A few microseconds, of which the call takes a part: x.copy_(y), x.fill_ and v.tolist() ask what may be written and read",
