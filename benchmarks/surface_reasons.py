@@ -90,7 +90,9 @@ REASONS: tuple[Reason, ...] = (
         (*_lib("nonzero argwhere unique unique_consecutive bincount isin masked_select count_nonzero"), "x[m]"),
         ("1e2", "1e4"),
     ),
-    Reason("NumPy, on one thread", _lib("unique unique_consecutive bincount histogram histogramdd"), _LARGE),
+    Reason(
+        "NumPy, on one thread", _lib("unique unique_consecutive bincount histc histogram histogramdd"), ("1e4", *_LARGE)
+    ),
     Reason("NumPy draws, from a stream that has to be set up", _lib("poisson binomial multinomial")),
     Reason(
         "One generator of numbers by position, the same for any number of threads; and a look at what may be written",
@@ -156,17 +158,13 @@ REASONS: tuple[Reason, ...] = (
     Reason("The taps of a point are read one by one, by torch in vectors", ("F.grid_sample(",), ("1e4", *_LARGE)),
     Reason("The points before the affine map are NumPy's", ("F.affine_grid(",), _LARGE),
     Reason(
-        "Each element looks for its interval by a division and comparisons", _lib("histc histogram"), ("1e4", *_LARGE)
-    ),
-    Reason("Differences, not products of all points with all", _lib("cdist"), ("1e4", *_LARGE)),
-    Reason(
         "Several ops, each of which reads and writes memory; of more than 65,536 elements they are not joined",
         (
             *_lib("chain_matmul index_fill index_put as_strided_scatter addmv diff gradient aminmax"),
-            *_lib("fill diag"),
+            *_lib("fill diag cdist"),
             *(
                 f"F.{name}("
-                for name in "ctc_loss cosine_similarity cross_entropy feature_alpha_dropout pad glu".split()
+                for name in "ctc_loss cosine_similarity cross_entropy feature_alpha_dropout pad glu soft_margin_loss".split()
             ),
             "linalg.vecdot(",
         ),
