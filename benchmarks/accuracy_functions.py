@@ -75,7 +75,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function("erf", lambda m, x: m.erf(x), (-4, 4)),
     Function("erfc", lambda m, x: m.erfc(x), (-4, 27), (-30.0, 30.0), (2, 5)),
     Function("erfinv", lambda m, x: m.erfinv(x), (-0.99, 0.99), _UNIT, (1, 5)),
-    Function("sigmoid", lambda m, x: 1 / (1 + m.exp(-x)), (-20, 20), bounds=(3, 3)),
+    Function("sigmoid", lambda m, x: 1 / (1 + m.exp(-x)), (-20, 20), (-87.0, 1e4), bounds=(3, 3)),
     Function("logit", lambda m, x: m.log(x) - m.log1p(-x), (0.01, 0.4), (0.0, 0.4), bounds=(4, 4)),
     Function("nn.functional.softplus", lambda m, x: m.log1p(m.exp(x)), (-20, 20), (-80.0, 1e4), bounds=(3, 3)),
     Function("nn.functional.logsigmoid", lambda m, x: -m.log1p(m.exp(-x)), (-20, 20), (-80.0, 1e4), bounds=(3, 3)),
