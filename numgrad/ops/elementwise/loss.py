@@ -24,7 +24,7 @@ def _(x, target):
 
 @squared_error.backward
 def _(g, x, target):
-    slope = g * (2 * (x - target))
+    slope = (2 * g) * (x - target)  # of a mean, g is small where twice a difference overflows
     return slope, -slope
 
 
