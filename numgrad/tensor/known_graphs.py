@@ -217,11 +217,11 @@ class _GraphOp(Op):
         return grads
 
     def has_all(self, node: Any) -> bool:
-        """Whether all is there, and as it was, of which the graph can be made."""
+        """Whether all is there, and as it was, of which the graph can be made, and the results that its nodes have saved."""
         saved = node.saved
         return saved is not None and all(
             number in self.unread or saved[number]._storage.version == node.versions[number]
-            for number in range(len(self.slots))
+            for number in range(len(self.slots) + len(self.read[1]))
         )
 
     def unfold(self, node: Any) -> Any:

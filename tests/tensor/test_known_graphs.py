@@ -192,6 +192,28 @@ def test_what_changed_in_place_is_refused() -> None:
         ng.autograd.grad(y.sum(), x)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize(
+    "call",
+    [lambda x: ng.log_softmax(x, 0), lambda x: ng.std(x[None].expand(3), 0), lambda x: F.normalize(x[None, None])],
+)
+def test_a_result_that_a_node_has_saved_is_refused_when_it_changed(
+    call: Callable[[Any], Any], create_graph: bool
+) -> None:
+    x = leaf()
+
+    def scenario() -> Any:
+        result = call(x)
+        with ng.no_grad():
+            result.fill_(3.0)
+        try:
+            return ng.autograd.grad(result.sum(), x, create_graph=create_graph)
+        except RuntimeError as error:
+            return str(error).partition(":")[0]
+
+    same_as_by_ops(scenario, 6)
+
+
 def test_what_no_node_has_saved_may_change() -> None:
     x, rows = leaf(4, 6), ng.tensor([0, 2])
 
