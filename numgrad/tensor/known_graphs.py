@@ -63,6 +63,8 @@ class _Rehearsal:
     ----------
     results
         The results, of which the number ``position`` has a gradient, from ``root``.
+    saved
+        Numbers of the results whose memory a node has saved.
     contributions
         Pairs of the number of a tensor and a gradient, in the order of their arrival.
     """
@@ -115,6 +117,7 @@ class _Rehearsal:
         saved = [each for node in nodes_below([(self.root, 0)]) for each in node.saved or () if each is not None]
         depends = set().union(*[origins.get(each._storage, ()) for each in saved])
         itself = {each._storage for each in saved}
+        self.saved = {number for number, each in enumerate(self.results) if each._storage in itself}
         copied = [number for number in sorted(depends) if self.copies[number]._storage not in itself]
         return set(range(len(self.copies))) - depends, [n for n in copied if self.copies[n]._spec.is_contiguous]
 
@@ -408,6 +411,8 @@ def _step_of(call: _Call, tensors: list[Any]) -> Any:
     order = [*arrivals, *[number for number in range(len(tensors)) if number not in arrivals]]
     results = [*map(_plain, rehearsal.results), *[rehearsal.given_by(*each) for each in rehearsal.read()[2]]]
     results += rehearsal.clones.values()
+    if not rehearsal.saved.issubset(rehearsal.read()[1]):
+        raise _UnfitError  # a change of such a result would go unnoticed
     inputs = [rehearsal.copies[number] for number in order]
     if len(order) > MOST_INPUTS or len(results) > MOST_INPUTS:
         raise _UnfitError
