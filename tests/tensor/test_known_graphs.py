@@ -243,6 +243,40 @@ def test_what_no_node_has_saved_may_change() -> None:
             same_as_by_ops(lambda function=function: changed(function))
 
 
+def gradients_after_a_change(text: str, names: dict[str, Any], of_inputs: bool, create_graph: bool) -> Any:
+    """First and second gradients after the result or the inputs changed in place, or what is refused; None: cannot be asked."""
+    ng.manual_seed(0)
+    leaves = {name: each for name, each in names.items() if isinstance(each, ng.Tensor) and each.requires_grad}
+    inputs = {name: leaf * 1 for name, leaf in leaves.items()}
+    try:
+        result = eval(text, {"lib": ng, "F": F, **names, **inputs})
+        if not isinstance(result, ng.Tensor) or not result.requires_grad:
+            return None
+        with ng.no_grad():
+            for each in inputs.values() if of_inputs else [result]:
+                each.mul_(1.5)
+        first = ng.autograd.grad(result.sum(), [*leaves.values()], create_graph=create_graph, allow_unused=True)
+        squares = [each.square().sum() for each in first if each is not None and each.requires_grad]
+        second = ng.autograd.grad(squares, [*leaves.values()], allow_unused=True) if squares else None
+        return shown([None if each is None else each.detach() for each in first]), shown(second)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        return type(error), str(error).partition(":")[0]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("of_inputs", [False, True], ids=["result", "inputs"])
+@pytest.mark.parametrize("create_graph", [False, True], ids=["first", "second"])
+def test_what_may_change_in_place_is_what_may_with_the_ops(of_inputs: bool, create_graph: bool) -> None:
+    wrong = []
+    for text in [each for each in cases() if not any(word in each for word in UNDEFINED)]:
+        names = to_be_differentiated(operands(ng, text, "1e2"))
+        with by_ops():
+            expected = gradients_after_a_change(text, names, of_inputs, create_graph)
+        if [gradients_after_a_change(text, names, of_inputs, create_graph) for _ in range(4)] != [expected] * 4:
+            wrong.append(text)
+    assert not wrong
+
+
 def test_hooks_of_tensors_and_nodes_are_called() -> None:
     x = leaf(4, 5)
 
