@@ -1,4 +1,4 @@
-"""Sine, cosine, tangent and their inverses, which vectorise; float32 is computed in float64, and so rounded once.
+"""Sine, cosine, tangent and their inverses, which vectorise. Of float32 `atan2` alone is computed in float64, and so rounded once.
 
 `sin`, `cos` and `tan` are right where `is_near` holds: beyond, taking off the multiples of pi/2 needs more digits of pi than three
 numbers have, and a loop of its own. The inverses are right everywhere.
@@ -24,7 +24,7 @@ _QUARTER_PI = 0.7853981633974483, 3.061616997868383e-17
 _TURNED = math.tan(math.pi / 8)
 
 # (atan(t) / t - 1) / t**2 for abs(t) <= tan(pi / 8), and (asin(t) / t - 1) / t**2 for abs(t) <= 1/2, in powers of t**2, from the
-# highest down, for float32 and float64: as in `vector_math`, with relative errors below 2**-30 and 2**-59.
+# highest down, for float32 and float64: as in `vector_series`, with relative errors below 2**-30 and 2**-59.
 _ATAN = (
     [-0.06065839520364922, 0.1058848440550741, -0.14242732967307536, 0.19998423128638385, -0.33333314239851797],
     [-0.01786905652285145, 0.0380279970012062, -0.050377899637251304, 0.05847534238145304, -0.06663052289364611,

@@ -65,6 +65,8 @@ class _Rehearsal:
         The results, of which the number ``position`` has a gradient, from ``root``.
     saved
         Numbers of the results whose memory a node has saved.
+    read
+        What the backward reads: numbers of tensors, of results, and (step, output) of what was computed between.
     contributions
         Pairs of the number of a tensor and a gradient, in the order of their arrival.
     """
@@ -93,6 +95,7 @@ class _Rehearsal:
         fits = self.forward.fits and self.backward.fits and errors.warned == warned
         if not fits or not self.contributions or [copy._spec for copy in self.copies] != specs:
             raise _UnfitError
+        self.read = self._read()
 
     def _differentiable(self) -> int:
         """The number of the only result that has a gradient."""
@@ -144,8 +147,7 @@ class _Rehearsal:
                 slots[number] = grad if slots[number] is None else OPS["add"](slots[number], grad)
         return arrived
 
-    def read(self) -> tuple[list[int], list[int], list[tuple[int, int]]]:
-        """What the backward reads: numbers of tensors, of results, and (step, output) of what was computed between."""
+    def _read(self) -> tuple[list[int], list[int], list[tuple[int, int]]]:
         inputs = {copy._storage: number for number, copy in enumerate(self.copies)}
         results = {each._storage: number for number, each in enumerate(self.results)}
         between: dict[Any, Any] = {}
@@ -193,7 +195,7 @@ class _GraphOp(Op):
         self.call, self.position, self.forward_plan = call, rehearsal.position, plan
         self.arrivals = [number for number, _ in rehearsal.contributions]
         self.order = [*self.arrivals, *[n for n in range(len(rehearsal.copies)) if n not in self.arrivals]]
-        self.read = rehearsal.read()
+        self.read = rehearsal.read
         self.times_unfolded = 0
         inputs = [f"input{number}" for number in range(len(self.order))]
         between, copied = len(rehearsal.results) + len(self.read[2]), [*rehearsal.clones]
@@ -380,7 +382,7 @@ class _OfFunction(Run):
     def learn(self, rehearsal: _Rehearsal, grads: Sequence[Any]) -> None:
         """Learn the backward of a rehearsal, for gradients of that layout."""
         op, times_forgotten = self.op, plans.times_forgotten
-        if [number for number, _ in rehearsal.contributions] != op.arrivals or rehearsal.read() != op.read:
+        if [number for number, _ in rehearsal.contributions] != op.arrivals or rehearsal.read != op.read:
             raise _UnfitError
         inputs, results, between = op.read
         incoming = [None if grad is None else rehearsal.grad for grad in grads]
@@ -409,9 +411,9 @@ def _step_of(call: _Call, tensors: list[Any]) -> Any:
     rehearsal = _Rehearsal(call, tensors, needs, None)
     arrivals = [number for number, _ in rehearsal.contributions]
     order = [*arrivals, *[number for number in range(len(tensors)) if number not in arrivals]]
-    results = [*map(_plain, rehearsal.results), *[rehearsal.given_by(*each) for each in rehearsal.read()[2]]]
+    results = [*map(_plain, rehearsal.results), *[rehearsal.given_by(*each) for each in rehearsal.read[2]]]
     results += rehearsal.clones.values()
-    if not rehearsal.saved.issubset(rehearsal.read()[1]):
+    if not rehearsal.saved.issubset(rehearsal.read[1]):
         raise _UnfitError  # a change of such a result would go unnoticed
     inputs = [rehearsal.copies[number] for number in order]
     if len(order) > MOST_INPUTS or len(results) > MOST_INPUTS:
