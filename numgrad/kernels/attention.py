@@ -21,6 +21,7 @@ from numgrad import dtypes
 from numgrad.errors import ProofError
 from numgrad.kernels.gemm_rows import lanes, tile_shape
 from numgrad.kernels.reduce_kernels import larger_row
+from numgrad.kernels.room import independent_turns
 from numgrad.kernels.vector_math import exp
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
@@ -328,6 +329,7 @@ def backward_kernel(code: str) -> Kernel:
                     line, slope = line[begin:], slope[begin:]
                     high, dot = logs_here[begin:count], dots[begin:count]
                     for j in range(line.shape[0]):
+                        independent_turns()  # four slices of one array, too long a way from it for LLVM to see
                         e = exp(line[j] - high[j])
                         line[j] = e
                         slope[j] = e * (slope[j] - dot[j])

@@ -153,11 +153,22 @@ def blocks_kernel(code: str) -> Kernel:
                     else:
                         right, right_step = address_of(b, factors + j // width * b_steps.panel), b_steps.row * itemsize
                     if left_size:
+                        # While the strips multiply by a panel that lies packed they fetch the next one, a share each.
+                        ahead, ahead_step = right, 0
+                        if right_step == width * itemsize and not right_size:
+                            strips = (rows + strip - 1) // strip
+                            ahead_step = (right_step + strips - 1) // strips
+                            if j + width < last_column:
+                                ahead += b_steps.panel * itemsize
+                            elif k + depth < end:
+                                following = factors + depth * b_steps.row
+                                ahead = address_of(b, following + first_column // width * b_steps.panel)
                         for i in range(0, rows, strip):
                             packed(
-                                address_of(left, i * count), right, right_step, count,
+                                address_of(left, i * count), right, right_step, count, ahead, ahead_step,
                                 address_of(out, goal + i * out_steps.row + j), out_row, min(strip, rows - i), columns, mode,
                             )  # fmt: skip
+                            ahead += count * ahead_step
                     else:
                         for i in range(0, rows, tile_rows):
                             strided(

@@ -170,6 +170,8 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
         def emit(context, builder, signature, args):
             t = Tile(context, builder, code, rows, vectors)
             a, a_row, a_step, used_rows, b, b_step, steps, out, out_row, columns, mode = args
+            goals = t.row_pointers(out, out_row)
+            t.prefetch_rows(goals, mode)
             last = builder.sub(used_rows, t.word(1))
             left = []
             for i in range(rows):  # rows beyond the last one are read as that one
@@ -182,7 +184,7 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
                 return [t.advance(b_now, b_step), *results]
 
             totals = t.loop(steps, [t.pointer(b), *t.zeros(rows * vectors)], step)[1:]
-            t.write_rows(totals, out, out_row, used_rows, columns, mode)
+            t.write_rows(totals, goals, used_rows, columns, mode)
             return context.get_dummy_value()
 
         return _words(11), emit
@@ -191,29 +193,37 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
 
 
 def strip_tile(code: str, rows: int, vectors: int) -> Intrinsic:
-    """``tile(a, b, b_step, steps, out, out_row, wanted, columns, mode)``.
+    """``tile(a, b, b_step, steps, ahead, ahead_step, out, out_row, wanted, columns, mode)``.
 
     a's element (i, k) is element ``k * rows + i`` from ``a`` on. So one address leads to all rows, where `strided_tile` has
-    one for each, and the tile may have more of them. Otherwise as there.
+    one for each, and the tile may have more of them. With each step the line of ``ahead`` is prefetched, which then moves on
+    by ``ahead_step`` bytes: all tiles of a panel together fetch the next one. Otherwise as there.
     """
 
     @intrinsic
-    def tile(typing_context, a, b, b_step, steps, out, out_row, used_rows, columns, mode):
+    def tile(
+        typing_context, a, b, b_step, steps, ahead, ahead_step, out, out_row, used_rows, columns, mode
+    ):  # fmt: skip
         def emit(context, builder, signature, args):
             t = Tile(context, builder, code, rows, vectors)
-            a, b, b_step, steps, out, out_row, used_rows, columns, mode = args
+            a, b, b_step, steps, ahead, ahead_step, out, out_row, used_rows, columns, mode = args
+            goals = t.row_pointers(out, out_row)
+            t.prefetch_rows(goals, mode)
 
             def step(k, carried):
-                a_now, b_now, totals = carried[0], carried[1], carried[2:]
+                a_now, b_now, later, totals = carried[0], carried[1], carried[2], carried[3:]
+                t.prefetch(later)
                 left = [t.advance(a_now, i * t.itemsize) for i in range(rows)]
                 results = t.add_outer_product(left, t.word(0), b_now, totals)
-                return [t.advance(a_now, rows * t.itemsize), t.advance(b_now, b_step), *results]
+                return [
+                    t.advance(a_now, rows * t.itemsize), t.advance(b_now, b_step), t.advance(later, ahead_step), *results
+                ]  # fmt: skip
 
-            totals = t.loop(steps, [t.pointer(a), t.pointer(b), *t.zeros(rows * vectors)], step)[2:]
-            t.write_rows(totals, out, out_row, used_rows, columns, mode)
+            first = [t.pointer(a), t.pointer(b), t.pointer(ahead), *t.zeros(rows * vectors)]
+            t.write_rows(t.loop(steps, first, step)[3:], goals, used_rows, columns, mode)
             return context.get_dummy_value()
 
-        return _words(9), emit
+        return _words(11), emit
 
     return tile
 
@@ -247,6 +257,8 @@ def window_tile(code: str, rows: int, vectors: int) -> Intrinsic:
         def emit(context, builder, signature, args):
             t = Tile(context, builder, code, rows, vectors)
             table, a_shift, a_step, a_segment, segments, used_rows, b, b_step, steps, out, out_row, columns, mode = args
+            goals = t.row_pointers(out, out_row)
+            t.prefetch_rows(goals, mode)
             records = t.pointer(table)
             left = [t.advance(t.pointer(t.read_word(records, i)), a_shift) for i in range(rows)]
 
@@ -262,7 +274,7 @@ def window_tile(code: str, rows: int, vectors: int) -> Intrinsic:
                 return t.loop(steps, carried, step)
 
             totals = t.loop(segments, [t.pointer(b), *t.zeros(rows * vectors)], segment)[1:]
-            t.write_rows(totals, out, out_row, used_rows, columns, mode)
+            t.write_rows(totals, goals, used_rows, columns, mode)
             return context.get_dummy_value()
 
         return _words(13), emit

@@ -7,6 +7,7 @@ from typing import Any
 from numgrad.runtime import target
 
 STORE, ADD, STREAM = 0, 1, 2
+LINE = 64  # bytes of a cache line
 
 
 class Tile:
@@ -74,16 +75,25 @@ class Tile:
             results += [self.multiply_add(factor, right[j], totals[i * self.vectors + j]) for j in range(self.vectors)]
         return results
 
-    def prefetch(self, pointer) -> None:
-        """Prefetch the cache line of an address that will be read soon; the address need not be valid."""
+    def prefetch(self, pointer, to_write: bool = False) -> None:
+        """Ask for the cache line of an address that will be read soon, or read and written; it need not be valid."""
         from numba.core import cgutils
 
         small = self.ir.IntType(32)
         kind = self.ir.FunctionType(self.ir.VoidType(), [pointer.type, small, small, small])
         function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        self.builder.call(
-            function, [pointer, *(self.ir.Constant(small, value) for value in (0, 2, 1))]
-        )  # read, into the second cache, data
+        into = (1, 3) if to_write else (0, 2)  # for this CPU alone and into the first cache, or into the second
+        self.builder.call(function, [pointer, *(self.ir.Constant(small, value) for value in (*into, 1))])
+
+    def prefetch_rows(self, goals: list[Any], mode) -> None:
+        """Ask for the tile's lines, which are written after its sum, so long before that they have come by then.
+
+        Rows of a result lie pages apart, so the CPU does not foresee them. Lines that pass the caches are not asked for.
+        """
+        with self.builder.if_then(self.builder.icmp_signed("!=", mode, self.word(STREAM))):
+            for goal in goals:
+                for line in range(0, self.columns * self.itemsize, LINE):
+                    self.prefetch(self.advance(goal, line), to_write=True)
 
     def zeros(self, count: int) -> list[Any]:
         return [self.ir.Constant(self.vector, [0.0] * self.lanes)] * count
@@ -182,11 +192,15 @@ class Tile:
             with part:
                 self.write_part(pointers, totals, columns, mode)
 
-    def write_rows(self, totals: list[Any], out, out_row, used_rows, columns, mode) -> None:
-        """Write the first ``used_rows`` rows of the tile to rows at fixed distances."""
+    def row_pointers(self, out, out_row) -> list[Any]:
+        """Where the tile's rows begin, which lie at fixed distances."""
+        builder = self.builder
+        return [self.pointer(builder.add(out, builder.mul(self.word(i), out_row))) for i in range(self.rows)]
+
+    def write_rows(self, totals: list[Any], goals: list[Any], used_rows, columns, mode) -> None:
+        """Write the first ``used_rows`` rows of the tile to where ``goals`` point."""
         builder = self.builder
         width = self.lanes * self.itemsize
-        goals = [self.pointer(builder.add(out, builder.mul(self.word(i), out_row))) for i in range(self.rows)]
         whole = builder.icmp_signed(">=", columns, self.word(self.columns))
         for i in range(self.rows):
             with builder.if_then(builder.icmp_signed("<", self.word(i), used_rows)):
