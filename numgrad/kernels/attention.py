@@ -21,7 +21,7 @@ from numgrad import dtypes
 from numgrad.errors import ProofError
 from numgrad.kernels.gemm_rows import lanes, tile_shape
 from numgrad.kernels.reduce_kernels import larger_row
-from numgrad.kernels.room import independent_turns
+from numgrad.kernels.room import ROOMS
 from numgrad.kernels.vector_math import exp
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
@@ -30,6 +30,7 @@ from numgrad.runtime.simd import ADD, STORE, address_of
 
 FORWARD_QUERIES, BACKWARD_QUERIES = 128, 64  # in a block
 EXP_COST = 4
+room1 = ROOMS["room1"]
 
 
 class Extents(NamedTuple):
@@ -69,6 +70,15 @@ class Task(NamedTuple):
     blocks: Blocks
     causal: int
     scale: float
+
+
+@device
+def cut(room, begin, count):
+    """So many elements of the scratch memory, and where the next ones begin.
+
+    A slice of a slice of a slice is another way to them, of which LLVM loses the thread: loops over such lines stay scalar.
+    """
+    return room1(room, begin, count), begin + count
 
 
 @device
@@ -203,14 +213,13 @@ def forward_kernel(code: str) -> Kernel:
         causal, scale = task.causal, out.dtype.type(task.scale)
         one, zero = out.dtype.type(1), out.dtype.type(0)
         blocks = (queries + block - 1) // block
-        room = room[worker * room_count : (worker + 1) * room_count]
         words = words[worker * words_count : (worker + 1) * words_count]
         key_room, value_room = (keys + width - 1) // width * width * inner, (values + width - 1) // width * width * keys
-        spare = room[: keys + values + 2 * width]
-        room = room[keys + values + 2 * width :]
-        packed_keys, room = room[:key_room], room[key_room:]
-        packed_values, room = room[:value_room], room[value_room:]
-        rows, scores = room[: block * inner], room[block * inner :]
+        spare, begin = cut(room, worker * room_count, keys + values + 2 * width)
+        packed_keys, begin = cut(room, begin, key_room)
+        packed_values, begin = cut(room, begin, value_room)
+        rows, begin = cut(room, begin, block * inner)
+        scores, _ = cut(room, begin, block * keys)
         for item in range(start, stop):
             unit = item // blocks
             first = (item - unit * blocks) * block
@@ -269,23 +278,22 @@ def backward_kernel(code: str) -> Kernel:
         block, room_count, words_count = task.blocks
         causal, scale = task.causal, out.dtype.type(task.scale)
         one, zero = out.dtype.type(1), out.dtype.type(0)
-        room = room[worker * room_count : (worker + 1) * room_count]
         words = words[worker * words_count : (worker + 1) * words_count]
-        spare = room[: inner + values + block + 3 * width]
-        room = room[inner + values + block + 3 * width :]
         wide_inner, wide_values = (inner + width - 1) // width * width, (values + width - 1) // width * width
         wide_block = (block + width - 1) // width * width
-        packed_keys, room = room[: wide_inner * keys], room[wide_inner * keys :]
-        key_rows, room = room[: keys * inner], room[keys * inner :]
-        value_rows, room = room[: keys * values], room[keys * values :]
-        packed_q, room = room[: wide_inner * block], room[wide_inner * block :]
-        turned_q, room = room[: wide_block * inner], room[wide_block * inner :]
-        packed_g, room = room[: wide_values * block], room[wide_values * block :]
-        turned_g, room = room[: wide_block * values], room[wide_block * values :]
-        logs_here, room = room[:block], room[block:]
-        dots, room = room[:block], room[block:]
-        p, room = room[: keys * block], room[keys * block :]
-        d, turned = room[: keys * block], room[keys * block :]
+        spare, begin = cut(room, worker * room_count, inner + values + block + 3 * width)
+        packed_keys, begin = cut(room, begin, wide_inner * keys)
+        key_rows, begin = cut(room, begin, keys * inner)
+        value_rows, begin = cut(room, begin, keys * values)
+        packed_q, begin = cut(room, begin, wide_inner * block)
+        turned_q, begin = cut(room, begin, wide_block * inner)
+        packed_g, begin = cut(room, begin, wide_values * block)
+        turned_g, begin = cut(room, begin, wide_block * values)
+        logs_here, begin = cut(room, begin, block)
+        dots, begin = cut(room, begin, block)
+        p, begin = cut(room, begin, keys * block)
+        d, begin = cut(room, begin, keys * block)
+        turned, _ = cut(room, begin, keys * block)
         out_row, q_out, v_out = heads * values, heads * inner, heads * values
         for unit in range(start, stop):
             batch = unit // heads
@@ -329,7 +337,6 @@ def backward_kernel(code: str) -> Kernel:
                     line, slope = line[begin:], slope[begin:]
                     high, dot = logs_here[begin:count], dots[begin:count]
                     for j in range(line.shape[0]):
-                        independent_turns()  # four slices of one array, too long a way from it for LLVM to see
                         e = exp(line[j] - high[j])
                         line[j] = e
                         slope[j] = e * (slope[j] - dot[j])
