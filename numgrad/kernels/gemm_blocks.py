@@ -22,14 +22,15 @@ from numgrad.runtime.plan import Operand, PlanBuilder
 from numgrad.runtime.simd import ADD, STORE, STREAM, address_of
 
 DEPTH = 256
-ROW_BLOCK = 96  # rows of an item of a tall product
 # Rows of a product whose items pack the right operand by themselves: panels that another CPU has packed, and that lie changed in
 # its cache, take as long to read as to multiply. 256 x 256 x 256 on two CPUs of a Zen 4: 168 us instead of 216.
 MOST_ROWS = 256
 ITEM_COST = 1 << 16  # multiplications in an item: about 2 us
 LEAST_ROWS, LEAST_COLUMNS = 48, 64  # of an item, if there are more than two: each packs the other operand anew
+# An item of a tall product has so many strips of rows: few enough to stay in the second cache.
+BLOCK_STRIPS = (8, 7, 9, 6, 10, 5, 11, 12, 14, 16)
 LEAST_SHARE = 128  # columns of an item of a tall product, which packs its rows for them
-EVEN = 8  # items of a worker, from which on one more or less does not matter
+PACK_COLUMNS = 32  # columns that are multiplied in the time that packing a row's elements takes
 LEAST_SUM = 512  # steps of a part of a sum that has a result of its own
 IN_PLACE_ROWS = 24  # so few rows use a right operand too seldom to pack it
 NEAR_BYTES = 1 << 15  # of a right operand whose panels stay in the first cache as they lie
@@ -180,6 +181,23 @@ def blocks_kernel(code: str) -> Kernel:
     return multiply_blocks
 
 
+@functools.lru_cache(maxsize=4096)
+def _tall_item(strips: int, panels: int, width: int, batch: int, workers: int) -> tuple[int, int]:
+    """Strips of rows and panels of columns of an item, such that the busiest worker has the least to do.
+
+    One item more than the others have is a thread's time; each item packs its rows for its columns.
+    """
+    best, least = (0, 0), 0.0
+    for pieces in range(1, max(1, min(workers, panels * width // LEAST_SHARE)) + 1):
+        columns = -(-panels // pieces)
+        for rows in BLOCK_STRIPS:
+            items = batch * -(-strips // rows) * -(-panels // columns)
+            time = -(-items // workers) * min(rows, strips) * (columns * width + PACK_COLUMNS)
+            if not least or time < least:
+                best, least = (rows, columns), time
+    return best
+
+
 def plan_blocks(
     b: PlanBuilder, left: Matrices, right: Matrices, out: Matrices, *, m: int, n: int, k: int, batch: int,
     bias: Operand | None, accumulate: bool,
@@ -190,18 +208,10 @@ def plan_blocks(
     multiplications = batch * m * n * k
     worth = max(1, min(max(TARGET_ITEMS // 2, 2 * b.workers), multiplications // ITEM_COST))
     tall = m > MOST_ROWS
-    row_blocks = -(-m // ROW_BLOCK) if tall else 1
-    row_block = -(-m // (row_blocks * strip)) * strip  # equal shares
-    column_block, splits = -(-n // width) * width, 1
-    pieces = -(-worth // (batch * row_blocks))
+    row_block, column_block, splits, pieces = -(-m // strip) * strip, -(-n // width) * width, 1, -(-worth // batch)
     if tall:
-        most = max(1, n // LEAST_SHARE)
-        pieces = min(pieces, most)
-        # One item more than the others have is a thread's time, unless there are many.
-        while (
-            pieces < most and batch * row_blocks * pieces % b.workers and batch * row_blocks * pieces < EVEN * b.workers
-        ):
-            pieces += 1
+        strips, panels = _tall_item(-(-m // strip), -(-n // width), width, batch, b.workers)
+        row_block, column_block = strips * strip, panels * width
     elif pieces > 1:
         most = max(2, (m // LEAST_ROWS if m >= n else n // LEAST_COLUMNS))
         if most < pieces and k >= 2 * LEAST_SUM and bias is None:
@@ -210,8 +220,8 @@ def plan_blocks(
         pieces = min(pieces, most)
         if m >= n and splits == 1:
             pieces = min(pieces, b.workers)  # each packs all of the right operand
-    if pieces > 1:
-        if m >= n and not tall:
+    if pieces > 1 and not tall:
+        if m >= n:
             row_block = -(-m // (pieces * strip)) * strip
         else:
             column_block = -(-n // (pieces * width)) * width
