@@ -11,6 +11,7 @@ same lines of a cache, and those of a transposed operand on a line each.
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 from numgrad.kernels.gemm_layout import Blocks, Matrices, Right, Steps, block_of
@@ -206,21 +207,20 @@ def plan_blocks(
     dtype, code = out.operand.spec.dtype, out.operand.code
     width, strip = tile_shape(code, "many")[1], tile_shape(code, "strip")[0]
     multiplications = batch * m * n * k
-    worth = max(1, min(max(TARGET_ITEMS // 2, 2 * b.workers), multiplications // ITEM_COST))
+    worth = max(1, min(TARGET_ITEMS // 2, multiplications // ITEM_COST))
     tall = m > MOST_ROWS
-    row_block, column_block, splits, pieces = -(-m // strip) * strip, -(-n // width) * width, 1, -(-worth // batch)
+    row_block, column_block, splits = -(-m // strip) * strip, -(-n // width) * width, 1
     if tall:
         strips, panels = _tall_item(-(-m // strip), -(-n // width), width, batch, b.workers)
         row_block, column_block = strips * strip, panels * width
-    elif pieces > 1:
-        most = max(2, (m // LEAST_ROWS if m >= n else n // LEAST_COLUMNS))
+    elif worth > batch:
+        # A sum is cut by the sizes alone: its bits may not depend on the number of threads.
+        most, pieces = max(2, (m // LEAST_ROWS if m >= n else n // LEAST_COLUMNS)), -(-worth // batch)
         if most < pieces and k >= 2 * LEAST_SUM and bias is None:
             splits = min(-(-pieces // most), k // LEAST_SUM) if most > 2 else min(pieces, k // LEAST_SUM)
             most = most if most > 2 else 1
-        pieces = min(pieces, most)
-        if m >= n and splits == 1:
-            pieces = min(pieces, b.workers)  # each packs all of the right operand
-    if pieces > 1 and not tall:
+        # As many for each thread, and no more: each item packs all of the other operand.
+        pieces = min(most, b.workers // math.gcd(b.workers, batch * splits))
         if m >= n:
             row_block = -(-m // (pieces * strip)) * strip
         else:
