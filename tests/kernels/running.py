@@ -12,6 +12,8 @@ from numgrad.layout import Spec, spec_of
 from numgrad.runtime import threads
 from numgrad.runtime.plan import PlanBuilder
 
+MANY = 16  # threads: more than work is cut into pieces for where few would do
+
 
 def spec_of_array(array: np.ndarray) -> Spec:
     """The spec of an array (strides of extents of 1 are taken as NumPy gives them)."""
@@ -24,8 +26,10 @@ def run(
 ) -> list[np.ndarray]:
     """Plan with ``planner(builder, *operands)``, run, and give the outputs (views and in-place outputs left out).
 
-    The plan runs once for each number of threads in ``counts`` (0: as it is); the bits must agree.
+    The plan runs once for each number of threads in ``counts`` (0: as it is), and with `MANY` where there are several; the
+    bits must agree.
     """
+    counts = (*counts, MANY) if len(counts) > 1 else counts
     specs = tuple(None if x is None else spec_of_array(x) for x in inputs)
     before = threads.get_num_threads()
     saved = [None if x is None else x.copy() for x in inputs]

@@ -25,10 +25,15 @@ SHAPES = [
 
 def check(m: int, n: int, k: int, *, dtype: str, turned: tuple[bool, bool], batch: int = 1, bias: bool = False,
           accumulate: bool = False, padding: int = 0, counts: tuple[int, ...] = (0,)) -> None:  # fmt: skip
-    """Both operands lie in rows of ``padding`` more elements, as slices of larger matrices do."""
+    """Both operands lie in rows of ``padding`` more elements, as slices of larger matrices do.
+
+    Sums are exact in any order, but where several numbers of threads have to come to the same bits.
+    """
     rng = np.random.default_rng(m * n + k)
     a = rng.integers(-50, 50, (batch, *((k, m) if turned[0] else (m, k)))) / (1 if dtype == "int64" else 16)
     b = rng.integers(-50, 50, (batch, *((n, k) if turned[1] else (k, n)))) / (1 if dtype == "int64" else 16)
+    if len(counts) > 1:
+        a, b = rng.standard_normal(a.shape), rng.standard_normal(b.shape)
     before = rng.integers(-50, 50, (batch, m, n)).astype(dtype)
     added = rng.integers(-50, 50, n).astype(dtype)
     wide_a, wide_b = (np.pad(x, ((0, 0), (0, 0), (0, padding))).astype(dtype) for x in (a, b))
@@ -77,7 +82,18 @@ def test_sample(shape: tuple[int, int, int], dtype: str) -> None:
 
 @pytest.mark.parametrize(
     "shape",
-    [(4, 512, 1024), (300, 300, 300), (1, 2000, 512), (600, 512, 3), (1023, 1, 300), (1, 300, 4001), (1024, 256, 64)],
+    [
+        (4, 512, 1024),
+        (300, 300, 300),
+        (1, 2000, 512),
+        (600, 512, 3),
+        (1023, 1, 300),
+        (1, 300, 4001),
+        (1024, 256, 64),
+        (200, 200, 4096),
+        (64, 64, 3000),
+        (24, 300, 5000),
+    ],
 )
 @pytest.mark.parametrize("turned", [(False, False), (False, True), (True, False)])
 def test_same_bits_for_any_number_of_threads(shape: tuple[int, int, int], turned: tuple[bool, bool]) -> None:
