@@ -33,6 +33,8 @@ BLOCK_STRIPS = (8, 7, 9, 6, 10, 5, 11, 12, 14, 16)
 LEAST_SHARE = 128  # columns of an item of a tall product, which packs its rows for them
 PACK_COLUMNS = 32  # columns that are multiplied in the time that packing a row's elements takes
 LEAST_SUM = 512  # steps of a part of a sum that has a result of its own
+LITTLE_ROWS, NARROW_PANELS = 64, 2  # an item of so few panels reads its rows in place
+AHEAD = 8  # steps of a sum, whose columns of a right operand are fetched where it is read in place
 IN_PLACE_ROWS = 24  # so few rows use a right operand too seldom to pack it
 NEAR_BYTES = 1 << 15  # of a right operand whose panels stay in the first cache as they lie
 # So few steps, of rows that are so near each other, leave a left operand's rows in the first cache as they lie.
@@ -113,6 +115,7 @@ def blocks_kernel(code: str) -> Kernel:
     tile_rows, width = tile_shape(code, "many")[0], tile_shape(code, "many")[1]
     strip, vectors = tile_shape(code, "strip")[0], width // lanes(code)
     packed, strided = simd.strip_tile(code, strip, vectors), simd.strided_tile(code, tile_rows, vectors)
+    few = simd.strided_tile(code, tile_rows, vectors, AHEAD)
     pack_strips, pack_columns = strip_packer(code), column_packer(code)
     itemsize = 4 if code == "f4" else 8
     floats = f"{code}[:], " * 5
@@ -171,9 +174,16 @@ def blocks_kernel(code: str) -> Kernel:
                                 address_of(out, goal + i * out_steps.row + j), out_row, min(strip, rows - i), columns, mode,
                             )  # fmt: skip
                             ahead += count * ahead_step
-                    else:
+                    elif right_size or right_step == width * itemsize:
                         for i in range(0, rows, tile_rows):
                             strided(
+                                address_of(a, source + i * a_steps.row), a_steps.row * itemsize, a_steps.column * itemsize,
+                                min(tile_rows, rows - i), right, right_step, count,
+                                address_of(out, goal + i * out_steps.row + j), out_row, columns, mode,
+                            )  # fmt: skip
+                    else:
+                        for i in range(0, rows, tile_rows):
+                            few(
                                 address_of(a, source + i * a_steps.row), a_steps.row * itemsize, a_steps.column * itemsize,
                                 min(tile_rows, rows - i), right, right_step, count,
                                 address_of(out, goal + i * out_steps.row + j), out_row, columns, mode,
@@ -208,7 +218,8 @@ def plan_blocks(
     width, strip = tile_shape(code, "many")[1], tile_shape(code, "strip")[0]
     multiplications = batch * m * n * k
     worth = max(1, min(TARGET_ITEMS // 2, multiplications // ITEM_COST))
-    tall = m > MOST_ROWS
+    tall, tile_rows = m > MOST_ROWS, tile_shape(code, "many")[0]
+    few = m <= IN_PLACE_ROWS and -(-m // tile_rows) * tile_rows < -(-m // strip) * strip
     row_block, column_block, splits = -(-m // strip) * strip, -(-n // width) * width, 1
     if tall:
         strips, panels = _tall_item(-(-m // strip), -(-n // width), width, batch, b.workers)
@@ -219,8 +230,10 @@ def plan_blocks(
         if most < pieces and k >= 2 * LEAST_SUM and bias is None:
             splits = min(-(-pieces // most), k // LEAST_SUM) if most > 2 else min(pieces, k // LEAST_SUM)
             most = most if most > 2 else 1
-        # As many for each thread, and no more: each item packs all of the other operand.
-        pieces = min(most, b.workers // math.gcd(b.workers, batch * splits))
+        # As many for each thread, and no more: each packs all of the other operand. But narrow items read a few rows in place.
+        pieces = min(most, pieces)
+        if few or m > LITTLE_ROWS or -(-n // (pieces * width)) > NARROW_PANELS:
+            pieces = min(most, b.workers // math.gcd(b.workers, batch * splits))
         if m >= n:
             row_block = -(-m // (pieces * strip)) * strip
         else:
@@ -243,7 +256,7 @@ def plan_blocks(
         packs = 0
     strips = -(-min(row_block, m) // strip) * strip * depth + 2 * lanes(code)
     near = left.column == 1 and k <= NEAR_STEPS and left.row * dtype.itemsize <= NEAR_ROW_BYTES
-    if column_block <= 2 * width or near:
+    if column_block <= NARROW_PANELS * width or near or few:
         strips = 0
 
     goal, out_split = out, 0

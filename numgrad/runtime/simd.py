@@ -26,7 +26,7 @@ import functools
 from typing import Any
 
 from numgrad.runtime.kernel import Intrinsic, intrinsic
-from numgrad.runtime.simd_emit import ADD, STORE, STREAM, Tile
+from numgrad.runtime.simd_emit import ADD, LINE, STORE, STREAM, Tile
 
 __all__ = [
     "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "fence", "strided_tile",
@@ -158,11 +158,12 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
     return tile
 
 
-def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
+def strided_tile(code: str, rows: int, vectors: int, ahead: int = 0) -> Intrinsic:
     """``tile(a, a_row, a_step, wanted, b, b_step, steps, out, out_row, columns, mode)``.
 
     a's element (i, k) is at ``a + i * a_row + k * a_step``, b's columns for k at ``b + k * b_step``. Of the tile's rows
-    ``used_rows`` (at least 1) exist and are written, of its columns the first ``columns``.
+    ``used_rows`` (at least 1) exist and are written, of its columns the first ``columns``. The columns of so many steps ``ahead``
+    are prefetched: where b lies in rows that are pages apart, the CPU does not foresee them.
     """
 
     @intrinsic
@@ -178,8 +179,12 @@ def strided_tile(code: str, rows: int, vectors: int) -> Intrinsic:
                 row = builder.select(builder.icmp_signed("<", t.word(i), last), t.word(i), last)
                 left.append(t.pointer(builder.add(a, builder.mul(row, a_row))))
 
+            later = builder.mul(b_step, t.word(ahead))
+
             def step(k, carried):
                 b_now, totals = carried[0], carried[1:]
+                for line in range(0, t.columns * t.itemsize if ahead else 0, LINE):
+                    t.prefetch(t.advance(t.advance(b_now, later), line))
                 results = t.add_outer_product(left, builder.mul(k, a_step), b_now, totals)
                 return [t.advance(b_now, b_step), *results]
 
