@@ -92,6 +92,26 @@ class Op:
     that many ops share. No code decides by the name of an op.
     """
 
+    # What is attached, see below. Most ops lack most of it, and each known call of a function with its graph is an op.
+    plan_function: Callable[..., None] | None = None
+    backward_function: Callable[..., Any] | None = None
+    oracle_function: Callable[..., Any] | None = None
+    prepare_function: Callable[[Any], Any] | None = None
+    status_function: Callable[[int, Any], Exception] | None = None
+    node_function: Callable[[Any, Any, Any], tuple[str, Any]] | None = None
+    jvp_function: Callable[..., Any] | None = None
+    linear_groups: tuple[tuple[str, ...], ...] = ()
+    batch_function: Callable[..., Any] | None = None
+    draw_function: Callable[..., Any] | None = None
+    draw_once_function: Callable[..., Any] | None = None
+    composite_function: Callable[..., Any] | None = None
+    flops_function: Callable[..., int] | None = None
+    sums_function: Callable[..., Any] | None = None
+    nan_function: Callable[[Any, Any], str] | None = None
+    cheap_by: tuple[Op, tuple[str, ...]] | None = None
+    halves = False  # whether the plan takes float16 and bfloat16 as they are
+    origin: tuple[Op, tuple[Any, ...]] | None = None  # see `adopt`
+
     def __init__(
         self,
         name: str,
@@ -126,7 +146,6 @@ class Op:
         self.random, self.bilinear, self.elementwise, self.commutes = random, bilinear, elementwise, commutes
         self.moving = moving
         self.cheap_launches = 0 if elementwise and not (self.mutates or random or aliases) else None  # see `cheap`
-        self.cheap_by: tuple[Op, tuple[str, ...]] | None = None
         self.doc = inspect.cleandoc(doc)
         self.__doc__ = self.doc
         self.differentiable = differentiable
@@ -136,30 +155,13 @@ class Op:
         self.param_names = tuple(params)
         self.Params = _params_type(self.param_names, tuple(params.values()))
         self.defaults = self.Params()
-        self.plan_function: Callable[..., None] | None = None
-        self.backward_function: Callable[..., Any] | None = None
-        self.oracle_function: Callable[..., Any] | None = None
-        self.prepare_function: Callable[[Any], Any] | None = None
-        self.status_function: Callable[[int, Any], Exception] | None = None
-        self.node_function: Callable[[Any, Any, Any], tuple[str, Any]] | None = None
-        self.jvp_function: Callable[..., Any] | None = None
-        self.linear_groups: tuple[tuple[str, ...], ...] = ()
-        self.batch_function: Callable[..., Any] | None = None
-        self.draw_function: Callable[..., Any] | None = None
-        self.draw_once_function: Callable[..., Any] | None = None
-        self.composite_function: Callable[..., Any] | None = None
-        self.flops_function: Callable[..., int] | None = None
-        self.sums_function: Callable[..., Any] | None = None
-        self.nan_function: Callable[[Any, Any], str] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.templates: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # by structure, see `plans`
         self.exposing: dict[tuple[Any, ...], int] = {}  # signatures that need an input to be moved first, and which
         self.untraced: set[tuple[Any, ...]] = set()  # structures for which there can be none
-        self.halves = False  # whether the plan takes float16 and bfloat16 as they are
         self.node_classes: dict[Any, type] = {}  # of its nodes, once they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
-        self.origin: tuple[Op, tuple[Any, ...]] | None = None  # see `adopt`
         self._adopted: dict[tuple[Any, ...], Op] = {}
         names = (*self.inputs, *self.param_names)
         if len(set(names)) < len(names) or len(set(self.outputs)) < len(self.outputs):
