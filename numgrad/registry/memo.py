@@ -121,6 +121,9 @@ def keep(calls: Table, key: Any, step: Any) -> None:
     global _held
     before = calls.get(key)
     calls[key] = step
+    if step.__class__ is tuple:
+        for plan in _plans_of(step):
+            plan.used = clock.value  # it may be new
     _held += _weight(step) - (0 if before is None else _weight(before))
 
 

@@ -348,15 +348,6 @@ def test_other_threads_are_not_taken_for_the_call():
         thread.join()
 
 
-def test_tables_are_bounded():
-    x = ng.arange(1000)
-    for _ in range(2):
-        for number in range(1000):
-            assert x[number].item() == number
-            assert x[number:].numel() == 1000 - number
-    assert max(len(table) for table in memo.tables) <= known._MOST_CALLS + 1
-
-
 def test_references_are_counted():
     x, array, index = _leaf(), np.ones((2, 3)), (slice(1, None), 2)
     calls = [
@@ -408,6 +399,7 @@ def test_references_are_counted():
 
 def test_forgotten_plans_are_not_known():
     x = ng.zeros(2, 3)
+    x.t()
     x.t()
     assert any(memo.tables)
     threads = ng.get_num_threads()

@@ -498,7 +498,7 @@ def op_with(backward: Callable[..., Any]) -> Op:
     return op
 
 
-def runs_of(op: Op, x: Any, times: int = 5) -> tuple[int, list[Any]]:
+def runs_of(op: Op, x: Any, times: int = 7) -> tuple[int, list[Any]]:
     """How often a plan served the backward, and the gradients."""
     gradients, served = [], 0
     for _ in range(times):
