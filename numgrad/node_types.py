@@ -74,8 +74,8 @@ def class_of(base: type, name: str, slots: tuple[int | None, ...] | None, op: An
     if node_class is None:
         if len(classes) >= _MOST_CLASSES:
             classes.clear()
-        members = {"__slots__": (), "__module__": "numgrad.autograd.graph", "is_seen": True, "slots": slots} | _saved(op)
-        node_class = classes.setdefault((base, name, slots), type(name, (base,), members))
+        members = {"__slots__": (), "__module__": "numgrad.autograd.graph", "is_seen": True, "slots": slots}
+        node_class = classes.setdefault((base, name, slots), type(name, (base,), members | _saved(op)))
     return node_class
 
 

@@ -1,8 +1,9 @@
 """What is known of calls of functions (`tensor/known.py` learns it): the tables, and the room that they share.
 
-A value in a table is a step, which holds a plan, or several, or False for a call that is left to its function. Steps that were not used for longest go where room is
-wanted for another call, but only if they were not used since that call came before: calls that recur in turn, and are too many for
-the room, would else push each other out, and all be learned again in each round. So as many as there is room for stay known.
+A value in a table is a step, which holds a plan, or several, or False for a call that is left to its function. Steps that were not
+used for longest go where room is wanted for another call, but only if they were not used since that call came before: calls that
+recur in turn, and are too many for the room, would else push each other out, and all be learned again in each round. So as many as
+there is room for stay known.
 """
 
 from __future__ import annotations
@@ -135,9 +136,9 @@ def _drop(since: int) -> None:
     _held = sum([entry[3] for entry in entries])
     if sum([entry[3] for entry in without]) > _ROOM // 2:
         _drop_all(without)
-    used = [(max([plan.last_use() for plan in _plans_of(entry[2])]), entry) for entry in entries if entry[2].__class__ is tuple]
-    old = [each for each in used if each[0] < since]
-    old.sort(key=lambda each: each[0])
+    steps = [entry for entry in entries if entry[2].__class__ is tuple]
+    used = [(max([plan.last_use() for plan in _plans_of(entry[2])]), entry) for entry in steps]
+    old = sorted([each for each in used if each[0] < since], key=lambda each: each[0])
     _drop_all([entry for _, entry in old], _ROOM - _ROOM // 4)
 
 

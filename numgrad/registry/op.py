@@ -92,7 +92,7 @@ class Op:
     that many ops share. No code decides by the name of an op.
     """
 
-    # What is attached, see below. Most ops lack most of it, and each known call of a function with its graph is an op.
+    # What is attached, see below; most ops lack most of it, as do the many that known calls are.
     plan_function: Callable[..., None] | None = None
     backward_function: Callable[..., Any] | None = None
     oracle_function: Callable[..., Any] | None = None
@@ -111,6 +111,7 @@ class Op:
     cheap_by: tuple[Op, tuple[str, ...]] | None = None
     halves = False  # whether the plan takes float16 and bfloat16 as they are
     origin: tuple[Op, tuple[Any, ...]] | None = None  # see `adopt`
+    node_class: type | None = None  # of its nodes once they are seen, if it is not made of their names
 
     def __init__(
         self,
@@ -137,14 +138,13 @@ class Op:
         moving: bool = False,
     ) -> None:
         self.name = name
-        self.inputs = tuple(inputs)
-        self.outputs = tuple(outputs)
+        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self.public = public
         self.saves = tuple(saves)
         self.variadic = variadic
         self.mutates, self.overwrites, self.aliases = mutates or overwrites, overwrites, aliases
-        self.random, self.bilinear, self.elementwise, self.commutes = random, bilinear, elementwise, commutes
-        self.moving = moving
+        self.random, self.bilinear, self.elementwise = random, bilinear, elementwise
+        self.commutes, self.moving = commutes, moving
         self.cheap_launches = 0 if elementwise and not (self.mutates or random or aliases) else None  # see `cheap`
         self.doc = inspect.cleandoc(doc)
         self.__doc__ = self.doc
@@ -194,8 +194,6 @@ class Op:
             There is none.
         """
         return self._adopted[key]
-
-    node_class: type | None = None  # of its nodes once they are seen, if it is not made of their names
 
     # ---- the parts of a spec -----------------------------------------------------------------------------------
 

@@ -190,7 +190,8 @@ def watched(
     else:
         is_plain = watcher.fits and errors.warned == warned
         entry = is_plain and _entry(watcher, result, values, len(key) > len(values), kind)
-    entry = _key(values) == key and entry  # where a layout was private, and is no more, the same happens at each such call
+    # Where a layout was private, and is no more, the same happens at each such call.
+    entry = _key(values) == key and entry
     if memo.times_forgotten == times_forgotten:
         if entry is True:
             memo.rehearse(call)

@@ -24,7 +24,7 @@ from numgrad.tensor import joined, known
 _WITH_VIEWS = -1  # the last of the places where some gradients are views
 _VIEWS = "views"  # the parameters of plans for gradients that are views of those that come in; all others have none
 _MOST_PLANS = 4  # of a record: with gradients of other layouts, or without some of them
-_RUNS = 3  # with these specs, before they are learned: by then a function that applied the op may have a plan of its own
+_RUNS = 3  # with these specs, then they are learned: by then a function that applied the op may have a plan of its own
 
 
 class Run:
