@@ -53,8 +53,8 @@ log10 = intrinsic_of("log10", "The logarithm to base 10, to about one unit in th
 sinh = intrinsic_of("sinh", "The hyperbolic sine of x, to about two units in the last place.", np.sinh)
 cosh = intrinsic_of("cosh", "The hyperbolic cosine of x, to about two units in the last place.", np.cosh)
 atanh = intrinsic_of("atanh", "The inverse hyperbolic tangent of x, to about two units in the last place.", np.arctanh)
-asinh = intrinsic_of("asinh", "The inverse hyperbolic sine of x, to about three units in the last place.", np.arcsinh)
-acosh = intrinsic_of("acosh", "The inverse hyperbolic cosine of x, to about three units in the last place.", np.arccosh)
+asinh = intrinsic_of("asinh", "The inverse hyperbolic sine of x, to 1.5 units in the last place.", np.arcsinh)
+acosh = intrinsic_of("acosh", "The inverse hyperbolic cosine of x, to two units in the last place.", np.arccosh)
 erfc = intrinsic_of("erfc", "1 - erf(x), exact where erf(x) is near 1, to about five units in the last place.")
 rough_erf = intrinsic_of(
     "rough_erf", "The error function to three units in the last place in float32, as `erf` in float64.", math.erf
