@@ -93,7 +93,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function("special.ndtri", lambda m, p: m.sqrt(2) * m.erfinv(2 * p - 1), (0.01, 0.49), (1e-30, 0.49), (1, 8)),
     Function("special.entr", lambda m, x: -x * m.log(x), (0, 4), _POSITIVE, (2, 3)),
     Function("lgamma", lambda m, x: m.loggamma(x), (0.1, 20), _POSITIVE, (1, 3)),
-    Function("digamma", lambda m, x: m.digamma(x), (0.1, 20), _POSITIVE, (1, 5)),
+    Function("digamma", lambda m, x: m.digamma(x), (0.1, 20), _POSITIVE, (1, 6)),
     Function("polygamma", lambda m, x: m.polygamma(1, x), (0.1, 20), _POSITIVE, (1, 5)),
     Function("special.i0", lambda m, x: m.besseli(0, x), (-30, 30), (-700, 700), (1, 8)),
     Function("special.i0e", lambda m, x: m.besseli(0, x) * m.exp(-abs(x)), (-30, 30), (-1e4, 1e4), (1, 8)),

@@ -21,7 +21,9 @@ def test_errors_keep_their_bounds(function: Function, dtype: str) -> None:
     assert worst.error <= function.bounds[accuracy.DTYPES.index(dtype)], worst
 
 
-@pytest.mark.parametrize(("name", "interval"), [("asinh", (0.35, 0.8)), ("acosh", (1.02, 1.3)), ("digamma", (0.8, 3.2))])
+@pytest.mark.parametrize(
+    ("name", "interval"), [("asinh", (0.35, 0.8)), ("acosh", (1.02, 1.3)), ("digamma", (0.8, 3.2))]
+)
 @pytest.mark.parametrize("dtype", accuracy.DTYPES)
 def test_where_errors_are_largest(name: str, interval: tuple[float, float], dtype: str) -> None:
     """One sample in a hundred tells here what was lost in sums."""
