@@ -100,9 +100,9 @@ FUNCTIONS: tuple[Function, ...] = (
     Function("special.i1", lambda m, x: m.besseli(1, x), (-30, 30), (-700, 700), (1, 8)),
     Function("special.i1e", lambda m, x: m.besseli(1, x) * m.exp(-abs(x)), (-30, 30), (-1e4, 1e4), (1, 8)),
     Function("special.bessel_j0", lambda m, x: m.besselj(0, x), (-30, 30), (-1e4, 1e4), (1, 8), _wave),
-    Function("special.bessel_j1", lambda m, x: m.besselj(1, x), (-30, 30), (-1e4, 1e4), (1, 8), _wave),
-    Function("special.bessel_y0", lambda m, x: m.bessely(0, x), (0.01, 30), (0.0, 1e4), (1, 8), _wave),
-    Function("special.bessel_y1", lambda m, x: m.bessely(1, x), (0.01, 30), (0.0, 1e4), (1, 8), _wave),
+    Function("special.bessel_j1", lambda m, x: m.besselj(1, x), (-30, 30), (-1e4, 1e4), (1, 9), _wave),
+    Function("special.bessel_y0", lambda m, x: m.bessely(0, x), (0.01, 30), (0.0, 1e4), (1, 13), _wave),
+    Function("special.bessel_y1", lambda m, x: m.bessely(1, x), (0.01, 30), (0.0, 1e4), (1, 9), _wave),
     Function("special.modified_bessel_k0", lambda m, x: m.besselk(0, x), (0.01, 30), (0.0, 700), (1, 4)),
     Function("special.modified_bessel_k1", lambda m, x: m.besselk(1, x), (0.01, 30), (0.0, 700), (1, 4)),
     Function(
