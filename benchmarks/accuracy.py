@@ -125,8 +125,8 @@ def page(table: dict[str, dict[str, Worst]], count: int) -> str:
         f"The largest error of {count:,} samples against mpmath (50 digits), in units in the last place of the result; 0.5 is "
         "correct rounding. Half of the samples lie evenly in the first interval, the others evenly in the bits of the dtype "
         f"over the second, denormals included. Made by `python -m benchmarks accuracy --count {count} --save`; a test keeps the "
-        "bounds. Ten thousand samples find a few errors beyond them: asinh and acosh of float32 up to 2.6, and of float64 digamma "
-        "up to 9.6, `bessel_j1` and `bessel_y1` 8.7, `bessel_y0` 12.1.",
+        "bounds. The bounds of `bessel_j1` and `bessel_y1` are for arguments just below 8, that of `bessel_y0` for some between "
+        "0.2 and 0.3, which need more samples to be found: elsewhere errors are below 8.",
         "",
         "| function | evenly in | by bits in | float32 | at | float64 | at | bounds |",
         "|---|---|---|---:|---|---:|---|---|",

@@ -190,7 +190,9 @@ def small(quick: bool) -> Found:
 
 
 def shapes(quick: bool) -> Found:
-    """What a shape never seen before takes beyond one that was, and what 2,000 of them leave behind."""
+    """What a shape never seen before takes beyond one that was, what 2,000 of them leave behind, and many that recur."""
+    from benchmarks.shapes import RECURRING
+
     found = run("shapes", shapes=20 if quick else 40)
     ours = found[NUMGRAD]
     rows = [
@@ -202,6 +204,10 @@ def shapes(quick: bool) -> Found:
     rows += [Row("new shapes", f"2,000 of an MLP: {name}", "", {NUMGRAD: value}) for name, value in left.items()]
     grown = {side: facts["megabytes"] for side, facts in found.items() if side != "machine"}
     rows.append(Row("new shapes", "2,000 of an MLP: memory", "MB more", grown))
+    sides = [side for side in found if side != "machine"]
+    for number, count in enumerate(RECURRING):
+        step = {side: 1e6 * found[side]["recurring"][number] for side in sides}
+        rows.append(Row("recurring shapes", f"five functions with their backward, {count} shapes", "µs", step))
     return Found(rows, found)
 
 

@@ -1,4 +1,6 @@
-"""Shapes never seen before: what the first call with each takes beyond a later one, and what 2,000 of them leave behind."""
+"""Shapes never seen before: what the first call with each takes beyond a later one, and what 2,000 of them leave behind; and what
+a step takes where many shapes recur in turn.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from benchmarks import common
 
 FIRST, WARM = 41, 24  # the smallest number of rows; how many shapes each case has had before it is measured
 NEW_SHAPES = 2000
+RECURRING, ROUNDS = (10, 200, 400), 7  # numbers of shapes; the first rounds learn
 
 
 def _cases(lib: Any, functional: Any) -> dict[str, tuple[Callable[[int], tuple[Any, ...]], Callable[..., Any]]]:
@@ -108,6 +111,29 @@ def _job(lib: Any, functional: Any, threads: int, state: Callable[[], dict[str, 
         optimizer.step()
         return time.perf_counter() - begin
 
+    def recurring(shapes: int) -> float:
+        """Seconds of a step of five functions of several ops with their backward, of the median of the last rounds."""
+        operands = []
+        for n in range(FIRST, FIRST + shapes):
+            x, y, labels = lib.rand(n, 5, requires_grad=True), lib.rand(n, 5), (lib.rand(n) * 5).long()
+            calls = (
+                lambda x, y, labels: functional.cross_entropy(x, labels, label_smoothing=0.1),
+                lambda x, y, labels: functional.cosine_similarity(x, y),
+                lambda x, y, labels: functional.kl_div(x, y, log_target=True, reduction="batchmean"),
+                lambda x, y, labels: functional.normalize(x),
+                lambda x, y, labels: functional.poisson_nll_loss(x, y),
+            )
+            operands.append((x, y, labels, [(call, lib.ones_like(call(x, y, labels).detach())) for call in calls]))
+        seconds = []
+        for _ in range(ROUNDS):
+            begin = time.perf_counter()
+            for x, y, labels, calls_and_cotangents in operands:
+                for call, cotangent in calls_and_cotangents:
+                    x.grad = None
+                    call(x, y, labels).backward(cotangent)
+            seconds.append((time.perf_counter() - begin) / shapes)
+        return common.median(seconds[ROUNDS // 2 :])
+
     def first_and_later(make: Callable[[int], Any], call: Callable[..., Any], n: int) -> list[list[float]]:
         """Seconds forward and backward, of the first call with these shapes and of the third."""
         operands, seconds = make(n), []
@@ -138,7 +164,8 @@ def _job(lib: Any, functional: Any, threads: int, state: Callable[[], dict[str, 
         for n in range(2000, 2000 + NEW_SHAPES):
             step(n)
         gc.collect()
-        return {"seconds": found, "megabytes": (_resident() - before) / 1e6, "before": kernels, "after": state()}
+        facts = {"megabytes": (_resident() - before) / 1e6, "before": kernels, "after": state()}
+        return {"seconds": found, **facts, "recurring": [recurring(count) for count in RECURRING]}
 
     return measure
 
@@ -161,6 +188,8 @@ def main() -> int:
         for case in found["numgrad"]["seconds"]
     ]
     common.print_table(["µs more the first time, forward + backward", *names], rows)
+    turns = [[str(n), *[f"{1e6 * found[name]['recurring'][k]:.0f}" for name in names]] for k, n in enumerate(RECURRING)]
+    common.print_table(["recurring shapes: µs a step of five functions", *names], turns)
     ours = found["numgrad"]
     print(
         f"after {NEW_SHAPES} new shapes of the MLP's step: {ours['after']['plans']:.0f} plans are kept, memory grew by "

@@ -8,6 +8,7 @@ Kernels see the private strides. Users see a row-major tensor, and it becomes on
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, SupportsIndex, overload
 
@@ -297,7 +298,8 @@ def _prove(dtype: dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> No
         raise ShapeError(f"a tensor of shape {list(shape)} and {dtype} is larger than any memory")
 
 
-_MOST_INTERNED: Final = 1 << 12
+_MOST_INTERNED: Final = 1 << 12  # beyond those that somebody else held, when this was looked at
+_held_by_others = 0
 _kinds: dict[Kind, Kind] = {}
 _Key = tuple[dtype, tuple[int, ...], tuple[int, ...]]
 _interned: dict[_Key, Spec] = {}
@@ -325,11 +327,21 @@ def spec_of(dtype: dtype, shape: Sequence[int], strides: Sequence[int] | None = 
 
 def _interned_as(key: _Key, spec: Spec) -> Spec:
     """Keep a spec under its key, for other users of it."""
-    if len(_interned) >= _MOST_INTERNED:
-        _interned.clear()
-        _row_major.clear()
+    if len(_interned) >= _MOST_INTERNED + _held_by_others:
+        _drop_unused()
     _interned[key] = spec
     return spec
+
+
+def _drop_unused() -> None:
+    """Drop the specs that nobody else holds: to plans and tensors, another object for the same spec would be another spec."""
+    global _held_by_others
+    _row_major.clear()
+    for key in list(_interned):
+        spec = _interned.get(key)
+        if sys.getrefcount(spec) <= 3:  # the table, this function, and the call that asks
+            _interned.pop(key, None)
+    _held_by_others = len(_interned)
 
 
 def proved_spec(key: _Key, kind: Kind, numel: int, extent: int) -> Spec:

@@ -70,18 +70,13 @@ def class_of(base: type, name: str, slots: tuple[int | None, ...] | None, op: An
         The op, whose saved tensors and parameters become attributes; None for the functions of users.
     """
     classes = _of_functions if op is None else op.node_classes
-    node_class = classes.get((name, slots))
+    node_class = classes.get((base, name, slots))
     if node_class is None:
         if len(classes) >= _MOST_CLASSES:
             classes.clear()
-        node_class = classes.setdefault((name, slots), new_class(base, name, slots, op))
+        members = {"__slots__": (), "__module__": "numgrad.autograd.graph", "is_seen": True, "slots": slots}
+        node_class = classes.setdefault((base, name, slots), type(name, (base,), members | _saved(op)))
     return node_class
-
-
-def new_class(base: type, name: str, slots: tuple[int | None, ...] | None, op: Any) -> type:
-    """What `class_of` makes."""
-    members = {"__slots__": (), "__module__": "numgrad.autograd.graph", "is_seen": True, "slots": slots}
-    return type(name, (base,), members | _saved(op))
 
 
 def saved_names(op: Any) -> dict[str, tuple[bool, int]]:

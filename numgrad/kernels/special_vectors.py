@@ -244,7 +244,9 @@ class Special(Angles):
 
     def digamma(self, x: Any) -> Any:
         """``log(y) - 1 / (2 y)`` and a series in 1 / y**2, without the steps ``1 / x + 1 / (x + 1) + ...`` from x to y; between 1
-        and 2 a polynomial times the distance from the root."""
+        and 2 a polynomial times the distance from the root. Of float64 one step leads from there down to 0 and up to 3, where
+        the logarithm is much larger than what the steps leave of it.
+        """
         builder, number, call = self.builder, self.number, self.call
         wide = self._in(x)
         is_small, y, steps = self._shifted(wide)
@@ -257,9 +259,19 @@ class Special(Angles):
             a, b = (builder.fadd(wide, number(float(step + more))) for more in (0, 1))
             total = builder.fadd(total, builder.fdiv(builder.fadd(a, b), builder.fmul(a, b)))
         result = builder.select(is_small, builder.fsub(result, total), result)
-        distance = builder.fsub(builder.fsub(wide, number(_DIGAMMA_ROOT[0])), number(_DIGAMMA_ROOT[1]))
-        t = call("fma", wide, number(2.0), number(-3.0))
+        inside = wide
+        if not self.rounds:
+            is_above = builder.fcmp_ordered(">", wide, number(2.0))
+            is_below = builder.and_(
+                builder.fcmp_ordered("<", wide, number(1.0)), builder.fcmp_ordered(">", wide, number(0.0))
+            )
+            way = builder.select(is_above, number(-1.0), builder.select(is_below, number(1.0), number(0.0)))
+            inside = builder.fadd(wide, way)
+        distance = builder.fsub(builder.fsub(inside, number(_DIGAMMA_ROOT[0])), number(_DIGAMMA_ROOT[1]))
+        t = call("fma", inside, number(2.0), number(-3.0))
         near = builder.fmul(distance, self.polynomial(t, _DIGAMMA[self.which]))
+        if not self.rounds:
+            near = builder.fsub(near, builder.fdiv(way, builder.select(is_above, inside, wide)))
         is_near = builder.fcmp_ordered("<=", call("fabs", t), number(1.0))
         return self._out(builder.select(is_near, near, result))
 

@@ -53,8 +53,8 @@ log10 = intrinsic_of("log10", "The logarithm to base 10, to about one unit in th
 sinh = intrinsic_of("sinh", "The hyperbolic sine of x, to about two units in the last place.", np.sinh)
 cosh = intrinsic_of("cosh", "The hyperbolic cosine of x, to about two units in the last place.", np.cosh)
 atanh = intrinsic_of("atanh", "The inverse hyperbolic tangent of x, to about two units in the last place.", np.arctanh)
-asinh = intrinsic_of("asinh", "The inverse hyperbolic sine of x, to about three units in the last place.", np.arcsinh)
-acosh = intrinsic_of("acosh", "The inverse hyperbolic cosine of x, to about three units in the last place.", np.arccosh)
+asinh = intrinsic_of("asinh", "The inverse hyperbolic sine of x, to 1.5 units in the last place.", np.arcsinh)
+acosh = intrinsic_of("acosh", "The inverse hyperbolic cosine of x, to two units in the last place.", np.arccosh)
 erfc = intrinsic_of("erfc", "1 - erf(x), exact where erf(x) is near 1, to about five units in the last place.")
 rough_erf = intrinsic_of(
     "rough_erf", "The error function to three units in the last place in float32, as `erf` in float64.", math.erf
@@ -214,25 +214,36 @@ class Floats:
         return call("copysign", builder.select(inside, result, at_end), x)
 
     def asinh(self, x: Any) -> Any:
-        """``log1p(a + a**2 / (1 + sqrt(1 + a**2)))`` for ``a = abs(x)``, with its sign; ``log(2 a)`` where squares overflow."""
+        """``log(1 + a + a**2 / (1 + sqrt(1 + a**2)))`` for ``a = abs(x)``, with its sign; ``log(2 a)`` where squares overflow."""
         builder, number = self.builder, self.number
         size = self.call("fabs", x)
         large, most = self._large(size)
         square = builder.fmul(most, most)
         root = self.call("sqrt", builder.fadd(number(1.0), square))
-        more = builder.fadd(most, builder.fdiv(square, builder.fadd(number(1.0), root)))
-        result = builder.select(large, self._log_of_twice(size), self.log1p(more))
+        more = builder.fdiv(square, builder.fadd(number(1.0), root))
+        result = builder.select(large, self._log_of_twice(size), self._log_of_sum(most, more))
         return self.call("copysign", result, x)
 
     def acosh(self, x: Any) -> Any:
-        """``log1p(t + sqrt(t * (t + 2)))`` for ``t = x - 1``, NaN for a negative one; ``log(2 x)`` where squares overflow."""
+        """``log(1 + t + sqrt(t**2 + 2 t))`` for ``t = x - 1``, NaN for a negative one; ``log(2 x)`` where squares overflow."""
         builder, number = self.builder, self.number
         large, most = self._large(x)
         t = builder.fsub(most, number(1.0))
-        root = self.call("sqrt", builder.fmul(t, builder.fadd(t, number(2.0))))
-        small = self.log1p(builder.fadd(t, root))
+        root = self.call("sqrt", self.call("fma", t, t, builder.fadd(t, t)))
+        small = self._log_of_sum(root, t)
         small = builder.select(builder.fcmp_ordered("<", x, number(1.0)), number(math.nan), small)
         return builder.select(large, self._log_of_twice(x), small)
+
+    def _log_of_sum(self, larger: Any, smaller: Any) -> Any:
+        """``log(1 + larger + smaller)`` for ``larger >= smaller >= 0``, with what the sums lose: near 0 that is the result."""
+        builder, one = self.builder, self.number(1.0)
+        both = builder.fadd(larger, smaller)
+        total = builder.fadd(one, both)
+        lost = builder.fsub(smaller, builder.fsub(both, larger))
+        lost = builder.fadd(builder.fsub(both, builder.fsub(total, one)), lost)
+        f, n = self.log_parts(total)
+        power = self._power_of_two(builder.sub(self.integer(self.bias), builder.fptosi(n, self.integer)))
+        return self._log_of(f, n, lost=builder.fmul(lost, power))
 
     def _large(self, size: Any) -> tuple[Any, Any]:
         """Whether the square of a size may overflow, and a size whose square does not."""
@@ -376,11 +387,12 @@ class Floats:
         n = builder.select(tiny, builder.fadd(n, number(-float(mantissa))), n)
         return builder.fadd(m, number(-1.0)), n
 
-    def _log_of(self, f: Any, n: Any, short: bool = False) -> Any:
+    def _log_of(self, f: Any, n: Any, short: bool = False, lost: Any = None) -> Any:
         """``n ln 2 + log(1 + f)`` for 1 + f between the roots of 1/2 and of 2; n is 0 if it is None.
 
         ``log(1 + f) = f - (h - s * (h + r))`` with ``h = f**2 / 2``, ``s = f / (2 + f)`` and r from artanh's series in
-        s**2: f is exact, and only small terms are subtracted from it.
+        s**2: f is exact, and only small terms are subtracted from it. What f has lost counts by ``1 / (1 + f)``, which is
+        ``1 - 2 s + 2 s**2`` but for a hundredth, and far less for a small f.
         """
         builder, number = self.builder, self.number
         if n is None:
@@ -390,7 +402,11 @@ class Floats:
         z = builder.fmul(s, s)
         h = builder.fmul(builder.fmul(f, f), number(0.5))
         r = builder.fmul(z, self.polynomial(z, series.LOG[0 if short else self.precision]))
-        rest = self.call("fma", s, builder.fadd(h, r), builder.fmul(n, number(low)))
+        rest = builder.fmul(n, number(low))
+        if lost is not None:
+            slope = self.call("fma", s, self.call("fma", s, number(2.0), number(-2.0)), number(1.0))
+            rest = self.call("fma", lost, slope, rest)
+        rest = self.call("fma", s, builder.fadd(h, r), rest)
         return self.call("fma", n, number(high), builder.fsub(f, builder.fsub(h, rest)))
 
     def _log_less(self, f: Any) -> Any:

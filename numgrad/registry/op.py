@@ -92,6 +92,27 @@ class Op:
     that many ops share. No code decides by the name of an op.
     """
 
+    # What is attached, see below; most ops lack most of it, as do the many that known calls are.
+    plan_function: Callable[..., None] | None = None
+    backward_function: Callable[..., Any] | None = None
+    oracle_function: Callable[..., Any] | None = None
+    prepare_function: Callable[[Any], Any] | None = None
+    status_function: Callable[[int, Any], Exception] | None = None
+    node_function: Callable[[Any, Any, Any], tuple[str, Any]] | None = None
+    jvp_function: Callable[..., Any] | None = None
+    linear_groups: tuple[tuple[str, ...], ...] = ()
+    batch_function: Callable[..., Any] | None = None
+    draw_function: Callable[..., Any] | None = None
+    draw_once_function: Callable[..., Any] | None = None
+    composite_function: Callable[..., Any] | None = None
+    flops_function: Callable[..., int] | None = None
+    sums_function: Callable[..., Any] | None = None
+    nan_function: Callable[[Any, Any], str] | None = None
+    cheap_by: tuple[Op, tuple[str, ...]] | None = None
+    halves = False  # whether the plan takes float16 and bfloat16 as they are
+    origin: tuple[Op, tuple[Any, ...]] | None = None  # see `adopt`
+    node_class: type | None = None  # of its nodes once they are seen, if it is not made of their names
+
     def __init__(
         self,
         name: str,
@@ -117,16 +138,14 @@ class Op:
         moving: bool = False,
     ) -> None:
         self.name = name
-        self.inputs = tuple(inputs)
-        self.outputs = tuple(outputs)
+        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self.public = public
         self.saves = tuple(saves)
         self.variadic = variadic
         self.mutates, self.overwrites, self.aliases = mutates or overwrites, overwrites, aliases
-        self.random, self.bilinear, self.elementwise, self.commutes = random, bilinear, elementwise, commutes
-        self.moving = moving
+        self.random, self.bilinear, self.elementwise = random, bilinear, elementwise
+        self.commutes, self.moving = commutes, moving
         self.cheap_launches = 0 if elementwise and not (self.mutates or random or aliases) else None  # see `cheap`
-        self.cheap_by: tuple[Op, tuple[str, ...]] | None = None
         self.doc = inspect.cleandoc(doc)
         self.__doc__ = self.doc
         self.differentiable = differentiable
@@ -136,30 +155,13 @@ class Op:
         self.param_names = tuple(params)
         self.Params = _params_type(self.param_names, tuple(params.values()))
         self.defaults = self.Params()
-        self.plan_function: Callable[..., None] | None = None
-        self.backward_function: Callable[..., Any] | None = None
-        self.oracle_function: Callable[..., Any] | None = None
-        self.prepare_function: Callable[[Any], Any] | None = None
-        self.status_function: Callable[[int, Any], Exception] | None = None
-        self.node_function: Callable[[Any, Any, Any], tuple[str, Any]] | None = None
-        self.jvp_function: Callable[..., Any] | None = None
-        self.linear_groups: tuple[tuple[str, ...], ...] = ()
-        self.batch_function: Callable[..., Any] | None = None
-        self.draw_function: Callable[..., Any] | None = None
-        self.draw_once_function: Callable[..., Any] | None = None
-        self.composite_function: Callable[..., Any] | None = None
-        self.flops_function: Callable[..., int] | None = None
-        self.sums_function: Callable[..., Any] | None = None
-        self.nan_function: Callable[[Any, Any], str] | None = None
         self.ties: dict[int, tuple[tuple[int, ...], bool]] = {}  # by the number of the input; see `tie`
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.templates: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # by structure, see `plans`
         self.exposing: dict[tuple[Any, ...], int] = {}  # signatures that need an input to be moved first, and which
         self.untraced: set[tuple[Any, ...]] = set()  # structures for which there can be none
-        self.halves = False  # whether the plan takes float16 and bfloat16 as they are
         self.node_classes: dict[Any, type] = {}  # of its nodes, once they are seen
         self._saving: dict[tuple[bool, ...], Saving] = {}
-        self.origin: tuple[Op, tuple[Any, ...]] | None = None  # see `adopt`
         self._adopted: dict[tuple[Any, ...], Op] = {}
         names = (*self.inputs, *self.param_names)
         if len(set(names)) < len(names) or len(set(self.outputs)) < len(self.outputs):
@@ -192,8 +194,6 @@ class Op:
             There is none.
         """
         return self._adopted[key]
-
-    node_class: type | None = None  # of its nodes once they are seen, if it is not made of their names
 
     # ---- the parts of a spec -----------------------------------------------------------------------------------
 

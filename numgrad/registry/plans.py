@@ -10,6 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from numgrad import config
+from numgrad.registry import memo
 from numgrad.runtime import kernel, threads
 from numgrad.runtime.plan import PrivateOperandError
 from numgrad.runtime.templates import MOST_INPUTS, Template, structure_of
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from numgrad.runtime.plan import Plan
 
 ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also unregistered ones, the parts of other ops
-tables: list[dict[Any, Any]] = []  # of calls whose plans are known, by whoever keeps them
-times_forgotten = 0  # of these
 
 _MOST_PLANS = 1 << 12  # of all ops together, some 2 KB each
 _HEAVIEST_PLAN = 1 << 9  # in the same unit; a heavier plan, of some 30,000 operands, is made anew each time
@@ -58,20 +57,18 @@ def make_plan(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
             op.exposing.clear()
         op.exposing[params, *specs] = operand.position
         raise
-    if counted(plan):
+    if plan.weight <= _HEAVIEST_PLAN:
+        count(plan.weight)
         op.plans[(params[1:] if op.moving else params, *specs)] = plan
     return plan
 
 
-def counted(plan: Plan) -> bool:
-    """Count a plan that is about to be kept, for which others may be forgotten; False if it is too heavy to be kept."""
+def count(weight: int) -> None:
+    """Count what is about to be kept in plans or in their records, for which others may be forgotten."""
     global _plans_made
-    if plan.weight > _HEAVIEST_PLAN:
-        return False
-    _plans_made += plan.weight
+    _plans_made += weight
     if _plans_made >= _MOST_PLANS:
         _forget_half()
-    return True
 
 
 def _planned(op: Op, specs: tuple[Any, ...], params: Any) -> Plan:
@@ -118,35 +115,26 @@ def _plan_and_template(op: Op, structure: Any, specs: tuple[Any, ...], params: A
 
 
 def _forget_half() -> None:
-    """Drop the plans that were used least recently."""
+    """Drop the plans that were used least recently; calls that are known hold theirs."""
     global _plans_made
-    forget_calls()
     entries = [(kept.last_use(), each, key, kept) for each in list(ops) for key, kept in list(each.plans.items())]
     entries.sort(key=lambda entry: entry[0])
-    _plans_made = sum([entry[3].weight for entry in entries])
+    _plans_made = sum([memo.weight_of(entry[3]) for entry in entries])
     for _, each, old, dropped in entries:
         if _plans_made <= _MOST_PLANS // 2:
             break
         if each.plans.pop(old, None) is not None:
-            _plans_made -= dropped.weight
+            _plans_made -= memo.weight_of(dropped)
 
 
 def forget_plans() -> None:
     """Drop all plans: after a change of the number of threads, for which scratch memory was sized."""
-    forget_calls()
+    memo.forget()
     for op in list(ops):
         op.plans.clear()
         op.templates.clear()
         op.untraced.clear()
         op.exposing.clear()
-
-
-def forget_calls() -> None:
-    """Drop what is known of calls, which holds plans."""
-    global times_forgotten
-    times_forgotten += 1
-    for table in list(tables):
-        table.clear()
 
 
 threads.count_listeners.append(forget_plans)

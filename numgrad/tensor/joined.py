@@ -8,6 +8,7 @@ that calls NumPy or reads the table of its inputs' addresses.
 from __future__ import annotations
 
 import ctypes
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,12 +21,13 @@ from numgrad.layout import product
 from numgrad.runtime import program
 from numgrad.runtime.launches import Address, Array, Constant, Launch, Pair
 from numgrad.runtime.plan import Output, Plan
-from numgrad.runtime.program import Program
+from numgrad.runtime.program import Program, laid_out
 
 # Elements of an operand: beyond, kernels take longer than what is saved, and what is between lives longer.
 LARGEST = 1 << 16
 _MOST_CONSTANT = 1 << 14  # bytes of numbers that a function makes itself
 _MOST_SCRATCH = 1 << 20  # bytes
+_WORDS_WEIGHED = 1 << 8  # as much as a plan of an op
 _LINE = 64  # bytes: where a value begins in scratch memory
 
 
@@ -117,7 +119,7 @@ class _Joiner:
             tensor, output = next(numbers)
             places.append(self.new(tensor, output.nbytes))
         if plan.program is not None:
-            self.launches += [_moved(launch, places) for launch in plan.program.launches]
+            self.launches += [_moved(launch, places) for launch in _launches_of(plan.program)]
 
     def new(self, tensor: Any, nbytes: int) -> Address:
         """Memory for a tensor that has its own: that of a result, or a part of the scratch memory."""
@@ -141,10 +143,33 @@ class _Joiner:
             raise _UnfitError  # machine code makes no views beside other results
         news = len(self.result_of)
         allocations = (*(None,) * news, *((self.scratch,) if self.scratch else ()))
-        joined = Program(self.launches, len(self.inputs) + len(allocations)) if self.launches else None
+        joined = _program_of(self.launches, len(self.inputs) + len(allocations)) if self.launches else None
         plan = Plan(tuple(self.outputs), joined, allocations, tuple(sorted(self.changed)), (), len(self.inputs))
         plan.writes_last = self.writes_last
+        if joined is not None:
+            plan.weight += len(joined._held) // _WORDS_WEIGHED
         return plan
+
+
+def _program_of(launches: Sequence[Launch | Pair], address_count: int) -> Program:
+    """The words alone: whoever looks at launches listens, so that no joined plan runs; and they would be most of its memory."""
+    laid = laid_out(launches, address_count, stepped=False)
+    words, begins = array("q", laid.words), []
+    for _, constant in laid.constants:
+        begins.append(8 * len(words))
+        words.frombytes(constant.words.tobytes() + bytes(-constant.words.nbytes % 8))
+    address = words.buffer_info()[0]
+    for (word, _), begin in zip(laid.constants, begins, strict=True):
+        words[word] = address + begin
+    joined = object.__new__(Program)
+    joined.fill(words, address, (), address_count, laid.splits, laid.cost)
+    return joined
+
+
+def _launches_of(program: Program) -> Sequence[Launch | Pair]:
+    """The launches of a program, which it does not keep where it can make them anew."""
+    launches = program._launches
+    return launches() if callable(launches) else launches  # type: ignore[no-any-return]
 
 
 def _moved(launch: Launch | Pair, places: list[Any]) -> Launch | Pair:

@@ -28,7 +28,8 @@ from numgrad.engine import dispatch
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import TensorBase, modes, tensor_over
 from numgrad.layout import Size, Spec
-from numgrad.registry import EVERY, chain, plans
+from numgrad.registry import EVERY, chain, memo
+from numgrad.registry.memo import Table, table
 from numgrad.runtime import kernel, locks
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.fast.layout import ITEM, MOST_ITEMS
@@ -36,16 +37,8 @@ from numgrad.runtime.memory import allocate, filled_stack
 from numgrad.runtime.plan import Plan, PlanBuilder
 from numgrad.tensor import joined
 
-# By key, a step or several, False for a call that is left to the function, or True for one that is to be rehearsed.
-Table = dict[tuple[Any, ...], Any]
-
-_MOST_CALLS = 1 << 9  # of a table; then nothing is learned until so many calls were not there
-_PATIENCE = 1 << 13
-_MISSES: tuple[Any, ...] = (object(),)  # a key that no call has, for the number of these calls
-_FIRST = object()  # before a key that a call had once
-_NUMBERS = object()  # before the rest of a key, without its floats
-_PAUSE: tuple[Any, ...] = (object(),)  # for the number of calls of which nothing is learned, after one further number
-_PAUSED = 1 << 6
+_PAUSE: tuple[Any, ...] = (object(),)  # a key that no call has, for the number of calls of which nothing is learned
+_PAUSED = 1 << 6  # after one further number
 _MOST_NUMBERS = 1 << 5  # floats with which a call is learned; others are the function's own, since they vary
 _NO_NAMES: dict[str, Any] = {}
 # What is known of a function: that it applies an op, for calls with at most so many arguments (True: all); that it returns a
@@ -58,14 +51,7 @@ _MOST_NAMES = 1 << 4  # kinds of calls with keywords
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def table() -> Table:
-    """A table for the calls of a function; it is emptied where plans are forgotten, or the default dtype changes."""
-    calls: Table = {}
-    plans.tables.append(calls)
-    return calls
-
-
-dtypes.when_default_changes.append(plans.forget_calls)
+dtypes.when_default_changes.append(memo.forget)
 
 
 class Tables:
@@ -185,31 +171,32 @@ def watched(
     if calls and (rest := calls.get(_PAUSE)):
         calls[_PAUSE] = rest - 1
         return function(*args, **kwargs)
-    key = _key(values) if _has_room(calls) and is_free() else None
+    key = _key(values) if is_free() else None
     if key is None:
         return function(*args, **kwargs)
+    call = id(calls), _content(key)
+    since, again = memo.met(call)
+    if since is None and not _is_of_few_numbers(calls, key, varying):
+        calls[_PAUSE] = _PAUSED
+    if since is None or not memo.has_room(since):
+        return function(*args, **kwargs)  # watching takes as long as planning, and shapes may never come again
     if kind is not True and 0 <= kind < len(values):
-        calls[key] = False
+        memo.keep(calls, key, False)
         return function(*args, **kwargs)
-    first = _FIRST, key
-    if key not in calls and calls.pop(first, None) is None:
-        if _is_of_few_numbers(calls, key, varying):
-            calls[first] = True  # watching takes as long as planning, and shapes may never come again
-        else:
-            calls[_PAUSE] = _PAUSED
-        return function(*args, **kwargs)
-    times_forgotten, warned = plans.times_forgotten, errors.warned
-    again = calls.get(key) is True
+    times_forgotten, warned = memo.times_forgotten, errors.warned
+    watcher, result = watch(function, args, kwargs)  # the second time, too, so that no function within is learned
     if again:
-        result = function(*args, **kwargs)
         entry = _key(values) == key and _rehearsed(function, args, kwargs, len(key) > len(values))
     else:
-        watcher, result = watch(function, args, kwargs)
         is_plain = watcher.fits and errors.warned == warned
         entry = is_plain and _entry(watcher, result, values, len(key) > len(values), kind)
-    if plans.times_forgotten == times_forgotten:
-        # Where a layout was private, and is no more, the same happens at each such call.
-        calls[key] = entry if _key(values) == key else False
+    # Where a layout was private, and is no more, the same happens at each such call.
+    entry = _key(values) == key and entry
+    if memo.times_forgotten == times_forgotten:
+        if entry is True:
+            memo.rehearse(call)
+        else:
+            memo.keep(calls, key, entry)
     return result
 
 
@@ -268,7 +255,7 @@ def _rehearsed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
         return _by_one_op(watcher.steps, result, others) or graph_step(function, args, kwargs)
     sources = [source for source, _ in tensors_of(others)]
     plan = joined.plan_of(watcher.launched, copies, results, watcher.filled)  # type: ignore[arg-type]
-    if plan is None or not plans.counted(plan):
+    if plan is None:
         return False
     make_ready(plan, EVERY if isinstance(result, tuple) else 1)
     return plan.fast is not None and (plan, (), 0, None, class_of(result), *sources)
@@ -342,22 +329,19 @@ def _constant(result: TensorBase) -> Any:
     return plan.fast is not None and (plan, clone.defaults, 0, None, None, kept)
 
 
-def _has_room(calls: Table) -> bool:
-    if len(calls) < _MOST_CALLS:
-        return True
-    calls[_MISSES] = misses = calls.get(_MISSES, 0) + 1
-    if misses >= _PATIENCE:
-        calls.clear()
-    return misses >= _PATIENCE
-
-
 def _is_of_few_numbers(calls: Table, key: tuple[Any, ...], varying: tuple[type, ...]) -> bool:
     """Whether a new call may be learned: a step size that changes gives new keys for ever, and none of them comes back."""
     rest = tuple([_without_numbers(piece, varying) for piece in key])
     if rest == key:
         return True
-    calls[_NUMBERS, rest] = met = calls.get((_NUMBERS, rest), 0) + 1
-    return met <= _MOST_NUMBERS
+    return memo.count((id(calls), _content(rest))) <= _MOST_NUMBERS
+
+
+def _content(piece: Any) -> Any:
+    """A piece of a key with what specs say in their place, which stays the same where they are not kept."""
+    if piece.__class__ is Spec:
+        return piece.dtype, piece.shape, piece.strides
+    return tuple(map(_content, piece)) if piece.__class__ is tuple else piece
 
 
 def _without_numbers(piece: Any, varying: tuple[type, ...]) -> Any:

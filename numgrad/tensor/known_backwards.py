@@ -14,7 +14,7 @@ from typing import Any
 
 from numgrad import errors
 from numgrad.engine.tape import Node
-from numgrad.registry import EVERY, chain, learn_backwards, plans
+from numgrad.registry import EVERY, chain, learn_backwards, memo, plans
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.fast.layout import MOST_INPUTS
 from numgrad.runtime.fast.write import backward_words
@@ -22,8 +22,9 @@ from numgrad.runtime.plan import Plan
 from numgrad.tensor import joined, known
 
 _WITH_VIEWS = -1  # the last of the places where some gradients are views
-_plans = known.table()  # by the run and the specs of the gradients and of what was saved
+_VIEWS = "views"  # the parameters of plans for gradients that are views of those that come in; all others have none
 _MOST_PLANS = 4  # of a record: with gradients of other layouts, or without some of them
+_RUNS = 3  # with these specs, then they are learned: by then a function that applied the op may have a plan of its own
 
 
 class Run:
@@ -35,8 +36,8 @@ class Run:
         The operands of its plans, as `SavedCall` has them.
     places
         By which gradients are there, for each input the number of its gradient among the results of the plans, or None.
-    views
-        The key of plans for gradients that are views of those that come in, as `self` is for all others.
+    plans
+        By the specs of the operands. They are dropped with the record, since nobody else needs them.
     """
 
     def __init__(self, reads: Sequence[int]) -> None:
@@ -44,7 +45,17 @@ class Run:
         self._words = backward_words(reads)
         self.fast: int = self._words.ctypes.data
         self.places: dict[tuple[bool, ...], tuple[int | None, ...]] = {}
-        self.views = object()
+        self.plans: dict[tuple[Any, ...], Plan] = {}
+        memo.holders.add(self)
+
+    @property
+    def weight(self) -> int:
+        """That of all plans."""
+        return sum([plan.weight for plan in self.plans.values()])
+
+    def forget(self) -> None:
+        """Drop the plans: as `memo.forget`."""
+        self.plans.clear()
 
     def by_plans(self, node: Any, grads: Any, apply: Callable[..., Any] | None = None) -> Any:
         """The gradients of the inputs; None where they are not known, or a launch left a status, which ops will explain.
@@ -52,12 +63,12 @@ class Run:
         ``apply`` takes the place of the machine code for saved tensors.
         """
         apply = apply or fast.run_saved
-        results = None if chain.wrappers else apply(_plans, self, node, grads, self.fast)
+        results = None if chain.wrappers else apply(self.plans, None, node, grads, self.fast)
         if results.__class__ is not tuple:
             return None
         places = self.places[_given(grads)]
         if _WITH_VIEWS in places:
-            views = apply(_plans, self.views, node, grads, self.fast)
+            views = apply(self.plans, _VIEWS, node, grads, self.fast)
             if views.__class__ is not tuple:
                 return None
             results, places = (*results, *views), places[:-1]
@@ -76,16 +87,16 @@ class Run:
         """Keep what `learned` gave for operands of these specs."""
         self.places[_given(grads)], plan, views = learned
         if views is not None:
-            _plans[self.views, *specs] = views
-        _plans[self, *specs] = plan
+            self.plans[_VIEWS, *specs] = views
+        self.plans[None, *specs] = plan
 
 
 class _OfOp(Run):
-    """`Run` for the backward of an op: learns the specs of its first call, and others that it meets twice."""
+    """`Run` for the backward of an op: learns specs that come again and again."""
 
     def __init__(self, outputs: int, saves: int) -> None:
         super().__init__([*range(-1, -1 - outputs, -1), *range(saves)])
-        self.met: set[tuple[Any, ...]] = set()
+        self.met: dict[tuple[Any, ...], int] = {}
 
     def __call__(self, node: Any, grads: Any) -> Any:
         """The gradients of a node's inputs."""
@@ -98,19 +109,19 @@ class _OfOp(Run):
 
     def _learn(self, node: Any, grads: list[Any]) -> None:
         specs = self.specs_of(node, grads)
-        if self.met and specs not in self.met:
-            self.met.add(specs)
-            if len(self.met) > _MOST_PLANS:
-                node.record.run = None
+        self.met[specs] = times = self.met.get(specs, 0) + 1
+        if len(self.met) > _MOST_PLANS:
+            node.record.run = None
+        if len(self.met) > _MOST_PLANS or times < _RUNS:
             return
-        self.met.add(specs)
-        times_forgotten = plans.times_forgotten
+        times_forgotten = memo.times_forgotten
         is_private = any(spec is not None and spec.is_private for spec in specs)
         learned = None if is_private else _rehearsed(node, grads, self.operands(node, grads))
         if learned is None:
             node.record.run = None
-        elif plans.times_forgotten == times_forgotten:
+        elif memo.times_forgotten == times_forgotten:
             self.keep(grads, specs, learned)
+            plans.count(self.weight)
 
 
 def _run_of(record: Any) -> _OfOp | None:
@@ -170,7 +181,7 @@ def learned(launched: Any, filled: set[Any], copies: list[Any], kept: list[Any])
 
 def _plan_of(launched: Any, filled: set[Any], copies: list[Any], results: list[Any]) -> Plan | None:
     plan = joined.plan_of(launched, copies, tuple(results), filled, views=True)
-    if plan is None or plan.changed or not plans.counted(plan):
+    if plan is None or plan.changed:
         return None
     known.make_ready(plan, EVERY)
     return None if plan.fast is None else plan

@@ -15,6 +15,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from operator import attrgetter
 from typing import Any
 
 from numgrad import errors
@@ -22,8 +23,8 @@ from numgrad.engine import dispatch
 from numgrad.engine.backward import nodes_below
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import AccumulateGrad, Node, Record, TensorBase, modes, tensor_over
-from numgrad.node_types import new_class
-from numgrad.registry import OPS, Op, plans
+from numgrad.node_types import class_of
+from numgrad.registry import OPS, Op, memo
 from numgrad.runtime import locks
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.fast.layout import MOST_INPUTS
@@ -31,6 +32,7 @@ from numgrad.tensor import joined, known
 from numgrad.tensor.known_backwards import Run, learned
 
 _MOST_LAYOUTS = 4  # of incoming gradients, for which a backward is learned
+_WEIGHT = 2  # of an op, a record and what runs for it, as plans are weighed
 _MOST_UNFOLDED = 16  # times, after which the function makes its graph itself
 _unfolding = locks.renewed()
 
@@ -191,7 +193,8 @@ class _GraphOp(Op):
     """
 
     def __init__(self, call: _Call, rehearsal: _Rehearsal, plan: Any) -> None:
-        first, root_params = rehearsal.root.name(), rehearsal.root.params
+        root = rehearsal.root
+        first, self.root_params = root.name(), root.params
         self.call, self.position, self.forward_plan = call, rehearsal.position, plan
         self.arrivals = [number for number, _ in rehearsal.contributions]
         self.order = [*self.arrivals, *[n for n in range(len(rehearsal.copies)) if n not in self.arrivals]]
@@ -209,11 +212,9 @@ class _GraphOp(Op):
             node_name=first, register=False,
         )  # fmt: skip
         self.backward_function = self._backward
-        root = rehearsal.root
         _, slots = root.op.graph_node(root.input_specs, root.needs, root.params)
-        self.node_class, self.last_class = (new_class(base, first, slots, root.op) for base in (_Folded, _Last))
-        self.node_class.params = property(lambda node: root_params)  # type: ignore[attr-defined]
-        self.through = _Through(self)
+        self.node_class, self.last_class = (class_of(base, first, slots, root.op) for base in (_Folded, _Last))
+        self.through: _Through | None = None  # once it is needed
 
     def _backward(self, ctx: Any, *grads: Any) -> tuple[Any, ...]:
         """The gradients as they are, for the graph that is now behind the node."""
@@ -241,6 +242,7 @@ class _GraphOp(Op):
             edges: list[Any] = [None] * self.public
             edges[self.position] = root, 0
             specs = node.record.output_specs
+            self.through = self.through or _Through(self)
             record = Record(self.through, (), tuple([each is not None for each in edges]), specs, specs)
             record.run = None
             node.edges, node.saved, node.versions, node.record = edges, [], [], record
@@ -280,7 +282,7 @@ class _Through(Op):
     def __init__(self, graph: _GraphOp) -> None:
         super().__init__(graph.name, ["output"], node_name=graph.node_name, register=False)
         self.backward_function = lambda ctx, *grads: grads
-        self.graph, self.node_class = graph, graph.node_class
+        self.graph, self.node_class, self.root_params = graph, graph.node_class, graph.root_params
 
     def unfold(self, node: Any) -> Any:
         """The last node of the graph behind."""
@@ -291,6 +293,8 @@ class _Folded(Node):
     """A node that stands for a graph, as users see it: in all but its identity it is the last node of that graph."""
 
     __slots__ = ()
+
+    params = property(attrgetter("op.root_params"))  # type: ignore[assignment]
 
     @property
     def _last(self) -> Any:
@@ -381,7 +385,7 @@ class _OfFunction(Run):
 
     def learn(self, rehearsal: _Rehearsal, grads: Sequence[Any]) -> None:
         """Learn the backward of a rehearsal, for gradients of that layout."""
-        op, times_forgotten = self.op, plans.times_forgotten
+        op, times_forgotten = self.op, memo.times_forgotten
         if [number for number, _ in rehearsal.contributions] != op.arrivals or rehearsal.read != op.read:
             raise _UnfitError
         inputs, results, between = op.read
@@ -393,7 +397,7 @@ class _OfFunction(Run):
         kept = [grad for _, grad in rehearsal.contributions] + [None] * (len(op.order) - len(op.arrivals))
         filled = rehearsal.forward.filled | rehearsal.backward.filled
         found_out = learned(rehearsal.backward.launched, filled, copies, kept)
-        if found_out is None or plans.times_forgotten != times_forgotten:
+        if found_out is None or memo.times_forgotten != times_forgotten:
             raise _UnfitError
         self.keep(grads, tuple([None if each is None else each._spec for each in copies]), found_out)
 
@@ -419,10 +423,11 @@ def _step_of(call: _Call, tensors: list[Any]) -> Any:
     if len(order) > MOST_INPUTS or len(results) > MOST_INPUTS:
         raise _UnfitError
     plan = joined.plan_of(rehearsal.forward.launched, inputs, tuple(results), rehearsal.forward.filled)
-    if plan is None or plan.changed or not plans.counted(plan):
+    if plan is None or plan.changed:
         raise _UnfitError
     is_tuple = isinstance(rehearsal.result, tuple)
     known.make_ready(plan, len(rehearsal.results) if is_tuple else 1)
+    plan.weight += _WEIGHT
     op = _GraphOp(call, rehearsal, plan)
     run = _OfFunction(op, rehearsal)
     grads = [rehearsal.grad if number == op.position else None for number in range(op.public)]

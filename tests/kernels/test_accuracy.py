@@ -21,6 +21,17 @@ def test_errors_keep_their_bounds(function: Function, dtype: str) -> None:
     assert worst.error <= function.bounds[accuracy.DTYPES.index(dtype)], worst
 
 
+@pytest.mark.parametrize(
+    ("name", "interval"), [("asinh", (0.35, 0.8)), ("acosh", (1.02, 1.3)), ("digamma", (0.8, 3.2))]
+)
+@pytest.mark.parametrize("dtype", accuracy.DTYPES)
+def test_where_errors_are_largest(name: str, interval: tuple[float, float], dtype: str) -> None:
+    """One sample in a hundred tells here what was lost in sums."""
+    function = next(each for each in FUNCTIONS if each.name == name)
+    worst = accuracy.worst_of(function._replace(core=interval), dtype, 600, seed=2)
+    assert worst.error <= function.bounds[accuracy.DTYPES.index(dtype)], worst
+
+
 def test_an_error_is_seen() -> None:
     wrong = Function("exp", lambda m, x: m.exp(x) * (1 + m.mpf(2) ** -50), (-1, 1))
     assert 3 < accuracy.worst_of(wrong, "float64", 40).error < 10

@@ -14,9 +14,8 @@ import numgrad as ng
 import numgrad.nn.functional as F
 from benchmarks.surface_cases import cases
 from benchmarks.surface_operands import operands
-from numgrad import registry
 from numgrad.errors import warn
-from numgrad.registry import chain
+from numgrad.registry import chain, memo
 from numgrad.runtime.fast import start as fast
 from numgrad.tensor import joined, known
 
@@ -37,7 +36,7 @@ def by_ops() -> Iterator[None]:
 
 def steps() -> list[Any]:
     """What is known of calls."""
-    return [entry for table in registry.plans.tables for entry in table.values() if isinstance(entry, tuple)]
+    return [entry for table in memo.tables for entry in table.values() if isinstance(entry, tuple)]
 
 
 def plans() -> int:
@@ -119,7 +118,7 @@ def test_later_calls_are_those_of_the_ops(layout: str, every: int, mode: str) ->
 def often(call: Any, times: int = 4) -> Any:
     """The last of several calls, of which something is known."""
     fast.load()
-    registry.plans.forget_calls()
+    memo.forget()
     results = [call() for _ in range(times)]
     assert steps(), "nothing is known"
     return results[-1]
@@ -248,7 +247,7 @@ def test_large_operands_go_by_the_ops() -> None:
     x = ng.rand(joined.LARGEST + 1)
     for _ in range(4):
         ng.nanmean(x)
-    calls = [pair for table in registry.plans.tables for pair in table.items() if isinstance(pair[1], tuple)]
+    calls = [pair for table in memo.tables for pair in table.items() if isinstance(pair[1], tuple)]
     assert not [key for key, entry in calls if x._spec in key and entry[1].__class__ is tuple]
 
 

@@ -17,7 +17,7 @@ from benchmarks.surface_operands import operands
 from numgrad import registry
 from numgrad.engine.tape import Node
 from numgrad.errors import warn
-from numgrad.registry import Op
+from numgrad.registry import Op, memo
 from numgrad.runtime.fast import start as fast
 from numgrad.tensor import known, known_backwards, known_graphs
 from tests.tensor.test_joined import UNDEFINED, by_ops, shown, to_be_differentiated
@@ -26,7 +26,7 @@ from tests.tensor.test_joined import UNDEFINED, by_ops, shown, to_be_differentia
 @pytest.fixture(autouse=True)
 def _nothing_is_known() -> None:
     fast.load()
-    registry.plans.forget_calls()
+    memo.forget()
 
 
 def is_one(tensor: Any) -> bool:
@@ -498,7 +498,7 @@ def op_with(backward: Callable[..., Any]) -> Op:
     return op
 
 
-def runs_of(op: Op, x: Any, times: int = 5) -> tuple[int, list[Any]]:
+def runs_of(op: Op, x: Any, times: int = 7) -> tuple[int, list[Any]]:
     """How often a plan served the backward, and the gradients."""
     gradients, served = [], 0
     for _ in range(times):
