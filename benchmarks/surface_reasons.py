@@ -164,7 +164,7 @@ REASONS: tuple[Reason, ...] = (
             *_lib("fill diag cdist"),
             *(
                 f"F.{name}("
-                for name in "ctc_loss cosine_similarity cross_entropy feature_alpha_dropout pad glu soft_margin_loss".split()
+                for name in "ctc_loss cosine_similarity cross_entropy feature_alpha_dropout pad soft_margin_loss".split()
             ),
             "linalg.vecdot(",
         ),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import numgrad as ng
-from numgrad.kernels.elementwise import TILE, plan_elementwise
+from numgrad.kernels.elementwise import plan_elementwise
+from numgrad.kernels.pieces import TILE
 from numgrad.kernels.source import function_from
 
 from .running import run

@@ -471,6 +471,13 @@ bad(
     error=RuntimeError,
     match="grad has shape",
 )
+good("glu", "columns", normal(3, 4), params={"dim": 1})
+good("glu", "rows", normal(4, 2, 3))
+good("glu_backward", "columns", normal(3, 2), normal(3, 4), params={"dim": 1})
+good("glu_backward", "rows", normal(2, 5), normal(4, 5))
+bad("glu", "odd", normal(3, 4), error=RuntimeError, match="has no halves")
+bad("glu_backward", "odd", normal(1, 4), normal(3, 4), error=RuntimeError, match="has no halves")
+bad("glu_backward", "grad", normal(3, 4), normal(4, 4), error=RuntimeError, match="glu_backward: grad is")
 _patches = {"kernel_size": (2, 3), "dilation": (1, 2), "padding": (1, 2), "stride": (2, 1)}
 good("im2col", "window", normal(2, 3, 5, 6), params=_patches)
 good("im2col", "one image", normal(3, 4, 4), params={"kernel_size": (2, 2), "stride": (2, 2)})
