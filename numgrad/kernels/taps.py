@@ -57,7 +57,7 @@ class Sides(NamedTuple):
     """Elements of a row of x, of a row of out, and rows."""
 
     extent: int
-    count: int
+    results: int
     rows: int
 
 

@@ -36,7 +36,8 @@ def _halves(name: str, x: Operand, dim: int) -> tuple[Operand, Operand]:
     if spec.shape[prove_dim(name, dim, spec.ndim)] % 2:
         raise ShapeError(f"{name}: dimension {dim} of {list(spec.shape)} has no halves")
     shape = (*spec.shape[:dim], spec.shape[dim] // 2, *spec.shape[dim + 1 :])
-    return tuple(x.view(shape, spec.strides, at * spec.strides[dim] * shape[dim]) for at in (0, 1))  # type: ignore[return-value]
+    distance = spec.strides[dim] * shape[dim] if spec.numel else 0
+    return x.view(shape, spec.strides), x.view(shape, spec.strides, distance)
 
 
 glu = Op(

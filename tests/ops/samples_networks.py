@@ -488,6 +488,7 @@ bad(
 )
 good("glu", "columns", normal(3, 4), params={"dim": 1})
 good("glu", "rows", normal(4, 2, 3))
+good("glu", "nothing", normal(0, 2), params={"dim": 1})
 good("glu_backward", "columns", normal(3, 2), normal(3, 4), params={"dim": 1})
 good("glu_backward", "rows", normal(2, 5), normal(4, 5))
 bad("glu", "odd", normal(3, 4), error=RuntimeError, match="has no halves")
