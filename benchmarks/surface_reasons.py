@@ -173,6 +173,9 @@ REASONS: tuple[Reason, ...] = (
         _LARGE,
     ),
     Reason(
+        "Lines with gaps are copied before they are looked through", _lib("max min"), ("1e4", *_LARGE), ("strided",)
+    ),
+    Reason(
         "Rows of a hundred: what is beyond whole loops of vectors takes longer than these; rows of 128 are done sooner",
         _lib("log_softmax"),
         ("1e4",),
@@ -180,8 +183,10 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "Along the rows it is done in squares that are transposed and transposed back, and then once more along columns, so that "
         "memory is written twice",
-        ("F.interpolate(",),
+        ("mode='bilinear'",),
         _LARGE,
+        ("contiguous", "strided"),
+        "forward",
     ),
     Reason("The points before the affine map are NumPy's", ("F.affine_grid(",), _LARGE),
     Reason(
