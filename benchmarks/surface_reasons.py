@@ -67,7 +67,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "Each element goes to, or comes from, the place that its index names, of which none is known before",
         (
-            *_lib("index_reduce index_fill take put gather scatter_add scatter_reduce index_add index_put"),
+            *_lib("index_reduce index_fill take put gather scatter scatter_add scatter_reduce index_add index_put"),
             "index_select(x, 1",
             "F.embedding_bag(",
         ),
@@ -155,7 +155,39 @@ REASONS: tuple[Reason, ...] = (
         ),
         ("1e4", *_LARGE),
     ),
-    Reason("The taps of a point are read one by one, by torch in vectors", ("F.grid_sample(",), ("1e4", *_LARGE)),
+    Reason(
+        "Where the pixels of a point lie, and the transpositions, take longer than sums: 16 channels take no more time than 8",
+        ("F.grid_sample(",),
+        ("1e4", *_LARGE),
+    ),
+    Reason("torch's gradient is a tensor of zeros without memory", _lib("sgn"), _LARGE, direction="backward"),
+    Reason(
+        "Convolutions of lines and volumes are those of images of few rows or channels: eight channels fill half a vector "
+        "of float32, and planes or lines are laid side by side before",
+        ("F.conv3d(", "F.conv_transpose1d(", "F.conv_transpose3d("),
+        ("1e4", *_LARGE),
+    ),
+    Reason(
+        "Rows of every second element, which are shorter than what a loop of vectors takes at once",
+        ("F.pixel_unshuffle(",),
+        _LARGE,
+    ),
+    Reason(
+        "Lines with gaps are copied before they are looked through", _lib("max min"), ("1e4", *_LARGE), ("strided",)
+    ),
+    Reason(
+        "Rows of a hundred: what is beyond whole loops of vectors takes longer than these; rows of 128 are done sooner",
+        _lib("log_softmax"),
+        ("1e4",),
+    ),
+    Reason(
+        "Along the rows it is done in squares that are transposed and transposed back, and then once more along columns, so that "
+        "memory is written twice",
+        ("mode='bilinear'",),
+        _LARGE,
+        ("contiguous", "strided"),
+        "forward",
+    ),
     Reason("The points before the affine map are NumPy's", ("F.affine_grid(",), _LARGE),
     Reason(
         "Several ops, each of which reads and writes memory; of more than 65,536 elements they are not joined",
@@ -164,7 +196,7 @@ REASONS: tuple[Reason, ...] = (
             *_lib("fill diag cdist"),
             *(
                 f"F.{name}("
-                for name in "ctc_loss cosine_similarity cross_entropy feature_alpha_dropout pad glu soft_margin_loss".split()
+                for name in "ctc_loss cosine_similarity cross_entropy feature_alpha_dropout pad soft_margin_loss".split()
             ),
             "linalg.vecdot(",
         ),

@@ -187,11 +187,11 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
     with _leaf_locks[id(variable) >> 8 & 63]:
         if variable._grad is None:
             spec = variable._spec
-            if owned and not create_graph and grad._spec is not spec and _same_layout(spec, grad._spec):
-                grad._spec = spec  # one of the two layouts may be private
-            elif create_graph or not owned or grad._spec is not spec:
+            if create_graph or not owned or not _fits(spec, grad._spec):
                 strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
                 grad = OPS["to_strides"](grad, strides=strides)
+            elif spec.is_dense:
+                grad._spec = spec  # one of the two layouts may be private
             variable._grad = grad
         elif create_graph or variable._grad._node is not None:
             variable._grad = OPS["add"](variable._grad, grad)
@@ -202,5 +202,5 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
         variable._hooks.on_accumulated(variable)
 
 
-def _same_layout(spec: Spec, other: Spec) -> bool:
-    return other.is_dense and other.lies_like(spec)
+def _fits(spec: Spec, own: Spec) -> bool:  # what is not dense has a gradient in rows
+    return own.is_dense and own.lies_like(spec) if spec.is_dense else own.is_contiguous and not own.is_private

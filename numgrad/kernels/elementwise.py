@@ -3,9 +3,10 @@
 A scalar function such as ``lambda g, out: g * (1 - out * out)`` becomes a kernel in one of two forms:
 
 - *flat*: one loop over the elements, when all operands can be walked along one line;
-- *rows*: an odometer over the outer dimensions and an inner loop, for everything else.
+- *rows*: an odometer over the outer dimensions and an inner loop, for everything else;
+- *short rows*: the inner loop is along another axis, and each of its steps computes the few elements of a row.
 
-In either form, the inner step of each operand is one letter of the kernel's pattern: ``a`` consecutive elements (an array
+In any form, the inner step of each operand is one letter of the kernel's pattern: ``a`` consecutive elements (an array
 slice, so that LLVM vectorises), ``s`` one element for the whole loop, ``2`` to ``4`` every second to fourth element, which LLVM
 picks out of whole vectors, ``t`` another stride. Literals in the scalar function take
 the type of the computation: Numba would compute ``1 - x`` in float64 for a float32 ``x``.
@@ -23,16 +24,15 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.errors import DtypeError, KernelError, ShapeError
 from numgrad.kernels.halves import conversion
 from numgrad.kernels.integers import from_float
+from numgrad.kernels.pieces import Piece, broadcast_strides, coalesce, other_line, pieces, short_of
 from numgrad.kernels.quick import Quick, quick_form
 from numgrad.kernels.source import free_name, function_from, passed_through, typed_function
 from numgrad.kernels.strided import every
 from numgrad.kernels.transpose import plan_transpose
-from numgrad.layout import Spec, product
+from numgrad.layout import product
 from numgrad.runtime.kernel import Device, Kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
-TILE = 32  # elements of an edge of a tile
-TILED_FROM = 1 << 14  # elements in all
 EVERY = frozenset("234")  # letters of strides that are known to a kernel
 _LETTERS = (("a", 1), ("s", 0), ("2", 2), ("3", 3), ("4", 4))  # of strides
 STRETCH = 256  # elements whose arguments are looked at before the quick form is taken: they stay in the first cache
@@ -51,8 +51,9 @@ def elementwise_kernel(
     over: int | None = None,
     gated: bool = False,
     quick: Quick | None = None,
+    short: int = 0,
 ) -> Kernel:
-    """The kernel for one pattern.
+    """The kernel for one pattern; ``short``: of rows of so many elements.
 
     ``pattern`` has a letter for each input and then each output; ``outputs`` tells which item of the function's result
     goes to which output (None: the result itself); ``outer`` is the number of outer dimensions, 0 for the flat form.
@@ -71,6 +72,8 @@ def elementwise_kernel(
     if outer:
         fields += ["inner", *(f"n{d}" for d in range(outer))]
         fields += [f"{operand}_s{d}" for operand in operands for d in range(outer)]
+    if short:
+        fields += [f"{operand}_m" for operand in operands]
     fields += [f"{operand}_t" for operand, letter in zip(operands, pattern, strict=True) if letter == "t"]
     if fields:
         types, arrays = [*types, "Grid"], [*arrays, "grid"]
@@ -85,6 +88,8 @@ def elementwise_kernel(
     if outer:
         lines += _rows_head(operands, outer)
         body, indent = _loop(operands, pattern, outputs, count_in, "inner", "_o", over, quick), "        "
+        if short:
+            body = _short_rows(operands, pattern, outputs, count_in, over, short)
     else:
         body, indent = _loop(operands, pattern, outputs, count_in, "stop - start", "start", over, quick), "    "
     lines += [indent + line for line in body]
@@ -93,6 +98,8 @@ def elementwise_kernel(
     if not outputs:
         lines += ["    if holds:", "        status[0] = 1"]
     names: dict[str, Any] = {"function": function}
+    if short:
+        names.update({f"at_{u}": np.uint64(u) for u in range(4 * short)}, uint64=np.uint64)
     if not EVERY.isdisjoint(pattern):
         known = sorted(EVERY & set(pattern))
         names.update({f"every_{letter}": every(int(letter)) for letter in known}, uint64=np.uint64)
@@ -202,6 +209,26 @@ def _element(function: str, arguments: str, writes: list[str], outputs: tuple[in
         f"    result = {function}({arguments})",
         *[f"    {write} = result[{item}]" for write, item in zip(writes, outputs, strict=True)],
     ]
+
+
+def _short_rows(
+    operands: list[str], pattern: str, outputs: tuple[int | None, ...], count_in: int, over: int | None, short: int
+) -> list[str]:
+    """The loop from row to row, with indices without a sign, which cannot count from the end."""
+    lines = [f"{operand}_b, {operand}_k = uint64({operand}_o), uint64({operand}_m)" for operand in operands]
+    lines += [
+        f"{operand}_u = uint64({operand}_t)" for operand, letter in zip(operands, pattern, strict=True) if letter == "t"
+    ]
+    lines.append("for i in range(inner):")
+    steps = {"a": 1, "s": 0, "2": 2, "3": 3, "4": 4}
+    for u in range(short):
+        places = [
+            f"{operand}[{operand}_b + " + (f"at_{u} * {operand}_u]" if letter == "t" else f"at_{u * steps[letter]}]")
+            for operand, letter in zip(operands, pattern, strict=True)
+        ]
+        writes = places[count_in:] if over is None else [places[over]]
+        lines += _element("function", ", ".join(places[:count_in]), writes, outputs)
+    return [*lines, *(f"    {operand}_b += {operand}_k" for operand in operands)]
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
@@ -324,7 +351,7 @@ def plan_formula(
     operands = [*inputs, *outputs]
     extents, strides = coalesce(shape, [broadcast_strides(operand.spec, shape) for operand in operands])
     operands, extents, strides = _turned(b, operands, len(inputs), extents, strides)
-    for piece in _pieces(extents, strides):
+    for piece in pieces(extents, strides):
         _plan_piece(b, name, scalar.function, operands, piece, scalar.items, scalar.cost, gated, scalar.quick)
 
 
@@ -338,7 +365,7 @@ def plan_check(
     strides = [broadcast_strides(operand.spec, shape) for operand in inputs]
     shape = tuple(n if any(row[axis] for row in strides) else 1 for axis, n in enumerate(shape))
     extents, strides = coalesce(shape, strides)
-    piece = _Piece([0] * len(strides), extents, strides)
+    piece = Piece([0] * len(strides), extents, strides)
     _plan_piece(b, name, typed_function(function, compute), inputs, piece, (), 1, False)
 
 
@@ -364,7 +391,7 @@ def _turned(
     turned, steps = list(operands), list(strides)
     dense = [product(extents[axis + 1 :]) for axis in range(len(extents))]
     for position in range(count_in):
-        if _other_line(extents, [strides[position], strides[-1]]) is None:
+        if other_line(extents, [strides[position], strides[-1]]) is None:
             continue
         copy = b.scratch(operands[position].spec.dtype, product(extents))
         if plan_transpose(b, operands[position], copy, extents, [strides[position], dense]):
@@ -377,7 +404,7 @@ def _plan_piece(
     name: str,
     function: Device,
     operands: Sequence[Operand],
-    piece: _Piece,
+    piece: Piece,
     items: tuple[int | None, ...],
     cost: int,
     gated: bool,
@@ -387,27 +414,27 @@ def _plan_piece(
     over = _overwritten(operands, strides, len(items))
     if over is not None:
         operands, strides, offsets = operands[:-1], strides[:-1], offsets[:-1]
+    short = 0 if quick is not None or not items else short_of(extents)
+    loop, along = extents[-2 if short else -1], [row[-2] for row in strides] if short else []
+    if short:
+        extents, strides = [*extents[:-2], short], [[*row[:-2], row[-1]] for row in strides]
     steps = [row[-1] for row in strides]
     pattern = "".join(next((letter for letter, known in _LETTERS if step == known), "t") for step in steps)
     outer = len(extents) - 1
-    kernel = elementwise_kernel(name, function, pattern, items, outer, over, gated, quick)
+    kernel = elementwise_kernel(name, function, pattern, items, outer, over, gated, quick, short)
     arguments: list[Any] = [
         operand.array(operand.extent - offset, offset=offset) for operand, offset in zip(operands, offsets, strict=True)
     ]
     if gated or not items:
         arguments.append(STATUS)
-    numbers = [extents[-1], *extents[:-1], *(step for row in strides for step in row[:-1])] if outer else []
+    numbers = [loop, *extents[:-1], *(step for row in strides for step in row[:-1]), *along] if outer else []
     numbers += [step for step, letter in zip(steps, pattern, strict=True) if letter == "t"]
     if numbers:
         arguments.append(kernel.parameters[-1].record(*numbers))  # type: ignore[misc]
-    inner = extents[-1] if outer else 1
-    b.launch(
-        kernel,
-        *arguments,
-        work=product(extents[:-1]) if outer else extents[0],
-        grain=max(1, GRAIN_COST // (inner * cost)),
-        cost=product(extents) * cost,
-    )
+    inner = (loop * short or loop) if outer else 1
+    work = product(extents[:-1]) if outer else extents[0]
+    grain = max(1, GRAIN_COST // (inner * cost))
+    b.launch(kernel, *arguments, work=work, grain=grain, cost=work * inner * cost)
 
 
 def _overwritten(operands: Sequence[Operand], strides: list[list[int]], outputs: int) -> int | None:
@@ -418,72 +445,3 @@ def _overwritten(operands: Sequence[Operand], strides: list[list[int]], outputs:
         if outputs == 1 and same and 0 not in strides[-1]:
             return position
     return None
-
-
-class _Piece(NamedTuple):
-    """Part of the elements: where each operand begins, the extents, and each operand's strides."""
-
-    offsets: list[int]
-    extents: list[int]
-    strides: list[list[int]]
-
-
-def _pieces(extents: list[int], strides: list[list[int]]) -> list[_Piece]:
-    """All elements; in tiles, if an operand lies along another axis than the result, so that no cache line is read twice.
-
-    The tiles are two more axes of the odometer; the elements beyond them at two edges are pieces of their own.
-    """
-    start, last = [0] * len(strides), len(extents) - 1
-    axis = _other_line(extents, strides)
-    if axis is None:
-        return [_Piece(start, extents, strides)]
-    rows, columns = (extents[a] // TILE for a in (axis, last))
-    others = [a for a in range(last) if a != axis]
-    tiled = [[*(row[a] for a in others), row[axis] * TILE, row[last] * TILE, row[axis], row[last]] for row in strides]
-    pieces = [_Piece(start, [*(extents[a] for a in others), rows, columns, TILE, TILE], tiled)]
-    inside = list(extents)
-    for edge, tiled_extent in ((axis, rows * TILE), (last, columns * TILE)):
-        leftover = list(inside)
-        leftover[edge], inside[edge] = inside[edge] - tiled_extent, tiled_extent
-        if leftover[edge]:
-            pieces.append(_Piece([row[edge] * tiled_extent for row in strides], leftover, strides))
-    return pieces
-
-
-def _other_line(extents: list[int], strides: list[list[int]]) -> int | None:
-    """The axis along which an input is contiguous while the result is along the last, if both are long."""
-    if len(extents) < 2 or strides[-1][-1] != 1 or extents[-1] < TILE or product(extents) < TILED_FROM:
-        return None
-    for row in strides[:-1]:
-        if row[-1] > 1 and 1 in row[:-1]:
-            axis = row.index(1)
-            if extents[axis] >= TILE:
-                return axis
-    return None
-
-
-def broadcast_strides(spec: Spec, shape: tuple[int, ...]) -> list[int]:
-    missing = len(shape) - spec.ndim
-    strides = [0 if extent == 1 else stride for extent, stride in zip(spec.shape, spec.strides, strict=True)]
-    return [0] * missing + strides
-
-
-def coalesce(shape: tuple[int, ...], strides: list[list[int]]) -> tuple[list[int], list[list[int]]]:
-    """Drop axes of extent 1, order the others by the result's strides, and join those that form one line in all operands."""
-    axes = [axis for axis in range(len(shape)) if shape[axis] != 1]
-    axes.sort(key=lambda axis: (-strides[-1][axis], axis))
-    extents: list[int] = []
-    merged: list[list[int]] = [[] for _ in strides]
-    for axis in axes:
-        fits = extents and all(row[-1] == steps[axis] * shape[axis] for row, steps in zip(merged, strides, strict=True))
-        if fits:
-            extents[-1] *= shape[axis]
-            for row, steps in zip(merged, strides, strict=True):
-                row[-1] = steps[axis]
-        else:
-            extents.append(shape[axis])
-            for row, steps in zip(merged, strides, strict=True):
-                row.append(steps[axis])
-    if not extents:
-        return [1], [[1] for _ in strides]
-    return extents, merged

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from numgrad import dtypes
-from numgrad.kernels.elementwise import Formula, broadcast_strides, coalesce
+from numgrad.kernels.elementwise import Formula
+from numgrad.kernels.pieces import broadcast_strides, coalesce
 from numgrad.kernels.reduce import grain_of, parts_of, plan_reduce
 from numgrad.kernels.reduce_kernels import BLOCK
 from numgrad.kernels.source import free_name, function_from

@@ -1,7 +1,8 @@
 """Sampling of images where a grid says, and its two gradients, each in one pass.
 
 Points go in groups: of a group the taps are found once, and then read for one plane of the image after the other. A tap beyond
-the image has the place -1 and the weight 0.
+the image has the place -1 and the weight 0. Of many channels those of a pixel lie side by side, so that vectors hold them, where
+the pixels of a plane that neighbours see lie anywhere.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from numgrad.runtime.program import Array
 
 GROUP = 64  # points whose taps are found together
 NEAR = 1 << 15  # elements of the planes into which a point is spread before the next one
+MANY = 8  # channels from which on they lie side by side
+SIDE = 32  # channels of a block that is spread at once
 
 
 @device
@@ -147,6 +150,58 @@ def sample_points(x, grid, image, out, marks, lows, weights, places, start, stop
                         y[q] += w[q] * tap_of(plane, at[q])
 
 
+@kernel("T[:, :, :], T[:, :, :], Image, T[:, :, :], T[:, :, :], i8[:, :, :], T[:, :, :], i8[:, :, :]", Image)
+def sample_pixels(x, grid, image, out, marks, lows, weights, places, start, stop, worker):
+    """`sample_points` of channels side by side: ``out[n, p, c] = sum over t of weight t * x[n, place t, c]``."""
+    points = grid.shape[1]
+    weights, places = weights[worker], places[worker]
+    zero = out.dtype.type(0)
+    for unit in range(start, stop):
+        n, first, count = group_of(unit, points)
+        find_taps(grid[n], first, count, image, marks[worker], lows[worker], weights, places)
+        for q in range(count):
+            y = out[n, first + q]
+            if weights.shape[0] == 4 and min(places[0, q], places[1, q], places[2, q], places[3, q]) >= 0:
+                e, f, g, h = weights[0, q], weights[1, q], weights[2, q], weights[3, q]
+                i, j, k, m = x[n, places[0, q]], x[n, places[1, q]], x[n, places[2, q]], x[n, places[3, q]]
+                for c in range(y.shape[0]):
+                    y[c] = e * i[c] + f * j[c] + g * k[c] + h * m[c]
+                continue
+            for c in range(y.shape[0]):
+                y[c] = zero
+            for t in range(weights.shape[0]):
+                if places[t, q] >= 0:
+                    w, v = weights[t, q], x[n, places[t, q]]
+                    for c in range(y.shape[0]):
+                        y[c] += w * v[c]
+
+
+@kernel("T[:, :, :], T[:, :, :], Image, i8, T[:, :, :], T[:, :, :], i8[:, :, :], T[:, :, :], i8[:, :, :]", Image)
+def spread_pixels(grad, grid, image, block, out, marks, lows, weights, places, start, stop, worker):
+    """`spread_points` of channels side by side. Work: blocks of an image's channels."""
+    points, channels = grid.shape[1], out.shape[2]
+    blocks = (channels + block - 1) // block
+    weights, places = weights[worker], places[worker]
+    for unit in range(start, stop):
+        n = unit // blocks
+        begin = (unit - n * blocks) * block
+        end = min(channels, begin + block)
+        for i in range(out.shape[1]):
+            y = out[n, i, begin:end]
+            for c in range(y.shape[0]):
+                y[c] = 0
+        for first in range(0, points, GROUP):
+            count = min(GROUP, points - first)
+            find_taps(grid[n], first, count, image, marks[worker], lows[worker], weights, places)
+            for q in range(count):
+                g = grad[n, first + q, begin:end]
+                for t in range(weights.shape[0]):
+                    if places[t, q] >= 0:
+                        w, y = weights[t, q], out[n, places[t, q], begin:end]
+                        for c in range(y.shape[0]):
+                            y[c] += w * g[c]
+
+
 @kernel("T[:, :, :], T[:, :, :], Image, i8, T[:, :, :], T[:, :, :], i8[:, :, :], T[:, :, :], i8[:, :, :]", Image)
 def spread_points(grad, grid, image, block, out, marks, lows, weights, places, start, stop, worker):
     """Work: blocks of an image's planes. ``out[n, c, place t] += weight t * grad[n, c, p]``, from zeros, in the order of p."""
@@ -236,6 +291,30 @@ def _by_groups(image: Image, n: int, points: int, channels: int) -> dict[str, An
     taps, groups = TAPS[image.mode] ** image.axes, -(-points // GROUP)
     cost = min(GROUP, points) * (2 * image.axes * POINT_COST + taps * (channels + 2)) + 1
     return {"work": n * groups, "grain": GRAIN_COST // cost + 1, "cost": n * groups * cost}
+
+
+def plan_sample_pixels(b: PlanBuilder, x: Operand, grid: Operand, image: Image, out: Operand) -> None:
+    """Images [N, ..., C] at the points of a grid [N, ..., axes]: ``out`` [N, ..., C]; all contiguous."""
+    n, *extents, channels = out.spec.shape
+    points, pixels = product(extents), product(x.spec.shape[1:-1])
+    b.launch(
+        sample_pixels, x.array(n, pixels, channels), grid.array(n, points, image.axes), image,
+        out.array(n, points, channels), *_room(b, image, x.spec.dtype), **_by_groups(image, n, points, channels // 4),
+    )  # fmt: skip
+
+
+def plan_spread_pixels(b: PlanBuilder, grad: Operand, grid: Operand, image: Image, out: Operand) -> None:
+    """The gradient [N, ..., C] of the images; all contiguous."""
+    n, *extents, channels = grad.spec.shape
+    points, pixels, taps = product(extents), product(out.spec.shape[1:-1]), TAPS[image.mode] ** image.axes
+    block = min(channels, SIDE)
+    units = n * -(-channels // block)
+    cost = points * (2 * image.axes * POINT_COST + taps * (block // 4 + 2)) + block * pixels // 4 + 1
+    b.launch(
+        spread_pixels, grad.array(n, points, channels), grid.array(n, points, image.axes), image, block,
+        out.array(n, pixels, channels), *_room(b, image, grad.spec.dtype),
+        work=units, grain=GRAIN_COST // cost + 1, cost=units * cost,
+    )  # fmt: skip
 
 
 def plan_sample_points(b: PlanBuilder, x: Operand, grid: Operand, image: Image, out: Operand) -> None:

@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 
 from numgrad.errors import ProofError
-from numgrad.kernels.elementwise import coalesce
+from numgrad.kernels.pieces import coalesce
 from numgrad.kernels.update import array_at, grain_of
 from numgrad.layout import Spec, contiguous_strides
 from numgrad.runtime.kernel import kernel

@@ -26,19 +26,20 @@ class Run(NamedTuple):
 def continue_rows(x, planes, rows, columns, run, out, start, stop):
     """``out[n, d, h, w] = x[n, planes[d], rows[h], columns[w]]``; work: rows of out."""
     depth, height = out.shape[1], out.shape[2]
-    for unit in range(start, stop):
-        h = unit % height
-        rest = unit // height
-        d = rest % depth
-        n = rest // depth
-        v, y = x[n, planes[d], rows[h]], out[n, d, h]
-        for w in range(run.begin):
-            y[w] = v[columns[w]]
-        a, b = v[run.source :], y[run.begin : run.end]
-        for w in range(b.shape[0]):
-            b[w] = a[w]
-        for w in range(run.end, y.shape[0]):
-            y[w] = v[columns[w]]
+    begin, end, source = run
+    for plane in range(start // height, (stop + height - 1) // height):
+        n = plane // depth
+        d = plane - n * depth
+        x_plane, y_plane = x[n, planes[d]], out[n, d]
+        for h in range(max(0, start - plane * height), min(height, stop - plane * height)):
+            v, y = x_plane[rows[h]], y_plane[h]
+            for w in range(begin):
+                y[w] = v[columns[w]]
+            a, b = v[source:], y[begin:end]
+            for w in range(b.shape[0]):
+                b[w] = a[w]
+            for w in range(end, y.shape[0]):
+                y[w] = v[columns[w]]
 
 
 @kernel("T[:, :, :, :], i8[:], i8[:], i8[:], i8[:], i8[:], Run, T[:, :, :, :]", Run)
@@ -92,22 +93,22 @@ def run_of(columns: np.ndarray) -> Run:
 
 def plan_continue(b: PlanBuilder, x: Operand, out: Operand, tables: list[np.ndarray]) -> None:
     """`continue_rows` for contiguous operands [N, D, H, W]; ``tables`` hold places in x for each element of out's axes."""
-    n, depth, height, width = out.spec.shape
     _prove(tables, x.spec.shape[1:], out.spec.shape[1:])
-    if n * depth * height * width == 0:
+    if out.spec.numel == 0:
         return
+    tables, source, (n, depth, height, width) = _joined(tables, x.spec.shape, out.spec.shape)
     b.launch(
-        continue_rows, x.array(*x.spec.shape), *map(b.constant, tables), run_of(tables[2]), out.array(*out.spec.shape),
+        continue_rows, x.array(*source), *map(b.constant, tables), run_of(tables[2]), out.array(n, depth, height, width),
         work=n * depth * height, grain=GRAIN_COST // (width + 8) + 1, cost=n * depth * height * (width + 8),
     )  # fmt: skip
 
 
 def plan_gather_margins(b: PlanBuilder, grad: Operand, out: Operand, tables: list[np.ndarray]) -> None:
     """`gather_margins` for contiguous operands [N, D, H, W]; ``tables`` as of `plan_continue`, of which it is the transpose."""
-    n, depth, height, width = out.spec.shape
     _prove(tables, out.spec.shape[1:], grad.spec.shape[1:])
-    if n * depth * height * width == 0:
+    if out.spec.numel == 0:
         return
+    tables, (n, depth, height, width), result = _joined(tables, out.spec.shape, grad.spec.shape)
     readers = []
     for table, extent in zip(tables[:2], (depth, height), strict=True):
         starts = np.zeros(extent + 1, np.int64)
@@ -116,9 +117,24 @@ def plan_gather_margins(b: PlanBuilder, grad: Operand, out: Operand, tables: lis
     cost = n * len(tables[0]) * len(tables[1]) * (len(tables[2]) + 8) + n * depth * height * width
     work = n * depth * height
     b.launch(
-        gather_margins, grad.array(*grad.spec.shape), *readers, b.constant(tables[2]), run_of(tables[2]),
-        out.array(*out.spec.shape), work=work, grain=GRAIN_COST * work // cost + 1, cost=cost,
+        gather_margins, grad.array(*result), *readers, b.constant(tables[2]), run_of(tables[2]),
+        out.array(n, depth, height, width), work=work, grain=GRAIN_COST * work // cost + 1, cost=cost,
     )  # fmt: skip
+
+
+def _joined(
+    tables: list[np.ndarray], source: tuple[int, ...], result: tuple[int, ...]
+) -> tuple[list[np.ndarray], tuple[int, ...], tuple[int, ...]]:
+    """The tables and both shapes; with the last two axes as one where the last has no margins, as of channels."""
+    n, depth, height, width = source
+    if not np.array_equal(tables[2], np.arange(width)):
+        return tables, source, result
+    columns = (tables[1][:, None] * width + tables[2]).ravel()
+    return (
+        [np.zeros(1, np.int64), tables[0], columns],
+        (n, 1, depth, height * width),
+        (n, 1, result[1], result[2] * width),
+    )
 
 
 def _prove(tables: list[np.ndarray], source: tuple[int, ...], result: tuple[int, ...]) -> None:

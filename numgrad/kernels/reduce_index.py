@@ -245,7 +245,9 @@ def _plan(
     columns = nearest if any(nearest is k for k in kept) else None
     if columns is not None:
         kept = [k for k in kept if k is not columns]
-    if len(kept) > KEPT or len(reduced) > REDUCED or (columns is not None and columns.stride != 1):
+    # Lines with gaps between their elements take more time than a copy of them, and lines without.
+    has_gaps = nearest is not None and nearest.stride != 1 and (columns is not None or count > SHORT)
+    if len(kept) > KEPT or len(reduced) > REDUCED or has_gaps:
         gathered, loops = plan_gather(b, x, (*kept, *([columns] if columns else [])), reduced)
         split = len(loops) - len(reduced)
         _plan(b, kind, gathered, values, indices, loops[:split], loops[split:])

@@ -20,6 +20,8 @@ BINS = 256
 BLOCK = 256  # elements that are compared with a limit at once
 SPARE = 16  # room for candidates, beside twice the selected elements
 FEW = 32  # selected elements that are found by a limit, where there are many others
+LANES = 64  # elements apart that share a minimum: as many minima give the first limit of a line, or a quarter of a short one
+LOOKED = 32  # elements that are compared with the limit at once
 LONG = 1 << 13  # elements of a line whose ranks are counted by digits of 11 bits, and not of 8
 MOST_DIGITS = 1 << 11  # counts of a worker; enough for the 256 of each of eight bytes, too
 
@@ -99,7 +101,7 @@ class _Kernels(NamedTuple):
 
 
 def _kernels(width: int) -> _Kernels:
-    last = width - 1
+    last, largest = width - 1, (1 << (8 * width - 1)) - 1
 
     @device
     def sort_keys(keys, positions, spare_keys, spare_positions, counts, count):
@@ -203,17 +205,17 @@ def _kernels(width: int) -> _Kernels:
         return values[0], smaller
 
     def rank_lines(keys, indices, spare_keys, counts, length, rank, nans, start, stop, worker):
-        """Where the element of a rank is in each line, of equal ones in their order; with ``nans`` the first NaN. Work: lines."""
-        of_nan = (1 << (8 * width - 1)) - 1
+        """Where the element of a rank is in each line, of equal ones in their order; with ``nans`` the first NaN, whose key is the
+        largest. Work: lines."""
         spare = spare_keys[worker * length : (worker + 1) * length]
         bins = counts[worker * MOST_DIGITS : (worker + 1) * MOST_DIGITS]
         for line in range(start, stop):
             k = keys[line * length : (line + 1) * length]
             missing = 0
             for i in range(length):
-                missing |= k[i] == of_nan
+                missing |= k[i] == largest
             if missing and nans:
-                key, equal = k.dtype.type(of_nan), 0
+                key, equal = k.dtype.type(largest), 0
             else:
                 key, smaller = key_of_rank(k, spare, bins, rank)
                 equal = rank - smaller
@@ -255,9 +257,33 @@ def _kernels(width: int) -> _Kernels:
             for i in range(end):
                 out[i] = own[i]
 
+    @device
+    def first_limit(keys, minima, smallest, count):
+        """A key that at least ``count`` of the keys do not exceed: of so many ``minima`` of elements apart a rank.
+
+        ``smallest`` has room for ``count``.
+        """
+        lanes = minima.shape[0]
+        for i in range(lanes):
+            minima[i] = keys[i]
+        for begin in range(lanes, keys.shape[0] - lanes + 1, lanes):
+            block = keys[begin : begin + lanes]
+            for i in range(lanes):
+                minima[i] = min(minima[i], block[i])
+        for i in range(lanes):
+            key = minima[i]
+            j = min(i, count)
+            while j > 0 and smallest[j - 1] > key:
+                if j < count:
+                    smallest[j] = smallest[j - 1]
+                j -= 1
+            if j < count:
+                smallest[j] = key
+        return smallest[count - 1]
+
     def select_lines(keys, indices, candidates, positions, counts, select, start, stop, worker):
         """Work: lines. Candidates below a limit are collected, and sorted where their room is full."""
-        length, end, room, first = select.length, select.end, select.room, select.first
+        length, end, room, first, lanes = select.length, select.end, select.room, select.first, select.lanes
         own_keys = candidates[2 * worker * room : (2 * worker + 1) * room]
         other_keys = candidates[(2 * worker + 1) * room : (2 * worker + 2) * room]
         own = positions[2 * worker * room : (2 * worker + 1) * room]
@@ -266,8 +292,12 @@ def _kernels(width: int) -> _Kernels:
         for line in range(start, stop):
             k = keys[line * length : (line + 1) * length]
             size, has_limit, limit = 0, False, k[0]
-            for begin in range(0, length, BLOCK):
-                block = k[begin : min(length, begin + BLOCK)]
+            if lanes:
+                limit = first_limit(k, own_keys[:lanes], other_keys, end)
+                has_limit = limit < largest
+                limit = k.dtype.type(limit + has_limit)
+            for begin in range(0, length, LOOKED):
+                block = k[begin : min(length, begin + LOOKED)]
                 if has_limit:
                     hits = 0
                     for i in range(block.shape[0]):
@@ -302,6 +332,7 @@ class Select(NamedTuple):
     end: int
     first: int
     room: int
+    lanes: int  # minima for the first limit, at most the room; 0: there is none
 
 
 _KERNELS = {4: _kernels(4), 8: _kernels(8)}
@@ -361,9 +392,11 @@ def plan_select(
         raise ProofError(f"select: elements {first} to {end} of lines of {length}")
     kind, width = keys.spec.dtype, keys.spec.dtype.itemsize
     counts = b.scratch(dtypes.int64, MOST_DIGITS, per_worker=True).flat
-    room = min(length, 2 * end + SPARE)
+    lanes = LANES if length >= 4 * LANES else LANES // 4
+    lanes = lanes if 2 * end <= lanes and 4 * lanes <= length else 0
+    room = min(length, max(2 * end + SPARE, lanes))
     work = lines if end > first else 0
-    if nans or (first == end - 1 and length > INSERTED):
+    if nans or (first == end - 1 and length > INSERTED and not lanes):
         cost = 16 * length + BINS
         b.launch(
             _KERNELS[width].rank, keys.flat, indices.array(lines), b.scratch(kind, length, per_worker=True).flat, counts,
@@ -381,5 +414,5 @@ def plan_select(
         b.launch(
             _KERNELS[width].select, keys.flat, indices.array(lines * (end - first)),
             b.scratch(kind, 2 * room, per_worker=True).flat, _positions(b, room).flat, counts,
-            Select(length, end, first, room), work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
+            Select(length, end, first, room, lanes), work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
         )  # fmt: skip

@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 
 from numgrad.errors import ShapeError
-from numgrad.kernels.grid_sample import plan_sample_points, plan_slope_of_points, plan_spread_points
-from numgrad.layout import product
+from numgrad.kernels.grid_sample import (
+    MANY,
+    plan_sample_pixels,
+    plan_sample_points,
+    plan_slope_of_points,
+    plan_spread_pixels,
+    plan_spread_points,
+)
+from numgrad.layout import contiguous_strides, product
 from numgrad.ops import rules
 from numgrad.ops.elementwise import mul
 from numgrad.ops.grid_points import grid_index, grid_weights, image_of, index_in_numpy, slopes_of, weights_in_numpy
 from numgrad.ops.joining import stack
-from numgrad.ops.layouts import check_floating, contiguous
+from numgrad.ops.layouts import check_floating, contiguous, plan_copy
 from numgrad.ops.linalg import check_dtypes
 from numgrad.ops.proofs import prove_shapes
 from numgrad.ops.reduce import sum_
@@ -59,7 +66,28 @@ def _checked(name: str, input: Operand, grid: Operand, mode: Any, padding: Any, 
 def _(b: PlanBuilder, input: Operand, grid: Operand, mode: str, padding: str, aligned: bool) -> None:
     image, shape = _checked("grid_sample", input, grid, mode, padding, aligned)
     out = b.output(input.spec.dtype, shape)
-    plan_sample_points(b, contiguous(b, input), contiguous(b, grid), image, out)
+    if shape[1] < MANY:
+        plan_sample_points(b, contiguous(b, input), contiguous(b, grid), image, out)
+        return
+    rows = _rows_of(b, out)
+    plan_sample_pixels(b, contiguous(b, _with_last(input)), contiguous(b, grid), image, rows)
+    plan_copy(b, rows, _with_last(out))
+
+
+def _last(axes: Any) -> tuple[Any, ...]:
+    """The second axis behind the others."""
+    return (axes[0], *axes[2:], axes[1])
+
+
+def _rows_of(b: PlanBuilder, out: Operand) -> Operand:
+    """Scratch memory [N, ..., C] for an operand [N, C, ...]."""
+    shape = _last(out.spec.shape)
+    return b.scratch(out.spec.dtype, out.spec.numel).view(shape, contiguous_strides(shape))
+
+
+def _with_last(x: Operand) -> Operand:
+    """A view [N, ..., C] of an operand [N, C, ...]."""
+    return x.view(_last(x.spec.shape), _last(x.spec.strides))
 
 
 class _Parts:
@@ -164,7 +192,12 @@ def _(b: PlanBuilder, grad: Operand, grid: Operand, size: Any, mode: str, paddin
         raise ShapeError(f"{name}: grad has shape {list(shape)}, expected [N, C, ...]")
     prove_shapes(name, ("grid",), (grid,), (shape[0], *shape[2:], image.axes))
     out = b.output(grad.spec.dtype, (*shape[:2], *size))
-    plan_spread_points(b, contiguous(b, grad), contiguous(b, grid), image, out)
+    if shape[1] < MANY:
+        plan_spread_points(b, contiguous(b, grad), contiguous(b, grid), image, out)
+        return
+    rows = _rows_of(b, out)
+    plan_spread_pixels(b, contiguous(b, _with_last(grad)), contiguous(b, grid), image, rows)
+    plan_copy(b, rows, _with_last(out))
 
 
 @grid_sample_backward.batch

@@ -8,8 +8,9 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import DtypeError, OutOfRangeError, ShapeError
-from numgrad.kernels.elementwise import broadcast_shapes, broadcast_strides
+from numgrad.kernels.elementwise import broadcast_shapes
 from numgrad.kernels.index import plan_gather_elements, plan_index_select, plan_linear_index
+from numgrad.kernels.pieces import broadcast_strides
 from numgrad.kernels.scatter import ADD, REPLACE, plan_index_scatter, plan_move_rows, plan_scatter_elements
 from numgrad.layout import contiguous_strides, product
 from numgrad.ops import rules

@@ -346,6 +346,10 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             f"input.size(-3)={channels} is not divisible by {r * r}"
         )
     c, b = channels // (r * r), len(batch)
+    if input._spec.shows_channels_last():
+        parts = shaping.reshape(shaping.permute(input, 0, 2, 3, 1), (*batch, h, w, c, r, r))
+        moved = shaping.permute(parts, 0, 1, 4, 2, 5, 3)
+        return shaping.permute(shaping.reshape(moved, (*batch, h * r, w * r, c)), 0, 3, 1, 2)
     parts = shaping.reshape(input, (*batch, c, r, r, h, w))
     moved = shaping.permute(parts, *range(b), b, b + 3, b + 1, b + 4, b + 2)
     return shaping.reshape(moved, (*batch, c, h * r, w * r))
@@ -379,6 +383,10 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             f"divisible by {r}"
         )
     h, w, b = height // r, width // r, len(batch)
+    if input._spec.shows_channels_last():
+        parts = shaping.reshape(shaping.permute(input, 0, 2, 3, 1), (*batch, h, r, w, r, c))
+        moved = shaping.permute(parts, 0, 1, 3, 5, 2, 4)
+        return shaping.permute(shaping.reshape(moved, (*batch, h, w, c * r * r)), 0, 3, 1, 2)
     parts = shaping.reshape(input, (*batch, c, h, r, w, r))
     moved = shaping.permute(parts, *range(b), b, b + 2, b + 4, b + 1, b + 3)
     return shaping.reshape(moved, (*batch, c * r * r, h, w))

@@ -228,11 +228,12 @@ def _entry(watcher: _Watcher, result: Any, values: Sequence[Any], needs_grad: bo
             return entry
     elif needs_grad and len(watcher.steps) == 1:
         return not watcher.steps[0][3].changed
-    return _may_be_joined(watcher.steps, tensors)
+    return _may_be_joined(watcher.steps, tensors, needs_grad)
 
 
-def _may_be_joined(steps: list[tuple[Any, ...]], tensors: list[Any]) -> bool:
-    small = max([tensor._spec.numel for tensor in tensors], default=0) <= joined.LARGEST
+def _may_be_joined(steps: list[tuple[Any, ...]], tensors: list[Any], needs_grad: bool) -> bool:
+    read = [each for step in steps if step[3].program is not None for each in (*step[1], *step[2]) if each is not None]
+    small = max([tensor._spec.numel for tensor in (tensors if needs_grad else read)], default=0) <= joined.LARGEST
     given = {id(tensor) for tensor in tensors}
     own = not any(_lasts(tensor) and id(tensor) not in given for step in steps for tensor in step[1])
     return bool(steps) and small and own and not any(tensor._spec.is_private for tensor in tensors)

@@ -13,6 +13,7 @@ from numgrad.tensor.surface import public
 if TYPE_CHECKING:
     from numgrad.tensor.tensor import Tensor
 
+_LAST = (0, 2, 3, 1)  # the dimensions of images in memory that has the channels last; the result has them last, too
 _MODES = ("constant", "reflect", "replicate", "circular")
 
 
@@ -72,7 +73,13 @@ def _window_of_zeros(input: Tensor, shape: tuple[int, ...], amounts: list[int]) 
         starts[axis] = amounts[number]
         size[axis] += amounts[number] + amounts[number + 1]
     whole = (1,) * len(shape)
-    return ops.view.slice_backward(input, size=tuple(size), starts=tuple(starts), steps=whole)  # type: ignore[no-any-return]
+    if not input._spec.shows_channels_last():
+        return ops.view.slice_backward(input, size=tuple(size), starts=tuple(starts), steps=whole)  # type: ignore[no-any-return]
+    size, starts = [size[axis] for axis in _LAST], [starts[axis] for axis in _LAST]
+    rows = shaping.permute(input, _LAST)
+    return shaping.permute(
+        ops.view.slice_backward(rows, size=tuple(size), starts=tuple(starts), steps=whole), 0, 3, 1, 2
+    )
 
 
 def _framed(input: Tensor, sides: dict[int, tuple[int, int]], value: float) -> Tensor:
@@ -118,6 +125,11 @@ def _continued(input: Tensor, sides: dict[int, tuple[int, int]], mode: str, valu
         cut = input.shape[axis] + min(before, 0) + min(after, 0)
         if mode == "circular" and cut < 1 and max(before, after) > 0:
             raise RuntimeError(f"pad: ({before}, {after}) leaves nothing to go on with of {list(input.shape)}")
+    if len(sides) == 2 and input._spec.shows_channels_last():
+        (top, bottom), (left, right) = sides[2], sides[3]
+        rows = shaping.permute(input, _LAST)
+        out = ops.margins.continued(rows, mode=mode, before=(top, left, 0), after=(bottom, right, 0))
+        return shaping.permute(out, 0, 3, 1, 2)
     shape = tuple(input.shape)
     still, moved = shape[: input.ndim - len(sides)], shape[input.ndim - len(sides) :]
     around = [(0, 0)] * (3 - len(sides)) + [sides[axis] for axis in sorted(sides)]

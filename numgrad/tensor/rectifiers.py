@@ -385,10 +385,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         )
     if not input.is_floating_point():
         raise DtypeError(f"\"glu\" not implemented for '{input.dtype.torch_name}'; convert with .float() first")
-    half = input.shape[axis] // 2
-    return pointwise.mul(
-        shaping.narrow(input, axis, 0, half), pointwise.of_specs["sigmoid"](shaping.narrow(input, axis, half, half))
-    )
+    return ops.gated.glu(input, dim=axis)  # type: ignore[no-any-return]
 
 
 @public("functional", known=True)

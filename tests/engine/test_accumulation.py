@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import numgrad as ng
+from numgrad.runtime.memory import memory_stats, reset_peak
 
 
 def leaf(*values: float) -> ng.Tensor:
@@ -93,6 +94,22 @@ def test_gradients_have_the_dtype_and_the_layout_of_the_leaf() -> None:
     y = ng.rand(2, requires_grad=True)
     (y.to(ng.float64) * 2).sum().backward()
     assert y.grad.dtype is ng.float32
+
+
+def test_the_gradient_of_a_leaf_with_gaps_is_in_rows_and_no_copy() -> None:
+    def most_memory(x: ng.Tensor) -> int:
+        out = x.requires_grad_() * 2
+        grad = ng.ones_like(out)
+        before = memory_stats()["live"]
+        reset_peak()
+        out.backward(grad)
+        assert x.grad.is_contiguous()
+        np.testing.assert_array_equal(x.grad.numpy(), np.full((64, 64), 2.0))
+        return memory_stats()["peak"] - before
+
+    dense = most_memory(ng.zeros(64, 64))
+    assert 64 * 64 * 4 <= dense < 2 * 64 * 64 * 4
+    assert most_memory(ng.zeros(64, 128)[:, ::2]) == dense
 
 
 def test_a_leaf_that_needs_no_gradient_gets_none() -> None:

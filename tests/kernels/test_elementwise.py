@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import numgrad as ng
-from numgrad.kernels.elementwise import TILE, plan_elementwise
+from numgrad.kernels.elementwise import plan_elementwise
+from numgrad.kernels.pieces import TILE
 from numgrad.kernels.source import function_from
+from numgrad.ops.layouts import plan_copy
 
 from .running import run
 
@@ -42,6 +44,35 @@ def test_orders_of_three_dimensions(order: tuple[int, ...]) -> None:
 
     (got,) = run(planner, x, row, counts=(1, 2))
     np.testing.assert_array_equal(got, x + row)
+
+
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [
+        ((1000, 2), (0, 1)),
+        ((3, 700), (1, 0)),
+        ((6, 8, 2, 9, 2), (0, 1, 3, 2, 4)),
+        ((5, 4, 2, 2, 40), (0, 4, 1, 2, 3)),
+        ((600, 3, 4, 2), (0, 1, 2, 3)),
+        ((4, 300, 5, 3), (0, 1, 3, 2)),
+        ((20, 7, 8), (0, 1, 2)),
+        ((7, 2, 7, 7), (3, 0, 1, 2)),
+    ],
+    ids=str,
+)
+def test_short_rows(shape: tuple[int, ...], order: tuple[int, ...]) -> None:
+    """Steps of a loop along another axis, in stretches where others lie between, and as many as there are."""
+    x = rng.standard_normal(shape).astype(np.float32).transpose(order)
+    wide, column = np.repeat(x, 3, -1)[..., ::3], rng.standard_normal((*x.shape[:-1], 1)).astype(np.float32)
+
+    def planner(b, x_, wide_, column_):
+        sums, copy = b.output(x_.spec.dtype, x.shape), b.output(x_.spec.dtype, x.shape)
+        plan_elementwise(b, "added", added, "f4", [wide_, column_], [sums])
+        plan_copy(b, x_, copy)
+
+    sums, copy = run(planner, x, wide, column, counts=(1, 2, 4))
+    np.testing.assert_array_equal(sums, x + column)
+    np.testing.assert_array_equal(copy, x)
 
 
 def test_a_result_that_lies_across() -> None:

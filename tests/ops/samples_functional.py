@@ -82,6 +82,9 @@ for label, shape, way in (
     whole = tuple(way["size"] if axis == way["dim"] else extent for axis, extent in enumerate(shape))
     good("resample_backward", label, normal(*whole), params={**way, "size": shape[way["dim"]]})
 good("resample", "large", normal(40, 50, 60), params=_way(1, 100, "linear", 0.5), small=False)
+good("resample", "squares of rows", normal(2, 19, 21), params=_way(2, 33, "linear", 21 / 33), small=False)
+good("resample", "squares of rows, cubic", normal(35, 17), params=_way(1, 9, "cubic", 17 / 9), small=False)
+good("resample_backward", "squares of rows", normal(2, 19, 33), params=_way(2, 21, "linear", 21 / 33), small=False)
 for name in ("resample", "resample_backward"):
     bad(name, "mode", normal(2, 3), params=_way(1, 4, "round", 1.0), error=ValueError, match="mode is 'round'")
     bad(name, "step", normal(2, 3), params=_way(1, 4, "linear", -1.0), error=ValueError, match="step is -1.0")

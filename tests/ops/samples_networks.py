@@ -438,6 +438,18 @@ for _mode in ("bilinear", "bicubic", "nearest"):
             tolerance=ROUGH,
         )
 good("grid_sample", "volume", normal(1, 2, 2, 3, 4), normal(1, 1, 2, 2, 3), tolerance=ROUGH)
+good("grid_sample", "channels", normal(1, 9, 2, 3), normal(1, 2, 2, 2), tolerance=ROUGH)
+good(
+    "grid_sample_backward", "channels", normal(1, 9, 1, 2), normal(1, 1, 2, 2), params={"size": (2, 3)}, tolerance=ROUGH
+)
+good(
+    "grid_sample_backward",
+    "blocks of channels",
+    normal(2, 35, 1, 2),
+    normal(2, 1, 2, 2),
+    params={"size": (2, 3)},
+    small=False,
+)
 good("grid_sample", "nothing", normal(1, 2, 3, 4), normal(1, 0, 2, 2))
 bad("grid_sample", "axes", normal(1, 2, 3, 4), normal(1, 2, 2, 3), error=RuntimeError, match="expected")
 bad("grid_sample", "dtypes", normal(1, 2, 3, 4), integers(0, 2, 1, 2, 2, 2), error=RuntimeError, match="dtype")
@@ -455,6 +467,9 @@ for _mode, _before, _after in (
     good("continued", _mode, normal(2, 2, 3, 4), params=_form)
     _shape = tuple(n + first + last for n, first, last in zip((2, 3, 4), _before, _after, strict=True))
     good("continued_backward", _mode, normal(2, *_shape), params={**_form, "size": (2, 2, 3, 4)}, tolerance=ROUGH)
+_form = {"mode": "reflect", "before": (1, 2, 0), "after": (2, 1, 0)}
+good("continued", "channels last", normal(2, 4, 5, 3), params=_form)
+good("continued_backward", "channels last", normal(2, 7, 8, 3), params={**_form, "size": (2, 4, 5, 3)}, tolerance=ROUGH)
 bad(
     "continued",
     "too far",
@@ -471,6 +486,14 @@ bad(
     error=RuntimeError,
     match="grad has shape",
 )
+good("glu", "columns", normal(3, 4), params={"dim": 1})
+good("glu", "rows", normal(4, 2, 3))
+good("glu", "nothing", normal(0, 2), params={"dim": 1})
+good("glu_backward", "columns", normal(3, 2), normal(3, 4), params={"dim": 1})
+good("glu_backward", "rows", normal(2, 5), normal(4, 5))
+bad("glu", "odd", normal(3, 4), error=RuntimeError, match="has no halves")
+bad("glu_backward", "odd", normal(1, 4), normal(3, 4), error=RuntimeError, match="has no halves")
+bad("glu_backward", "grad", normal(3, 4), normal(4, 4), error=RuntimeError, match="glu_backward: grad is")
 _patches = {"kernel_size": (2, 3), "dilation": (1, 2), "padding": (1, 2), "stride": (2, 1)}
 good("im2col", "window", normal(2, 3, 5, 6), params=_patches)
 good("im2col", "one image", normal(3, 4, 4), params={"kernel_size": (2, 2), "stride": (2, 2)})

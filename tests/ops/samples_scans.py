@@ -82,6 +82,28 @@ good("topk", "all", spread(3, 4), params={"dim": 0, "k": 3})
 good("topk", "none", spread(3, 4), params={"dim": 1, "k": 0})
 good("topk", "large", ramp(-1.0, 1.0, LARGE), params={"dim": 0, "k": 3}, small=False)
 good("topk", "thirty of many", ramp(-1.0, 1.0, 600), params={"dim": 0, "k": 30}, small=False)
+good(
+    "topk",
+    "few of long lines",
+    spread(3, 300),
+    params={"dim": 1, "k": 5},
+    small=False,
+)
+good(
+    "topk",
+    "few of short lines",
+    spread(3, 70),
+    params={"dim": 1, "k": 2},
+    small=False,
+)
+good(
+    "kthvalue",
+    "small of long lines",
+    spread(2, 300),
+    params={"dim": 1, "k": 7},
+    small=False,
+)
+good("topk", "few of equals", integers(0, 4, 2, 300), params={"dim": 1, "k": 5}, small=False)
 bad("topk", "k", normal(3), params={"k": 4}, error=RuntimeError, match="selected index k out of range")
 _EDGES = constant([-1.0, -0.5, 0.0, 0.5, 1.0])
 good("find_bins", "edges", spread(7, 2), _EDGES, params={"column": 1})

@@ -251,6 +251,16 @@ def test_large_operands_go_by_the_ops() -> None:
     assert not [key for key, entry in calls if x._spec in key and entry[1].__class__ is tuple]
 
 
+def test_a_small_window_on_a_large_operand_is_one_op() -> None:
+    x = ng.rand(joined.LARGEST + 1, 2)
+    for function in (lambda: ng.narrow_copy(x, 0, 1, 2), lambda: x[:5].t().diagonal().sum()):
+        with by_ops():
+            expected = shown(function())
+        assert [shown(function()) for _ in range(5)] == [expected] * 5
+    calls = [pair for table in registry.plans.tables for pair in table.items() if isinstance(pair[1], tuple)]
+    assert [key for key, entry in calls if x._spec in key and entry[1].__class__ is tuple]
+
+
 def test_keywords_of_all_functions_are_taken() -> None:
     x, out = ng.rand(3, 4), ng.empty(4)
     expected = often(lambda: ng.nanmean(x, 0))

@@ -394,3 +394,30 @@ def test_inference_memory_stays_what_it_is() -> None:
     assert alias.is_inference()
     with pytest.raises(RuntimeError, match="Inplace update to inference tensor outside InferenceMode"):
         y.add_(1)
+
+
+REARRANGED: dict[str, Callable[[Any], Any]] = {
+    "pixel_shuffle": lambda x: F.pixel_shuffle(x, 2),
+    "pixel_unshuffle": lambda x: F.pixel_unshuffle(x, 3),
+    "zeros around": lambda x: F.pad(x, (1, 2, 3, 0)),
+    "channels of zeros": lambda x: F.pad(x, (0, 1, 1, 0, 2, 1)),
+    "cut": lambda x: F.pad(x, (-1, 2, 3, -2), mode="reflect"),
+    **{mode: lambda x, mode=mode: F.pad(x, (1, 2, 3, 2), mode=mode) for mode in ("reflect", "replicate", "circular")},
+}
+
+
+@pytest.mark.parametrize("name", REARRANGED)
+def test_what_moves_pixels_keeps_the_channels_last(name: str) -> None:
+    function, shape = REARRANGED[name], (2, 8, 6, 9)
+    results = []
+    for memory_format in (ng.contiguous_format, ng.channels_last):
+        x = images(*shape).to(memory_format=memory_format).requires_grad_()
+        y = function(x)
+        assert y.is_contiguous(memory_format=memory_format)
+        y.backward(images(*y.shape))
+        assert x.grad is not None
+        assert x.grad.stride() == x.stride()
+        results.append((y.detach().numpy(), x.grad.numpy()))
+    (rows, by_rows), (last, by_last) = results
+    np.testing.assert_array_equal(last, rows)
+    np.testing.assert_allclose(by_last, by_rows, rtol=1e-6)
