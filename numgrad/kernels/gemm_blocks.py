@@ -222,8 +222,8 @@ def plan_blocks(
     few = m <= IN_PLACE_ROWS and -(-m // tile_rows) * tile_rows < -(-m // strip) * strip
     row_block, column_block, splits = -(-m // strip) * strip, -(-n // width) * width, 1
     if tall:
-        strips, panels = _tall_item(-(-m // strip), -(-n // width), width, batch, b.workers)
-        row_block, column_block = strips * strip, panels * width
+        most_strips, most_panels = _tall_item(-(-m // strip), -(-n // width), width, batch, b.workers)
+        row_block, column_block = most_strips * strip, most_panels * width
     elif worth > batch:
         # A sum is cut by the sizes alone: its bits may not depend on the number of threads.
         most, pieces = max(2, (m // LEAST_ROWS if m >= n else n // LEAST_COLUMNS)), -(-worth // batch)

@@ -39,6 +39,12 @@ def steps() -> list[Any]:
     return [entry for table in memo.tables for entry in table.values() if isinstance(entry, tuple)]
 
 
+def joined_with(x: ng.Tensor) -> list[Any]:
+    """The calls with such a tensor that are one op."""
+    calls = [pair for table in memo.tables for pair in table.items() if isinstance(pair[1], tuple)]
+    return [key for key, entry in calls if x._spec in key and entry[1].__class__ is tuple]
+
+
 def plans() -> int:
     """How many plans of several ops are known."""
     return sum(entry[1].__class__ is tuple for entry in steps())
@@ -247,8 +253,7 @@ def test_large_operands_go_by_the_ops() -> None:
     x = ng.rand(joined.LARGEST + 1)
     for _ in range(4):
         ng.nanmean(x)
-    calls = [pair for table in memo.tables for pair in table.items() if isinstance(pair[1], tuple)]
-    assert not [key for key, entry in calls if x._spec in key and entry[1].__class__ is tuple]
+    assert not joined_with(x)
 
 
 def test_a_small_window_on_a_large_operand_is_one_op() -> None:
@@ -257,8 +262,7 @@ def test_a_small_window_on_a_large_operand_is_one_op() -> None:
         with by_ops():
             expected = shown(function())
         assert [shown(function()) for _ in range(5)] == [expected] * 5
-    calls = [pair for table in registry.plans.tables for pair in table.items() if isinstance(pair[1], tuple)]
-    assert [key for key, entry in calls if x._spec in key and entry[1].__class__ is tuple]
+    assert joined_with(x)
 
 
 def test_keywords_of_all_functions_are_taken() -> None:
