@@ -93,7 +93,6 @@ def test_most_functions_of_several_ops_are_one_node() -> None:
         lambda: ng.logsumexp(x, 1),
         lambda: ng.median(x),
         lambda: F.smooth_l1_loss(x, x.detach() * 2),
-        lambda: F.glu(x[:, :4]),
         lambda: F.pixel_shuffle(image, 2),
         lambda: F.pad(image, (1, 1, 1, 1), mode="reflect"),
         lambda: F.conv1d(x, ng.ones(2, 4, 3)),
@@ -186,7 +185,7 @@ def test_a_graph_is_run_twice_or_freed() -> None:
 def test_what_changed_in_place_is_refused() -> None:
     x = leaf(4, 5)
     a = x * 1
-    y = learned(lambda: F.glu(a, 0))
+    y = learned(lambda: F.normalize(a))
     a.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         ng.autograd.grad(y.sum(), x)
@@ -344,7 +343,7 @@ def test_results_and_inputs_may_be_views() -> None:
     def of_a_view() -> Any:
         base = x * 1
         view = base[0, 1]
-        before = F.glu(view * 1, 1)
+        before = ng.var(view * 1, 1)
         base.mul_(2)  # makes the view stale
         return ng.autograd.grad(ng.logsumexp(view, 1).sum() + before.sum(), x)
 
