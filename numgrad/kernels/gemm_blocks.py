@@ -28,10 +28,8 @@ DEPTH = 256
 MOST_ROWS = 256
 ITEM_COST = 1 << 16  # multiplications in an item: about 2 us
 LEAST_ROWS, LEAST_COLUMNS = 48, 64  # of an item, if there are more than two: each packs the other operand anew
-# An item of a tall product has so many strips of rows: few enough to stay in the second cache.
-BLOCK_STRIPS = (8, 7, 9, 6, 10, 5, 11, 12, 14, 16)
+BLOCK_ROWS = (96, 84, 132, 108)  # of an item of a tall product: few enough to stay in the second cache
 LEAST_SHARE = 128  # columns of an item of a tall product, which packs its rows for them
-PACK_COLUMNS = 32  # columns that are multiplied in the time that packing a row's elements takes
 LEAST_SUM = 512  # steps of a part of a sum that has a result of its own
 LITTLE_ROWS, NARROW_PANELS = 64, 2  # an item of so few panels reads its rows in place
 AHEAD = 8  # steps of a sum, whose columns of a right operand are fetched where it is read in place
@@ -192,23 +190,6 @@ def blocks_kernel(code: str) -> Kernel:
     return multiply_blocks
 
 
-@functools.lru_cache(maxsize=4096)
-def _tall_item(strips: int, panels: int, width: int, batch: int, workers: int) -> tuple[int, int]:
-    """Strips of rows and panels of columns of an item, such that the busiest worker has the least to do.
-
-    One item more than the others have is a thread's time; each item packs its rows for its columns.
-    """
-    best, least = (0, 0), 0.0
-    for pieces in range(1, max(1, min(workers, panels * width // LEAST_SHARE)) + 1):
-        columns = -(-panels // pieces)
-        for rows in BLOCK_STRIPS:
-            items = batch * -(-strips // rows) * -(-panels // columns)
-            time = -(-items // workers) * min(rows, strips) * (columns * width + PACK_COLUMNS)
-            if not least or time < least:
-                best, least = (rows, columns), time
-    return best
-
-
 def plan_blocks(
     b: PlanBuilder, left: Matrices, right: Matrices, out: Matrices, *, m: int, n: int, k: int, batch: int,
     bias: Operand | None, accumulate: bool,
@@ -222,8 +203,13 @@ def plan_blocks(
     few = m <= IN_PLACE_ROWS and -(-m // tile_rows) * tile_rows < -(-m // strip) * strip
     row_block, column_block, splits = -(-m // strip) * strip, -(-n // width) * width, 1
     if tall:
-        most_strips, most_panels = _tall_item(-(-m // strip), -(-n // width), width, batch, b.workers)
-        row_block, column_block = most_strips * strip, most_panels * width
+        # As little as possible for the busiest worker: one item more than the others have is a thread's time.
+        loads = [
+            (-(-batch * -(-m // rows) // b.workers) * rows, rows) for rows in (r // strip * strip for r in BLOCK_ROWS)
+        ]
+        row_block = min(loads, key=lambda load: load[0])[1]
+        pieces = min(-(-b.workers // (batch * -(-m // row_block))), max(1, n // LEAST_SHARE))
+        column_block = -(-n // (pieces * width)) * width
     elif worth > batch:
         # A sum is cut by the sizes alone: its bits may not depend on the number of threads.
         most, pieces = max(2, (m // LEAST_ROWS if m >= n else n // LEAST_COLUMNS)), -(-worth // batch)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,22 @@ def test_a_plan_that_is_used_again_is_found_again() -> None:
     for _ in range(5):
         x * 2
     assert kept() == before > 0
+
+
+def test_a_product_of_a_new_height_is_not_planned_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[Any] = []
+    from_the_start = plans._planned
+    before = ng.get_num_threads()
+    ng.set_num_threads(2)  # which forgets all plans
+    monkeypatch.setattr(plans, "_planned", lambda *args: planned.append(args) or from_the_start(*args))
+    try:
+        right = ng.rand(64, 256)
+        for rows in range(260, 860, 5):  # whose items are cut in different ways
+            left = ng.rand(rows, 64)
+            np.testing.assert_allclose((left @ right).numpy(), left.numpy() @ right.numpy(), rtol=1e-4)
+    finally:
+        ng.set_num_threads(before)
+    assert len([args for args in planned if args[0].name == "mm"]) < plans._MOST_TEMPLATES
 
 
 @pytest.mark.parametrize("needs_grad", [False, True])
