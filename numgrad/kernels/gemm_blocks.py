@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from numgrad.kernels.gemm_layout import Blocks, Matrices, Right, Steps, block_of
 from numgrad.kernels.gemm_pack import column_packer, plan_add_splits, plan_pack
+from numgrad.kernels.gemm_panels import panel_product
 from numgrad.kernels.gemm_rows import TARGET_ITEMS, lanes, tile_shape
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
@@ -110,10 +111,12 @@ def strip_packer(code: str) -> Device:
 @functools.cache
 def blocks_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
-    tile_rows, width = tile_shape(code, "many")[0], tile_shape(code, "many")[1]
-    strip, vectors = tile_shape(code, "strip")[0], width // lanes(code)
-    packed, strided = simd.strip_tile(code, strip, vectors), simd.strided_tile(code, tile_rows, vectors)
-    few = simd.strided_tile(code, tile_rows, vectors, AHEAD)
+    width, strip = tile_shape(code, "many")[1], tile_shape(code, "strip")[0]
+    packed = simd.strip_tile(code, strip, width // lanes(code))
+    near, far = (
+        panel_product(code),
+        panel_product(code, ahead=AHEAD),
+    )  # for a right operand that lies packed, or in place
     pack_strips, pack_columns = strip_packer(code), column_packer(code)
     itemsize = 4 if code == "f4" else 8
     floats = f"{code}[:], " * 5
@@ -173,19 +176,15 @@ def blocks_kernel(code: str) -> Kernel:
                             )  # fmt: skip
                             ahead += count * ahead_step
                     elif right_size or right_step == width * itemsize:
-                        for i in range(0, rows, tile_rows):
-                            strided(
-                                address_of(a, source + i * a_steps.row), a_steps.row * itemsize, a_steps.column * itemsize,
-                                min(tile_rows, rows - i), right, right_step, count,
-                                address_of(out, goal + i * out_steps.row + j), out_row, columns, mode,
-                            )  # fmt: skip
+                        near(
+                            address_of(a, source), a_steps.row * itemsize, a_steps.column * itemsize, rows, right, 0, right_step,
+                            count, address_of(out, goal + j), out_row, columns, mode,
+                        )  # fmt: skip
                     else:
-                        for i in range(0, rows, tile_rows):
-                            few(
-                                address_of(a, source + i * a_steps.row), a_steps.row * itemsize, a_steps.column * itemsize,
-                                min(tile_rows, rows - i), right, right_step, count,
-                                address_of(out, goal + i * out_steps.row + j), out_row, columns, mode,
-                            )  # fmt: skip
+                        far(
+                            address_of(a, source), a_steps.row * itemsize, a_steps.column * itemsize, rows, right, 0, right_step,
+                            count, address_of(out, goal + j), out_row, columns, mode,
+                        )  # fmt: skip
 
     return multiply_blocks
 

@@ -40,10 +40,13 @@ class Sum(NamedTuple):
 
 
 @functools.cache
-def panel_product(code: str, form: str = "many") -> Device:
-    """The product of a block, for one dtype and one register tile (see `tile_shape`); all distances are in bytes."""
+def panel_product(code: str, form: str = "many", ahead: int = 0) -> Device:
+    """The product of a block, for one dtype and one register tile (see `tile_shape`); all distances are in bytes.
+
+    ``ahead`` is `simd.strided_tile`'s.
+    """
     tile_rows, tile_columns = tile_shape(code, form)
-    tile = simd.strided_tile(code, tile_rows, tile_columns // lanes(code))
+    tile = simd.strided_tile(code, tile_rows, tile_columns // lanes(code), ahead)
     itemsize = 4 if code == "f4" else 8
 
     @device
