@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import io
 import logging
 import os
 import re
@@ -29,7 +30,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from numgrad import config
+from numgrad import config, files
 from numgrad.runtime import target
 
 try:
@@ -184,7 +185,7 @@ def get(name: str, key: str) -> bytes | None:
 def _read(path: Path) -> bytes:
     """The bytes of a plain file of the user's; b"" if the path has become something else."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
+    with io.BufferedReader(files.opened(path, flags)) as file:
         return b"" if _fault(os.fstat(file.fileno())) else file.read(_MOST_BYTES)
 
 
@@ -218,41 +219,39 @@ def claim(name: str, key: str, patience: float) -> Iterator[bool]:
     that the system drops when its holder dies. On a system without locks every process compiles for itself.
     """
     live = folder()
-    handle = None
+    file = None
     at_once = True
     if live is not None and fcntl is not None:
         path = live / f".claim-{name}-{key}"
         deadline = time.monotonic() + patience
-        while handle is None:
+        while file is None:
             try:
-                handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-                facts = os.fstat(handle)
-                if not _is_claim(facts):
+                file = files.opened(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+                if not _is_claim(os.fstat(file.fileno())):
                     raise OSError(f"{path} is no file of the store's")
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(handle).st_nlink == 0:  # its holder has just removed it; the name may be another's claim
-                    os.close(handle)
-                    handle, at_once = None, False
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file.fileno()).st_nlink == 0:  # its holder has just removed it; the name may be another's
+                    file.close()
+                    file, at_once = None, False
             except BlockingIOError:
-                os.close(handle)  # type: ignore[arg-type]
-                handle = None
-                at_once = False
+                file.close()  # type: ignore[union-attr]
+                file, at_once = None, False
                 if time.monotonic() >= deadline:
                     break
                 time.sleep(0.01)
             except OSError as error:  # no room, or a file system without locks
                 _log.info("no claim on kernel %s: %s", name, error)
-                if handle is not None:
-                    os.close(handle)
-                    handle = None
+                if file is not None:
+                    file.close()
+                    file = None
                 break
     try:
         yield at_once
     finally:
-        if handle is not None:
+        if file is not None:
             with contextlib.suppress(OSError):
                 path.unlink()  # while it is held
-            os.close(handle)
+            file.close()
 
 
 def _is_claim(facts: os.stat_result) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
+
+from numgrad import files
 
 
 @contextmanager
@@ -72,10 +76,10 @@ def _opened(
     mode = 0o666 if before is None else stat.S_IMODE(before.st_mode) & 0o600
     try:
         try:
-            descriptor = os.open(folder, os.O_RDWR | os.O_TMPFILE, mode)
+            raw = files.opened(folder, os.O_RDWR | os.O_TMPFILE, mode, "wb")
         except (AttributeError, OSError):  # unsupported here, or the folder does not exist, which `open` reports
-            return open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode))
-        return open(descriptor, "wb")
+            return open(temporary, "xb", opener=functools.partial(os.open, mode=mode))
+        return io.BufferedWriter(raw)
     except OSError as error:
         # Name the caller's path, not the temporary one.
         raise OSError(error.errno, error.strerror, path) from None
@@ -87,7 +91,7 @@ def _give_name(descriptor: int, name: str) -> None:
         # The unused src_dir_fd makes os.link follow the link in /proc.
         os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
     except OSError:
-        with open(name, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as copy:
+        with open(name, "xb", opener=functools.partial(os.open, mode=0o600)) as copy:
             while piece := os.pread(descriptor, 1 << 20, copy.tell()):
                 copy.write(piece)
             copy.flush()
@@ -109,9 +113,13 @@ def _take_over(descriptor: int, before: os.stat_result) -> None:
 
 def _sync_folder(folder: str) -> None:
     """Flush the new name to the disk. Windows cannot open folders, and is skipped."""
+    held: list[int] = []
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            held.extend(
+                map(os.open, [folder], [os.O_RDONLY])
+            )  # within one call: an interrupt finds it held, or not open
+            os.fsync(held[0])
         finally:
-            os.close(descriptor)
+            for descriptor in held:
+                os.close(descriptor)

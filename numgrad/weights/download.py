@@ -9,6 +9,7 @@ is imported when a download begins.
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import re
@@ -23,6 +24,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from numgrad import files
 from numgrad.weights import cache as local
 from numgrad.weights.entries import Source
 from numgrad.weights.errors import CacheError
@@ -365,9 +367,9 @@ def _opened(part: Path) -> IO[bytes]:
         part.unlink(missing_ok=True)
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        return open(os.open(part, flags), "r+b")
+        return io.BufferedRandom(files.opened(part, flags, access="r+b"))
     except FileNotFoundError:
-        return open(os.open(part, flags | os.O_CREAT | os.O_EXCL, 0o666), "r+b")
+        return io.BufferedRandom(files.opened(part, flags | os.O_CREAT | os.O_EXCL, access="r+b"))
 
 
 def _is_own(path: Path) -> bool:

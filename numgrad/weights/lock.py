@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -10,6 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from numgrad import files
 
 log = logging.getLogger("numgrad.weights")
 
@@ -46,36 +49,36 @@ def exclusive(path: Path) -> Iterator[bool]:
     OSError
         The lock file cannot be created.
     """
-    handle, locked = _acquire(path)
+    file, locked = _acquire(path)
     try:
         yield locked
     finally:
         if locked and sys.platform != "win32":
             path.unlink(missing_ok=True)  # while it is held: the `_acquire` of a waiting process notices
-        os.close(handle)
+        file.close()
 
 
-def _acquire(path: Path) -> tuple[int, bool]:
+def _acquire(path: Path) -> tuple[io.FileIO, bool]:
     announced = False
     while True:
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            file = files.opened(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), access="r+b")
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
             path.unlink(missing_ok=True)  # another user may have put this link there
             continue
         try:
-            taken = _take(handle)
+            taken = _take(file.fileno())
         except OSError as error:  # some network file systems have no locks
             log.info("no file locks in %s (%s): going on without", path.parent, error)
-            return handle, False
+            return file, False
         except BaseException:
-            os.close(handle)
+            file.close()
             raise
-        if taken and _still_there(path, handle):
-            return handle, True
-        os.close(handle)
+        if taken and _still_there(path, file.fileno()):
+            return file, True
+        file.close()
         if not taken:
             if not announced:
                 log.info("waiting for another process that is downloading %s", path.stem)

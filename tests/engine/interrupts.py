@@ -3,7 +3,7 @@
 An interrupt comes in one of two ways. *By plan*: under a tracer that raises KeyboardInterrupt at the n-th point at which CPython
 could handle a signal (the entry of a function, a jump backwards, the return of a call), for each n in turn. *By signal*: from a
 timer with a random delay, as Ctrl-C does. After each, what was being changed is as before or as after, bit by bit; no mode is
-left on or off; and the process goes on to work: what was interrupted, done again, gives what it gives.
+left on or off; no file is left open; and the process goes on to work: what was interrupted, done again, gives what it gives.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import dis
 import gc
+import os
 import random
 import signal
 import sys
@@ -131,6 +132,7 @@ class Trial:
     def by_plan(self, number: int) -> str:
         """Interrupt at a point; where that was, or nothing if the action ended before."""
         subject, tracer = self.scenario.make(), Tracer(number)
+        files = open_files()
         try:
             with _swallowed():
                 sys.settrace(tracer)
@@ -139,12 +141,12 @@ class Trial:
             self.check_modes(tracer.where)  # while the traceback keeps frames, and what they hold, alive
         finally:
             sys.settrace(None)
-        self.check(subject, tracer.where)
+        self.check(subject, files, tracer.where)
         return tracer.where
 
     def by_signal(self, delay: float) -> bool:
         """Interrupt after some seconds; whether it came while numgrad was at it."""
-        subject, arrived = self.scenario.make(), False
+        subject, arrived, files = self.scenario.make(), False, open_files()
 
         def handle(number: int, frame: FrameType | None) -> None:
             nonlocal arrived
@@ -165,7 +167,7 @@ class Trial:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-        self.check(subject, f"after {delay * 1e6:.0f} us")
+        self.check(subject, files, f"after {delay * 1e6:.0f} us")
         return not whole
 
     def check_modes(self, where: str) -> None:
@@ -174,9 +176,13 @@ class Trial:
         if wrong:
             raise Broken(f"{self.name}: interrupted {where}: left over: {', '.join(wrong)}")
 
-    def check(self, subject: Any, where: str) -> None:
-        """Raise if something is neither as before nor as after, or if it does not go on."""
+    def check(self, subject: Any, files: set[str], where: str) -> None:
+        """Raise if something is neither as before nor as after, if a file is left open, or if it does not go on."""
         self.check_modes(where)
+        if open_files() - files:
+            gc.collect()
+            if left := open_files() - files:
+                raise Broken(f"{self.name}: interrupted {where}: left open: {', '.join(sorted(left))}")
         state = subject.state()
         for part, before, after in zip(state, self.before, self.after, strict=True):
             if part not in (before, after):
@@ -207,6 +213,16 @@ def _swallowed() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = reported
+
+
+def open_files() -> set[str]:
+    """What this process has open, each with its descriptor; nothing where the system does not tell."""
+    opened = set()
+    with contextlib.suppress(FileNotFoundError):
+        for link in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+                opened.add(f"{link} {os.readlink(f'/proc/self/fd/{link}')}")
+    return opened
 
 
 def _settle() -> None:
@@ -254,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=list(SCENARIOS), help="scenarios")
     given = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")  # of anomaly mode
+    warnings.simplefilter("ignore")  # of anomaly mode, and of files that CPython closes as an interrupt drops them
     try:
         delivered = run(given.count, given.seed, given.only, print)
     except Broken as broken:

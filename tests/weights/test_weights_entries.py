@@ -162,7 +162,7 @@ def test_the_data_are_found_in_an_installed_package(tmp_path: Path) -> None:
     package = tmp_path / "numgrad"
     package.mkdir()
     (package / "__init__.py").touch()
-    for name in ("command.py", "config.py"):
+    for name in ("command.py", "config.py", "files.py"):
         shutil.copy(ROOT / "numgrad" / name, package)
     shutil.copytree(ROOT / "numgrad" / "weights", package / "weights")
     code = "from numgrad.weights import entry, categories; print(entry('resnet18').name, len(categories('resnet18')))"
