@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
 from numgrad.engine.tape import AccumulateGrad, Edge, Node, TensorBase, modes
 from numgrad.errors import GradError
-from numgrad.layout import Spec, contiguous_strides
-from numgrad.registry import OPS, chain
+from numgrad.layout import contiguous_strides
+from numgrad.registry import OPS, Windows, chain
 from numgrad.runtime import locks
 
 # Called in place of ``node.apply(grads, create_graph)``, to inspect the gradients of each node.
@@ -26,6 +27,7 @@ class BackwardPass:
     def __init__(self, roots: Sequence[Edge], useful: set[Node] | None) -> None:
         self.roots = roots
         self.slots: dict[Node, list[Any]] = {}
+        self.windows = Windows()
         self.heap: list[tuple[int, Node]] = []
         self.owned: set[Node] = set()  # waiting leaves whose gradient shares memory with no other tensor
         self.useful = useful  # None: all nodes
@@ -55,17 +57,19 @@ def run_backward(
     """
     composite = create_graph or composite or modes.forward is not None
     captured: dict[tuple[Node, int], Any] = {edge: None for edge in captures or () if edge is not None}
-    pending = BackwardPass(roots, None if captures is None else _nodes_above(roots, captured))
-    watched = monitor
+    useful, watched = None if captures is None else _nodes_above(roots, captured), monitor
+    pending = BackwardPass(roots, useful)
     before = modes.grad_enabled, modes.backward
     modes.grad_enabled, modes.backward = create_graph, pending
     try:
         _send(roots, grads, None, pending)
-        heap, waiting = pending.heap, pending.slots
+        heap, waiting, windows = pending.heap, pending.slots, pending.windows
+        puts_off = not composite and watched is None and not chain.wrappers
         while heap:
             node = heappop(heap)[1]
-            incoming = waiting.pop(node)
-            hooks = node.hooks
+            incoming, hooks = waiting.pop(node), node.hooks
+            if windows and windows.add_to(node, incoming, not (hooks or captured or node.record.op is None)):
+                pending.owned.add(node)
             if hooks is not None:
                 incoming = hooks.on_tensors(node, incoming)
             if captured:
@@ -81,15 +85,20 @@ def run_backward(
                         accumulate(node.variable, incoming[0], node in pending.owned and not is_seen, create_graph)
                     if hooks is not None:
                         hooks.on_exit((), incoming)
-            elif captures is None or _leads_on(node, pending.useful):
+            elif useful is None or any(edge is not None and edge[0] in useful for edge in node.edges):
+                if puts_off and hooks is None and node.record.joins:
+                    target = windows.put(node, incoming[0])
+                    if target not in waiting:
+                        heappush(heap, (-target.sequence, target))
+                        waiting[target] = [None] * len(target.record.output_specs)
+                    continue
                 if hooks is not None:
                     incoming = hooks.on_entry(incoming)
                 if hooks is not None and all(grad is None for grad in incoming):
                     outgoing = (None,) * len(node.edges)  # a hook removed them
-                elif watched is None:
-                    outgoing = node.apply(incoming, composite)
                 else:
-                    outgoing = watched(node, incoming, composite)
+                    apply = node.apply if watched is None else partial(watched, node)
+                    outgoing = apply(incoming, composite)
                 if hooks is not None:
                     outgoing = hooks.on_exit(outgoing, incoming)
                 if not retain_graph:
@@ -101,8 +110,7 @@ def run_backward(
                         f"{len(outgoing)})"
                     )
                 _send(edges, outgoing, incoming if hooks is None and node.makes_results else None, pending)
-                outgoing = ()
-            incoming = grad = None  # type: ignore[assignment]
+            incoming = grad = outgoing = None  # type: ignore[assignment]
         for call in pending.at_end:
             call()
     finally:
@@ -123,18 +131,15 @@ def _send(
         holders = Counter([id(grad._storage) for grad in (*incoming, *outgoing) if grad is not None])
     for position, edge in enumerate(edges):
         grad = outgoing[position]
-        if edge is None or grad is None:
+        if edge is None or grad is None or (useful is not None and edge[0] not in useful):
             continue
         node, number = edge
-        if useful is not None and node not in useful:
-            continue
         slots = waiting.get(node)
         if slots is None:
             heappush(pending.heap, (-node.sequence, node))
-            if node.__class__ is AccumulateGrad:
-                waiting[node] = [grad]
-                if incoming is None:
-                    continue
+            waiting[node] = [None] * len(node.record.output_specs)
+            waiting[node][number] = grad
+            if incoming is not None and node.__class__ is AccumulateGrad:
                 if holders is None:
                     storages = [other._storage for other in (*incoming, *outgoing) if other is not None]
                     is_new = storages.count(grad._storage) == 1
@@ -142,13 +147,10 @@ def _send(
                     is_new = holders[id(grad._storage)] == 1
                 if is_new:  # no other gradient of this node has its memory
                     pending.owned.add(node)
-                continue
-            slots = waiting[node] = [None] * len(node.record.output_specs)
-        before = slots[number]
-        if before is None:
-            slots[number] = grad
         else:
-            slots[number] = OPS["add"](before, grad)
+            if pending.windows:  # gradients are added in the order in which they come
+                pending.windows.add_to(node, slots, False)
+            slots[number] = grad if slots[number] is None else OPS["add"](slots[number], grad)
             if node.__class__ is AccumulateGrad:
                 pending.owned.add(node)
 
@@ -175,10 +177,6 @@ def nodes_below(roots: Sequence[Edge], ends: Container[Node] = ()) -> dict[Node,
     return seen
 
 
-def _leads_on(node: Node, useful: set[Node] | None) -> bool:
-    return useful is None or any(edge is not None and edge[0] in useful for edge in node.edges)
-
-
 def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool) -> None:
     """Add ``grad`` to a leaf's ``.grad``. The first one is stored as it is if the engine owns it, else copied.
 
@@ -186,8 +184,10 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
     """
     with _leaf_locks[id(variable) >> 8 & 63]:
         if variable._grad is None:
-            spec = variable._spec
-            if create_graph or not owned or not _fits(spec, grad._spec):
+            spec, own = variable._spec, grad._spec
+            # What is not dense has a gradient in rows.
+            fits = own.is_dense and own.lies_like(spec) if spec.is_dense else own.is_contiguous and not own.is_private
+            if create_graph or not owned or not fits:
                 strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)
                 grad = OPS["to_strides"](grad, strides=strides)
             elif spec.is_dense:
@@ -200,7 +200,3 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
             chain.dispatch(add, (variable._grad, grad), add.defaults)
     if variable._hooks is not None:
         variable._hooks.on_accumulated(variable)
-
-
-def _fits(spec: Spec, own: Spec) -> bool:  # what is not dense has a gradient in rows
-    return own.is_dense and own.lies_like(spec) if spec.is_dense else own.is_contiguous and not own.is_private

@@ -12,7 +12,7 @@ from typing import Any
 from numgrad.errors import DETACHED, FREED, GradError
 from numgrad.layout import Spec
 from numgrad.node_types import SeenNode, stem_of
-from numgrad.registry import check_gradients, find, first_run
+from numgrad.registry import LEAST_JOINED, check_gradients, find, first_run
 from numgrad.runtime import locks
 from numgrad.runtime.fast.write import record_words
 from numgrad.runtime.memory import Storage
@@ -88,10 +88,10 @@ class Record:
     """The common part of nodes for the same op, the same signature and the same needed gradients.
 
     ``needs`` says for each input whether its gradient is needed, ``saving`` which tensors are kept for that. ``run(node, grads)``,
-    unless None, replaces the op's backward when that is not recorded itself.
+    unless None, replaces the op's backward when that is not recorded itself. ``joins``: see `registry.Op.join_windows`.
     """
 
-    __slots__ = ("_words", "fast", "input_specs", "needs", "op", "output_specs", "params", "run", "saving")
+    __slots__ = ("_words", "fast", "input_specs", "joins", "needs", "op", "output_specs", "params", "run", "saving")
 
     def __init__(self, op: Any, params: Any, needs: tuple[bool, ...], input_specs: Any, output_specs: Any) -> None:
         self.op = op
@@ -101,6 +101,7 @@ class Record:
         self.output_specs = output_specs
         self.saving: Any = None
         self.run: Any = None if op is None else first_run
+        self.joins = op is not None and op.join_function is not None and input_specs[0].numel >= LEAST_JOINED
         if op is not None:
             self.saving = op.saving(needs)
             floating = tuple([spec.dtype.is_floating_point for spec in output_specs])

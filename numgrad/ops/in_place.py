@@ -23,7 +23,7 @@ class InPlace(Op):
         )  # fmt: skip
         self.base = base
         self.plan_function = self._plan
-        self.prepare_function = base.prepared_backward
+        self.prepare_function = lambda record: None if base.prepare_function is None else base.prepare_function(record)
 
     def take_backward(self) -> None:
         """Save and differentiate as the base op does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numgrad.layout import Spec, contiguous_strides, spec_of
 from numgrad.ops.creation import full
 from numgrad.ops.layouts import plan_copy
 from numgrad.ops.proofs import prove_dim, prove_ints
+from numgrad.ops.view import permute, slice_, unsqueeze
 from numgrad.registry import EVERY, Op, find
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
@@ -238,3 +240,44 @@ def _(x, dim):
 def _zeros(spec: Any, dim: int, extent: int) -> Any:
     size = (*spec.shape[:dim], extent, *spec.shape[dim + 1 :])
     return find("expand")(full(size=(), value=0.0, dtype=spec.dtype), size=size)
+
+
+@slice_.join_windows
+def _(spec, windows, strided):
+    """Windows of one dimension, whole in the others, which do not overlap: zeros where there is none."""
+    sizes, ndim = windows[0][0].sizes, spec.ndim
+    cut = [axis for axis in range(ndim) if sizes[axis] != spec.shape[axis]]
+    if len(cut) != 1:
+        return None
+    axis = cut[0]
+    rows = []
+    for p, grad in windows:
+        size = p.sizes[axis]
+        others = p.sizes == sizes or (p.sizes[:axis] == sizes[:axis] and p.sizes[axis + 1 :] == sizes[axis + 1 :])
+        if not others or (size > 1 and p.steps[axis] != 1) or p.dropped not in ((), (axis,)):
+            return None
+        rows.append((p.starts[axis], size, bool(p.dropped), grad))
+    rows.sort(key=itemgetter(0))
+    order = list(range(ndim))
+    if strided and spec.is_dense and not spec.is_private:
+        order.sort(key=lambda each: -spec.strides[each])
+    dim, turns = order.index(axis), order != list(range(ndim))
+    rest = tuple([each - (each > axis) for each in order if each != axis])
+    alone = len(rows) == spec.shape[axis] and all(dropped for _, _, dropped, _ in rows)
+    parts: list[Any] = []
+    end = 0
+    for start, size, dropped, grad in [*rows, (spec.shape[axis], 0, False, None)]:
+        if start < end:
+            return None
+        if start > end:
+            gap = _zeros(spec, axis, start - end)
+            parts.append(permute(gap, dims=tuple(order)) if turns else gap)
+        if size:
+            if dropped:
+                grad = permute(grad, dims=rest) if turns else grad
+                parts.append(grad if alone else unsqueeze(grad, dim=dim))
+            else:
+                parts.append(permute(grad, dims=tuple(order)) if turns else grad)
+        end = start + size
+    total = (stack if alone else cat)(*parts, dim=dim)
+    return permute(total, dims=tuple([order.index(each) for each in range(ndim)])) if turns else total

@@ -108,6 +108,7 @@ class Op:
     flops_function: Callable[..., int] | None = None
     sums_function: Callable[..., Any] | None = None
     nan_function: Callable[[Any, Any], str] | None = None
+    join_function: Callable[[Spec, Any, bool], Any] | None = None
     cheap_by: tuple[Op, tuple[str, ...]] | None = None
     halves = False  # whether the plan takes float16 and bfloat16 as they are
     origin: tuple[Op, tuple[Any, ...]] | None = None  # see `adopt`
@@ -246,10 +247,9 @@ class Op:
     def cheap(self, last: int = 0, by: Op | None = None, reads: Sequence[str] = ()) -> None:
         """Declare that its outputs take little time to compute again, so that a replay need not keep them for a backward.
 
-        With ``last`` so many of the plan's last launches alone give the first output again, from the inputs and from what the
-        launches before them left in the other outputs and in scratch memory. Or ``by``, an op of the same parameters, gives the
-        first output again, from the inputs and outputs named ``reads``. Else the whole op runs again, which changes no input and
-        draws no numbers. Elementwise ops are cheap by themselves.
+        With ``last`` so many of the plan's last launches alone give the first output again, from what the others left in the other
+        outputs and in scratch memory. Or ``by``, an op of the same parameters, does, from the inputs and outputs named ``reads``.
+        Else the whole op runs again, which changes no input and draws no numbers. Elementwise ops are cheap by themselves.
         """
         self.cheap_launches = last
         self.cheap_by = None if by is None else (by, tuple(reads))
@@ -269,6 +269,15 @@ class Op:
         self._check_inputs("tie", (*gradients, *to))
         numbers = tuple(self.inputs.index(name) for name in to)
         self.ties.update({self.inputs.index(name): (numbers, zeros) for name in gradients})
+
+    def join_windows(self, function: Callable[[Spec, Any, bool], Any]) -> Callable[[Spec, Any, bool], Any]:
+        """Attach ``(spec, pairs of params and gradients, strided) -> gradient of the tensor`` of which the op gave windows.
+
+        Or None, where they overlap for instance: then each backward runs, and the gradients add up. With ``strided`` the
+        result may be a view with the strides of the tensor, else it is in rows.
+        """
+        self.join_function = function
+        return function
 
     def _check_inputs(self, method: str, names: Sequence[str]) -> None:
         unknown = sorted(set(names) - set(self.inputs))
@@ -347,10 +356,6 @@ class Op:
         """Attach ``(record) -> prepared backward``, such as a function that calls `saved_calls`."""
         self.prepare_function = function
         return function
-
-    def prepared_backward(self, record: Any) -> Any:
-        """A function to run instead of `backward` for nodes of this record, if it is not recorded itself; or None."""
-        return None if self.prepare_function is None else self.prepare_function(record)
 
     def saved_names(self) -> dict[str, int]:
         """For each name in ``saves`` the number of the input or output."""
@@ -436,7 +441,7 @@ class Op:
             raise ValueError(
                 f"op {self.name}: its plan makes no output, expected {', '.join(self.outputs)}; b.output(dtype, shape) makes one"
             )
-        half = None if self.halves or not builder.launches else half_of(specs, params)
+        half = None if self.halves or not builder.launches else plans.half_of(specs, params)
         if half is not None:  # its kernels would take the bits for an int16
             raise DtypeError(f"\"{self.name}\" not implemented for '{half.torch_name}'; convert with .float() first")
         first = builder.outputs[0] if builder.outputs else None
@@ -471,17 +476,6 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<numgrad op {self.name}>"
-
-
-def half_of(specs: Sequence[Spec | None], params: Any) -> Dtype | None:
-    """The half among the dtypes of operands and parameters; None if there is none."""
-    for spec in specs:
-        if spec is not None and spec.dtype.is_half:
-            return spec.dtype
-    for value in params:
-        if value.__class__ is Dtype and value.is_half:
-            return value  # type: ignore[no-any-return]
-    return None
 
 
 def find(name: str) -> Op:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import logging
 import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numgrad import config
+from numgrad.dtypes import dtype as Dtype
+from numgrad.layout import Spec
 from numgrad.registry import memo
 from numgrad.runtime import kernel, threads
 from numgrad.runtime.plan import PrivateOperandError
@@ -138,3 +141,14 @@ def forget_plans() -> None:
 
 
 threads.count_listeners.append(forget_plans)
+
+
+def half_of(specs: Sequence[Spec | None], params: Any) -> Dtype | None:
+    """The half among the dtypes of operands and parameters; None if there is none."""
+    for spec in specs:
+        if spec is not None and spec.dtype.is_half:
+            return spec.dtype
+    for value in params:
+        if value.__class__ is Dtype and value.is_half:
+            return value  # type: ignore[no-any-return]
+    return None

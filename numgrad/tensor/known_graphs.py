@@ -24,7 +24,7 @@ from numgrad.engine.backward import nodes_below
 from numgrad.engine.constants import is_constant
 from numgrad.engine.tape import AccumulateGrad, Node, Record, TensorBase, modes, tensor_over
 from numgrad.node_types import class_of
-from numgrad.registry import OPS, Op, memo
+from numgrad.registry import OPS, Op, Windows, memo
 from numgrad.runtime import locks
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.fast.layout import MOST_INPUTS
@@ -130,22 +130,36 @@ class _Rehearsal:
         """Run the backward, up to the copies: as `engine.backward` does, which would add what arrives there."""
         numbers = {id(copy): number for number, copy in enumerate(self.copies)}
         waiting: dict[Any, list[Any]] = {self.root: [self.grad, *[None] * (len(self.root.output_specs) - 1)]}
-        heap, arrived = [(-self.root.sequence, self.root)], []
+        heap, arrived, windows = [(-self.root.sequence, self.root)], [], Windows()
+
+        def slots_of(target: Any) -> list[Any]:
+            if target not in waiting:
+                waiting[target] = [None] * len(target.output_specs)
+                heappush(heap, (-target.sequence, target))
+            return waiting[target]
+
         while heap:
             node = heappop(heap)[1]
+            grads = waiting.pop(node)
+            joined = windows.add_to(node, grads, node.record.op is not None)
+            if node.__class__ is AccumulateGrad:  # of windows; others arrive at once
+                arrived += [(numbers[id(node.variable)], grads[0])] if joined else []
+                continue
             if node.__class__ is not Node:
                 raise _UnfitError  # a function of a user's
-            for edge, grad in zip(node.edges, node.apply(waiting.pop(node), False), strict=True):
+            if node.record.joins:
+                slots_of(windows.put(node, grads[0]))
+                continue
+            for edge, grad in zip(node.edges, node.apply(grads, False), strict=True):
                 if edge is None or grad is None:
                     continue
                 target, number = edge
+                slots = [None] if target.__class__ is AccumulateGrad else slots_of(target)
+                joined = windows.add_to(target, slots, False)
                 if target.__class__ is AccumulateGrad:
-                    arrived.append((numbers[id(target.variable)], grad))
+                    where = numbers[id(target.variable)]
+                    arrived += [(where, each) for each in (*slots, grad)[not joined :]]
                     continue
-                if target not in waiting:
-                    waiting[target] = [None] * len(target.output_specs)
-                    heappush(heap, (-target.sequence, target))
-                slots = waiting[target]
                 slots[number] = grad if slots[number] is None else OPS["add"](slots[number], grad)
         return arrived
 
