@@ -17,8 +17,8 @@ import functools
 import math
 from typing import Any, NamedTuple
 
-from numgrad import dtypes
 from numgrad.errors import ProofError
+from numgrad.kernels.gemm_panels import panel_product
 from numgrad.kernels.gemm_rows import lanes, tile_shape
 from numgrad.kernels.reduce_kernels import larger_row
 from numgrad.kernels.room import ROOMS
@@ -26,10 +26,12 @@ from numgrad.kernels.vector_math import exp
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.plan import Operand, PlanBuilder
-from numgrad.runtime.simd import ADD, STORE, address_of
+from numgrad.runtime.simd import ADD, STORE, address_of, prefetch
+from numgrad.runtime.simd_emit import LINE
 
 FORWARD_QUERIES, BACKWARD_QUERIES = 128, 64  # in a block
 EXP_COST = 4
+AHEAD = 12  # rows that are asked for before they are read
 room1 = ROOMS["room1"]
 
 
@@ -57,7 +59,6 @@ class Blocks(NamedTuple):
 
     queries: int  # of a block
     room: int
-    words: int
 
 
 class Task(NamedTuple):
@@ -82,9 +83,17 @@ def cut(room, begin, count):
 
 
 @device
+def fetch_row(source, begin, columns):
+    """Ask for the lines of a row that is read soon: rows of a head lie pages apart, so the CPU does not foresee them."""
+    for j in range(0, columns, LINE // source.itemsize):
+        prefetch(address_of(source, begin + j))
+
+
+@device
 def copy_rows(source, begin, row, rows, columns, factor, goal):
     """Copy rows that lie ``row`` apart, times a factor, into dense rows."""
     for i in range(rows):
+        fetch_row(source, begin + (i + AHEAD) * row, columns)
         line, out = source[begin + i * row :][:columns], goal[i * columns : (i + 1) * columns]
         for j in range(line.shape[0]):
             out[j] = line[j] * factor
@@ -98,6 +107,7 @@ def pack_rows(source, begin, row, rows, columns, width, factor, goal):
         first = panel * width
         here = min(width, columns - first)
         for i in range(rows):
+            fetch_row(source, begin + (i + AHEAD) * row + first, here)
             line = source[begin + i * row + first :][:here]
             out = goal[(panel * rows + i) * width :][:width]
             for j in range(line.shape[0]):
@@ -171,54 +181,27 @@ def add_row(line, factor, row):
 
 
 @functools.cache
-def multiplier(code: str) -> Device:
-    """Matrix products of operands in scratch memory, for one dtype."""
-    tile_rows, tile_columns = tile_shape(code, "many")
-    tile = simd.broadcast_tile(code, tile_rows, tile_columns // lanes(code))
-    itemsize = 4 if code == "f4" else 8
-
-    @device
-    def multiply(words, spare, a, a_row, rows, steps, b, columns, out, out_begin, out_row, mode):
-        """``out[i, j] = sum_k a[i, k] * b[k, j]``, b packed into panels; with ``mode`` ADD, added to the old values."""
-        right, table, nobody = address_of(b, 0), address_of(words, 0), address_of(spare, 0)
-        words[0] = 0
-        for first in range(0, rows, tile_rows):
-            for i in range(tile_rows):
-                line = first + i
-                words[1 + i] = address_of(a, min(line, rows - 1) * a_row)
-                words[1 + tile_rows + i] = address_of(out, out_begin + line * out_row) if line < rows else nobody
-            for j in range(0, columns, tile_columns):
-                panel = right + j * steps * itemsize
-                tile(
-                    table, 1, steps, 0, panel, tile_columns * itemsize, panel, table + 8 * (1 + tile_rows),
-                    j * itemsize, min(tile_columns, columns - j), mode,
-                )  # fmt: skip
-
-    return multiply
-
-
-@functools.cache
 def forward_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
-    multiply, width, pack_columns = multiplier(code), tile_shape(code, "many")[1], column_panels(code)
+    multiply, width, pack_columns = panel_product(code), tile_shape(code, "many")[1], column_panels(code)
+    size = 4 if code == "f4" else 8  # of an element
 
-    @kernel(f"{code}[:], " * 6 + "i8[:], Task", Task, reassociate=True)
-    def attention_forward(q, k, v, out, logs, room, words, task, start, stop, worker):
+    @kernel(f"{code}[:], " * 6 + "Task", Task, reassociate=True)
+    def attention_forward(q, k, v, out, logs, room, task, start, stop, worker):
         """An item is a block of queries of one head."""
         _, heads, queries, keys, inner, values = task.extents
         q_batch, q_head, q_row = task.q
         k_batch, k_head, k_row = task.k
         v_batch, v_head, v_row = task.v
-        block, room_count, words_count = task.blocks
+        block, room_count = task.blocks
         causal, scale = task.causal, out.dtype.type(task.scale)
         one, zero = out.dtype.type(1), out.dtype.type(0)
         blocks = (queries + block - 1) // block
-        words = words[worker * words_count : (worker + 1) * words_count]
         key_room, value_room = (keys + width - 1) // width * width * inner, (values + width - 1) // width * width * keys
-        spare, begin = cut(room, worker * room_count, keys + values + 2 * width)
-        packed_keys, begin = cut(room, begin, key_room)
+        packed_keys, begin = cut(room, worker * room_count, key_room)
         packed_values, begin = cut(room, begin, value_room)
         rows, begin = cut(room, begin, block * inner)
+        shares, begin = cut(room, begin, block)  # of a row's exponentials in one: its values are divided, which are fewer
         scores, _ = cut(room, begin, block * keys)
         for item in range(start, stop):
             unit = item // blocks
@@ -229,7 +212,10 @@ def forward_kernel(code: str) -> Kernel:
             seen = min(keys, first + count) if causal else keys
             copy_rows(q, batch * q_batch + head * q_head + first * q_row, q_row, count, inner, scale, rows)
             pack_columns(k, batch * k_batch + head * k_head, k_row, seen, inner, width, one, packed_keys)
-            multiply(words, spare, rows, inner, count, inner, packed_keys, seen, scores, 0, seen, STORE)
+            multiply(
+                address_of(rows, 0), inner * size, size, count, address_of(packed_keys, 0), width * inner * size, width * size,
+                inner, address_of(scores, 0), seen * size, seen, STORE,
+            )  # fmt: skip
             pack_rows(v, batch * v_batch + head * v_head, v_row, seen, values, width, one, packed_values)
             for i in range(count):
                 line = scores[i * seen : (i + 1) * seen]
@@ -240,22 +226,25 @@ def forward_kernel(code: str) -> Kernel:
                     e = exp(valid[j] - high)
                     valid[j] = e
                     total += e
-                share = one / total
-                for j in range(valid.shape[0]):
-                    valid[j] *= share
+                shares[i] = one / total
                 for j in range(valid.shape[0], line.shape[0]):
                     line[j] = zero
                 logs[unit * queries + first + i] = high + math.log(total)
             begin = ((batch * queries + first) * heads + head) * values
-            multiply(words, spare, scores, seen, count, seen, packed_values, values, out, begin, heads * values, STORE)
-            for i in range(count if causal else 0):  # 0 * NaN of a key that the query does not see
+            multiply(
+                address_of(scores, 0), seen * size, size, count, address_of(packed_values, 0), width * seen * size, width * size,
+                seen, address_of(out, begin), heads * values * size, values, STORE,
+            )  # fmt: skip
+            for i in range(count):
                 line = out[begin + i * heads * values :][:values]
-                if is_spoiled(line, zero):
+                if causal and is_spoiled(line, zero):  # 0 * NaN of a key that the query does not see
                     for j in range(line.shape[0]):
                         line[j] = zero
                     for t in range(min(seen, first + i + 1)):
                         row = v[batch * v_batch + head * v_head + t * v_row :][:values]
                         add_row(line, scores[i * seen + t], row)
+                for j in range(line.shape[0]):
+                    line[j] *= shares[i]
 
     return attention_forward
 
@@ -263,26 +252,22 @@ def forward_kernel(code: str) -> Kernel:
 @functools.cache
 def backward_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
-    multiply, width = multiplier(code), tile_shape(code, "many")[1]
+    multiply, width, size = panel_product(code), tile_shape(code, "many")[1], 4 if code == "f4" else 8
     pack_columns, turn = column_panels(code), turner(code)
 
-    @kernel(f"{code}[:], " * 10 + "i8[:], Task", Task, reassociate=True)
-    def attention_backward(
-        q, k, v, out, logs, grad, grad_q, grad_k, grad_v, room, words, task, start, stop, worker
-    ):  # fmt: skip
+    @kernel(f"{code}[:], " * 10 + "Task", Task, reassociate=True)
+    def attention_backward(q, k, v, out, logs, grad, grad_q, grad_k, grad_v, room, task, start, stop, worker):
         """An item is a head. With p the probabilities, ``d_scores = p * (grad @ v^T - rowsum(grad * out))``."""
         _, heads, queries, keys, inner, values = task.extents
         q_batch, q_head, q_row = task.q
         k_batch, k_head, k_row = task.k
         v_batch, v_head, v_row = task.v
-        block, room_count, words_count = task.blocks
+        block, room_count = task.blocks
         causal, scale = task.causal, out.dtype.type(task.scale)
         one, zero = out.dtype.type(1), out.dtype.type(0)
-        words = words[worker * words_count : (worker + 1) * words_count]
         wide_inner, wide_values = (inner + width - 1) // width * width, (values + width - 1) // width * width
         wide_block = (block + width - 1) // width * width
-        spare, begin = cut(room, worker * room_count, inner + values + block + 3 * width)
-        packed_keys, begin = cut(room, begin, wide_inner * keys)
+        packed_keys, begin = cut(room, worker * room_count, wide_inner * keys)
         key_rows, begin = cut(room, begin, keys * inner)
         value_rows, begin = cut(room, begin, keys * values)
         packed_q, begin = cut(room, begin, wide_inner * block)
@@ -303,7 +288,7 @@ def backward_kernel(code: str) -> Kernel:
             copy_rows(k, k_begin, k_row, keys, inner, one, key_rows)
             copy_rows(v, v_begin, v_row, keys, values, one, value_rows)
             to_k, to_v = (batch * keys * heads + head) * inner, (batch * keys * heads + head) * values
-            for t in range(keys):
+            for t in range(keys if causal else 0):  # which the first block of queries does not see all
                 line = grad_k[to_k + t * q_out :][:inner]
                 for j in range(line.shape[0]):
                     line[j] = zero
@@ -311,7 +296,7 @@ def backward_kernel(code: str) -> Kernel:
                 for j in range(line.shape[0]):
                     line[j] = zero
             for first in range(0, queries, block):
-                count = min(block, queries - first)
+                count, mode = min(block, queries - first), ADD if causal or first > 0 else STORE
                 seen = min(keys, first + count) if causal else keys
                 q_begin = batch * q_batch + head * q_head + first * q_row
                 o_begin = ((batch * queries + first) * heads + head) * values
@@ -321,13 +306,20 @@ def backward_kernel(code: str) -> Kernel:
                 pack_columns(grad, o_begin, out_row, count, values, width, one, turned_g)
                 for i in range(count):
                     logs_here[i] = logs[unit * queries + first + i]
+                    fetch_row(out, o_begin + (i + AHEAD) * out_row, values)
                     g, o = grad[o_begin + i * out_row :][:values], out[o_begin + i * out_row :][:values]
                     total = zero
                     for j in range(g.shape[0]):
                         total += g[j] * o[j]
                     dots[i] = total
-                multiply(words, spare, key_rows, inner, seen, inner, turned_q, count, p, 0, count, STORE)
-                multiply(words, spare, value_rows, values, seen, values, turned_g, count, d, 0, count, STORE)
+                multiply(
+                    address_of(key_rows, 0), inner * size, size, seen, address_of(turned_q, 0), width * inner * size,
+                    width * size, inner, address_of(p, 0), count * size, count, STORE,
+                )  # fmt: skip
+                multiply(
+                    address_of(value_rows, 0), values * size, size, seen, address_of(turned_g, 0), width * values * size,
+                    width * size, values, address_of(d, 0), count * size, count, STORE,
+                )  # fmt: skip
                 for t in range(seen):
                     begin = min(count, max(0, t - first)) if causal else 0  # of the queries that see this key
                     line, slope = p[t * count : (t + 1) * count], d[t * count : (t + 1) * count]
@@ -349,15 +341,20 @@ def backward_kernel(code: str) -> Kernel:
                             row = q[q_begin + i * q_row :][:inner]
                             add_row(grad_k[to_k + t * q_out :][:inner], d[t * count + i] * scale, row)
                 else:
-                    multiply(words, spare, p, count, seen, count, packed_g, values, grad_v, to_v, v_out, ADD)
-                    multiply(words, spare, d, count, seen, count, packed_q, inner, grad_k, to_k, q_out, ADD)
+                    multiply(
+                        address_of(p, 0), count * size, size, seen, address_of(packed_g, 0), width * count * size, width * size,
+                        count, address_of(grad_v, to_v), v_out * size, values, mode,
+                    )  # fmt: skip
+                    multiply(
+                        address_of(d, 0), count * size, size, seen, address_of(packed_q, 0), width * count * size, width * size,
+                        count, address_of(grad_k, to_k), q_out * size, inner, mode,
+                    )  # fmt: skip
                 turn(d, 0, count, seen, count, scale, turned, 0, seen)
                 to_q = ((batch * queries + first) * heads + head) * inner
-                for panel in range((inner + width - 1) // width):  # the keys that are seen lie together in a panel
-                    right, columns = packed_keys[panel * keys * width :], min(width, inner - panel * width)
-                    multiply(
-                        words, spare, turned, seen, count, seen, right, columns, grad_q, to_q + panel * width, q_out, STORE
-                    )  # fmt: skip
+                multiply(
+                    address_of(turned, 0), seen * size, size, count, address_of(packed_keys, 0), width * keys * size,
+                    width * size, seen, address_of(grad_q, to_q), q_out * size, inner, STORE,
+                )  # fmt: skip
                 for i in range(count if causal else 0):
                     line = grad_q[to_q + i * q_out :][:inner]
                     if is_spoiled(line, zero):
@@ -416,18 +413,16 @@ def plan_attention(
     e, steps = _geometry("attention", q, k, v)
     _check_layout("attention", out, e.queries, e.values, e)
     code, dtype = q.code, q.spec.dtype
-    rows, width = tile_shape(code, "many")
+    width = tile_shape(code, "many")[1]
     block = min(FORWARD_QUERIES, e.queries)
     room = (
-        e.keys + e.values + 2 * width + _up(e.keys, width) * e.inner + _up(e.values, width) * e.keys
-        + block * (e.inner + e.keys)
+        _up(e.keys, width) * e.inner + _up(e.values, width) * e.keys + block * (e.inner + e.keys + 1)
     )  # fmt: skip
-    items, words = e.batch * e.heads * -(-e.queries // block), 1 + 2 * rows
+    items = e.batch * e.heads * -(-e.queries // block)
     b.launch(
         forward_kernel(code), q.array(q.extent), k.array(k.extent), v.array(v.extent), out.array(out.extent),
         logs.array(logs.extent), b.scratch(dtype, room, per_worker=True).flat,
-        b.scratch(dtypes.int64, words, per_worker=True).flat,
-        Task(e, steps[0], steps[1], steps[2], Blocks(block, room, words), int(causal), scale),
+        Task(e, steps[0], steps[1], steps[2], Blocks(block, room), int(causal), scale),
         work=items, grain=1, cost=items * block * e.keys * (e.inner + e.values + 8 * EXP_COST) // 8 + 1,
     )  # fmt: skip
 
@@ -447,18 +442,18 @@ def plan_attention_backward(
     ):
         _check_layout("attention_backward", operand, count, columns, e)
     code, dtype = q.code, q.spec.dtype
-    rows, width = tile_shape(code, "many")
+    width = tile_shape(code, "many")[1]
     block = min(BACKWARD_QUERIES, e.queries)
     room = (
-        e.inner + e.values + block + 3 * width + (_up(e.inner, width) + e.inner + e.values) * e.keys
+        (_up(e.inner, width) + e.inner + e.values) * e.keys
         + (_up(e.inner, width) + _up(e.values, width)) * block + _up(block, width) * (e.inner + e.values)
         + 2 * block + 3 * block * e.keys
     )  # fmt: skip
-    items, words = e.batch * e.heads, 1 + 2 * rows
+    items = e.batch * e.heads
     b.launch(
         backward_kernel(code), q.array(q.extent), k.array(k.extent), v.array(v.extent), out.array(out.extent),
         logs.array(logs.extent), grad.array(grad.extent), *[g.array(g.extent) for g in grads],
-        b.scratch(dtype, room, per_worker=True).flat, b.scratch(dtypes.int64, words, per_worker=True).flat,
-        Task(e, steps[0], steps[1], steps[2], Blocks(block, room, words), int(causal), scale),
+        b.scratch(dtype, room, per_worker=True).flat,
+        Task(e, steps[0], steps[1], steps[2], Blocks(block, room), int(causal), scale),
         work=items, grain=1, cost=items * e.queries * e.keys * (3 * e.inner + 2 * e.values + 8 * EXP_COST) // 8 + 1,
     )  # fmt: skip

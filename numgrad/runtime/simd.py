@@ -29,8 +29,8 @@ from numgrad.runtime.kernel import Intrinsic, intrinsic
 from numgrad.runtime.simd_emit import ADD, LINE, STORE, STREAM, Tile
 
 __all__ = [
-    "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "fence", "strided_tile",
-    "strip_tile", "transform_tile", "transpose_tile", "update_tile", "window_tile",
+    "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "fence", "prefetch",
+    "strided_tile", "strip_tile", "transform_tile", "transpose_tile", "update_tile", "window_tile",
 ]  # fmt: skip
 
 SQUARES = (
@@ -57,6 +57,19 @@ def address_of(typing_context, array, index):
         return builder.ptrtoint(builder.gep(data, [args[1]]), ir.IntType(64))
 
     return types.int64(array, types.int64), emit
+
+
+@intrinsic
+def prefetch(typing_context, address):
+    """Ask for the line of an address, which is read soon; it need not be valid."""
+    from numba import types
+
+    def emit(context, builder, signature, args):
+        t = Tile(context, builder, "f4", 1, 1)
+        t.prefetch(t.pointer(args[0]))
+        return context.get_dummy_value()
+
+    return types.void(types.int64), emit
 
 
 def broadcast_tile(code: str, rows: int, vectors: int) -> Intrinsic:
