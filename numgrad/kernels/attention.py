@@ -201,7 +201,7 @@ def forward_kernel(code: str) -> Kernel:
         packed_keys, begin = cut(room, worker * room_count, key_room)
         packed_values, begin = cut(room, begin, value_room)
         rows, begin = cut(room, begin, block * inner)
-        shares, begin = cut(room, begin, block)  # of a row's exponentials in one: its values are divided, which are fewer
+        shares, begin = cut(room, begin, block)
         scores, _ = cut(room, begin, block * keys)
         for item in range(start, stop):
             unit = item // blocks
@@ -243,7 +243,7 @@ def forward_kernel(code: str) -> Kernel:
                     for t in range(min(seen, first + i + 1)):
                         row = v[batch * v_batch + head * v_head + t * v_row :][:values]
                         add_row(line, scores[i * seen + t], row)
-                for j in range(line.shape[0]):
+                for j in range(line.shape[0]):  # by the row's sum of exponentials: there are fewer values than keys
                     line[j] *= shares[i]
 
     return attention_forward
