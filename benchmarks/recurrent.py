@@ -1,7 +1,8 @@
 """A recurrent network's training step: forward, backward and SGD, torch and numgrad turn by turn.
 
-One layer of LSTM, GRU or RNN over sequences of one length, or with --packed of lengths from 1 to that one. Each side runs in its
-own process with the same weights, input and number of threads.
+One layer of LSTM, GRU or RNN over sequences of one length, or with --packed of lengths from 1 to that one; with --written-out a
+linear layer and a loop over its rows, a cell for each. Each side runs in its own process with the same weights, input and number of
+threads.
 """
 
 from __future__ import annotations
@@ -51,10 +52,14 @@ def _side(
     width: int,
     bidirectional: bool,
     packed: bool,
+    written_out: bool,
 ) -> Callable[..., Any]:
     import numpy as np
 
-    model = getattr(nn, kind)(width, width, bidirectional=bidirectional)
+    if written_out:
+        model = nn.Sequential(nn.Linear(width, width), getattr(nn, f"{kind}Cell")(width, width))
+    else:
+        model = getattr(nn, kind)(width, width, bidirectional=bidirectional)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     model.load_state_dict({name: tensor(array) for name, array in arrays(shapes).items()})
     rng = np.random.default_rng(0)
@@ -67,7 +72,17 @@ def _side(
         out = out.data if packed else out
         return (out * out).mean()
 
-    return lambda steps: timed_steps(loss, optim.SGD(model.parameters(), lr=LEARNING_RATE), steps)
+    def loss_by_loop() -> Any:
+        first, cell = model
+        rows, state, total = first(x), None, 0
+        for t in range(length):
+            state = cell(rows[t], state)
+            h = state[0] if isinstance(state, tuple) else state
+            total = total + (h * h).mean()
+        return total
+
+    loss_of = loss_by_loop if written_out else loss
+    return lambda steps: timed_steps(loss_of, optim.SGD(model.parameters(), lr=LEARNING_RATE), steps)
 
 
 # ---- the comparison ---------------------------------------------------------------------------------------------
@@ -92,8 +107,9 @@ def main() -> int:
     parser.add_argument("--kind", default="LSTM", choices=("LSTM", "GRU", "RNN"))
     parser.add_argument("--bidirectional", action="store_true")
     parser.add_argument("--packed", action="store_true")
+    parser.add_argument("--written-out", action="store_true")
     args = parser.parse_args()
-    names = ("kind", "batch_size", "length", "width", "bidirectional", "packed", "threads")
+    names = ("kind", "batch_size", "length", "width", "bidirectional", "packed", "written_out", "threads")
     options = {name: getattr(args, name) for name in names}
     facts = common.machine()
     found = measure(options, args.steps, args.rounds)
