@@ -60,7 +60,8 @@ class BlockSum(NamedTuple):
     out_split: int  # elements from one part's result to the next
     mode: int  # of the first steps
     left: int  # elements of the packed block of the left operand, 0 if it is read in place
-    right: int  # the same of the right operand's panel, 0 if that is packed before or read in place
+    right: int  # the same of the right operand's panel, 0 if none is packed here
+    in_place: int  # whether whole panels of the right operand are not packed here
 
 
 @functools.cache
@@ -123,7 +124,7 @@ def blocks_kernel(code: str) -> Kernel:
 
     @kernel(f"{floats} Steps, BlockRight, Steps, Blocks, BlockSum", Steps, BlockRight, Blocks, BlockSum)
     def multiply_blocks(a, b, bias, out, room, a_steps, b_steps, out_steps, blocks, sums, start, stop, worker):
-        steps, split_steps, depth, splits, out_split, first_mode, left_size, right_size = sums
+        steps, split_steps, depth, splits, out_split, first_mode, left_size, right_size, in_place = sums
         room = room[worker * (left_size + right_size) : (worker + 1) * (left_size + right_size)]
         left, own = room[:left_size], room[left_size:]
         out_row = out_steps.row * itemsize
@@ -152,7 +153,7 @@ def blocks_kernel(code: str) -> Kernel:
                     right, right_step = address_of(own, 0), width * itemsize
                     factors = batch * b_steps.batch + k * b_steps.row
                     columns = min(width, last_column - j)
-                    if right_size:
+                    if right_size and (columns < width or not in_place):
                         pack_columns(
                             b, factors + j * b_steps.column, b_steps.row, b_steps.column, count, columns, width, own
                         )
@@ -175,7 +176,7 @@ def blocks_kernel(code: str) -> Kernel:
                                 address_of(out, goal + i * out_steps.row + j), out_row, min(strip, rows - i), columns, mode,
                             )  # fmt: skip
                             ahead += count * ahead_step
-                    elif right_size or right_step == width * itemsize:
+                    elif right_step == width * itemsize:
                         near(
                             address_of(a, source), a_steps.row * itemsize, a_steps.column * itemsize, rows, right, 0, right_step,
                             count, address_of(out, goal + j), out_row, columns, mode,
@@ -237,7 +238,8 @@ def plan_blocks(
         view = Right(right.operand, right.batch, 0, right.row, right.column, right.offset)
         source = plan_pack(b, view, batch=batch, taps=1, channels=k, columns=n, width=width).flat
         panels, packs = BlockRight(-(-n // width) * k * width, width, 1, k * width), 0
-    elif right.column == 1 and n % width == 0 and (m <= IN_PLACE_ROWS or k * right.row * dtype.itemsize <= NEAR_BYTES):
+    in_place = tall or (right.column == 1 and (m <= IN_PLACE_ROWS or k * right.row * dtype.itemsize <= NEAR_BYTES))
+    if in_place and n % width == 0:  # else a panel that is not whole has to be packed
         packs = 0
     strips = -(-min(row_block, m) // strip) * strip * depth + 2 * lanes(code)
     near = left.column == 1 and k <= NEAR_STEPS and left.row * dtype.itemsize <= NEAR_ROW_BYTES
@@ -256,7 +258,7 @@ def plan_blocks(
     b.launch(
         blocks_kernel(code), left.array, source, bias.array(n) if bias else room.array(0), goal.array, room.flat,
         left.steps, panels, goal.steps, Blocks(m, n, row_block, column_block, row_blocks, column_blocks),
-        BlockSum(k, split_steps, depth, splits, out_split, mode, strips, packs),
+        BlockSum(k, split_steps, depth, splits, out_split, mode, strips, packs, int(in_place)),
         work=items, grain=ITEM_COST * items // multiplications + 1, cost=multiplications // 8 + 1,
     )  # fmt: skip
     if splits > 1:
