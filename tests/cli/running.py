@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from tests.runtime.processes import ROOT, environment
+
+# A function for scripts: an interpreter's start and numgrad's import take most of a second, a fork some milliseconds.
+FORK = """
+import os, sys
+
+def forked():
+    # In a child None; in the process itself how the child ended: its exit code, and what it told on stderr.
+    told = os.memfd_create("stderr")
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
+        os.dup2(told, 2)
+        return None
+    _, status = os.waitpid(child, 0)
+    text = os.pread(told, 1 << 20, 0).decode()
+    os.close(told)
+    return os.waitstatus_to_exitcode(status), text
+"""
+needs_fork = pytest.mark.skipif(
+    not hasattr(os, "memfd_create"), reason="what is told lies in memory, which this system does not offer"
+)
 
 # No network, and no checkpoint of the user's: what a test sees does not depend on the machine.
 ALONE = {"NUMGRAD_OFFLINE": "1", "NUMGRAD_HOME": "/nonexistent", "TORCH_HOME": "/nonexistent"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import sys
 import pytest
 
 from numgrad import config
-from tests.cli.running import ALONE
+from tests.cli.running import ALONE, FORK, needs_fork
 from tests.runtime.processes import ROOT, environment, output, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a shell's redirections")
@@ -51,20 +50,15 @@ CONDITIONS: dict[str, tuple[str, dict[str, str], int | None]] = {
     "all are closed": ("<&- >&- 2>&-", {}, 4),
     "ASCII": ("", ASCII, None),
     "no locale": ("", NO_LOCALE, None),
-    "no cache folder": ("", {"HOME": "/dev/null/x", "XDG_CACHE_HOME": "", "NUMGRAD_KERNEL_STORE": ""}, None),
 }
 
 
-# One command of each kind: text of argparse and of its own, refused by argparse and by itself, without network or weights.
-OF_EACH_KIND = [
-    ("--help",), ("info",), ("nonsense",), ("ops", "nonsense"), ("weights", "path", "resnet18"),
-    ("weights", "download", "resnet18"), ("classify", "/nonexistent.jpg"),
-]  # fmt: skip
 # What a few show in processes of their own: one that prints, one that is refused by argparse, one that prints and fails.
 A_FEW = [("info",), ("nonsense",), ("weights", "path", "resnet18")]
 # And all, after a fork of one process, with the streams that an interpreter would have: its start takes most of a second.
 FORKED = """
 import json, os, sys
+import numgrad  # so that no child has to
 from numgrad import cli
 
 for command, numbers, encoding in json.loads(sys.argv[1]):
@@ -115,8 +109,7 @@ def _name(value: tuple[str, ...] | int | str) -> str:
         (command, code, condition)
         for command, code in COMMANDS
         for condition in CONDITIONS
-        if (command in A_FEW and (condition not in IN_ONE or command == ("info",)))
-        or (command in OF_EACH_KIND and condition == "no cache folder")
+        if command in A_FEW and (condition not in IN_ONE or command == ("info",))
     ],
     ids=_name,
 )
@@ -136,22 +129,35 @@ def test_commands_under_a_condition(command: tuple[str, ...], code: int, conditi
         assert done.returncode == code, told
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "memfd_create"), reason="what is told lies in memory, which this system does not offer"
-)
+NO_CACHE_FOLDER = {"HOME": "/dev/null/x", "XDG_CACHE_HOME": "", "NUMGRAD_KERNEL_STORE": ""}
+
+
+def ended(tried: list[tuple[tuple[str, ...], str, str]], **settings: str) -> list[tuple[int, str]]:
+    """How forked commands ended, by their arguments, streams and encoding: the exit code, and what was told."""
+    lines = output(FORKED, json.dumps(tried), **{**ALONE, "NUMGRAD_HOME": "/dev/null/x", **settings}).splitlines()
+    found = [(got, told) for got, told in map(json.loads, lines)]
+    for (command, *_), (_, told) in zip(tried, found, strict=True):
+        assert "Traceback" not in told, command
+        assert "Exception ignored" not in told, command
+    return found
+
+
+@needs_fork
 def test_every_command_under_conditions() -> None:
     tried = [(command, code, name) for command, code in COMMANDS for name in IN_ONE]
-    given = [(command, *IN_ONE[name]) for command, _, name in tried]
-    lines = output(FORKED, json.dumps(given), **{**ALONE, "NUMGRAD_HOME": "/dev/null/x"}).splitlines()
-    for (command, code, name), line in zip(tried, lines, strict=True):
-        got, told = json.loads(line)
-        assert "Traceback" not in told, (command, name)
-        assert "Exception ignored" not in told, (command, name)
+    results = ended([(command, *IN_ONE[name]) for command, _, name in tried])
+    for (command, code, name), (got, told) in zip(tried, results, strict=True):
         if IN_ONE[name][0][1] != ">" and command in ON_STDOUT:
             assert got == 4, (command, name, told)
             assert (told == "") if name == "all are closed" else ("cannot write to stdout: " in told.splitlines()[-1])
         else:
             assert got == code, (command, name, told)
+
+
+@needs_fork
+def test_every_command_without_a_cache_folder() -> None:
+    results = ended([(command, ">>t", "utf-8") for command, _ in COMMANDS], **NO_CACHE_FOLDER)
+    assert [got for got, _ in results] == [code for _, code in COMMANDS], results
 
 
 @pytest.mark.parametrize("script", ["train_step.py", "download_weights.py"])
@@ -174,30 +180,42 @@ def test_characters_that_a_stream_lacks() -> None:
     assert b"/nowhere/caf\xc3\xa9-\xff.pth" in done.stderr
 
 
-def test_without_a_home_folder() -> None:
-    """Neither HOME nor the system's table of users knows one: nothing comes to lie in the current folder."""
-    script = """
-import pwd, sys
+WITHOUT_HOME = (
+    FORK
+    + """
+import json, pwd
 def nobody(*_): raise KeyError("no such user")
 pwd.getpwuid = nobody
-sys.argv[:1] = ["numgrad"]
 from numgrad.cli import main
-sys.exit(main())
+for command in json.loads(sys.argv[1]):
+    ended = forked()
+    if ended is None:
+        sys.argv[:] = ["numgrad", *command]
+        sys.exit(main())
+    print(json.dumps(ended))
 """
+)
+
+
+@needs_fork
+def test_without_a_home_folder() -> None:
+    """Neither HOME nor the system's table of users knows one: nothing comes to lie in the current folder."""
     unset = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "TORCH_HOME", "NUMGRAD_HOME", "NUMGRAD_KERNEL_STORE"))
-    for command, code in (
+    commands = [
         (["info"], 0),
         (["weights", "list"], 4),
         (["weights", "download", "resnet18"], 4),
         (["weights", "clear", "--all"], 4),
         (["warmup", "--jobs", "1"], 4),
-    ):
-        done = run(script, *command, **unset)
-        assert done.returncode == code, (command, done.stderr)
-        assert "Traceback" not in done.stderr
+    ]
+    lines = output(WITHOUT_HOME, json.dumps([command for command, _ in commands]), **unset).splitlines()
+    for (command, code), line in zip(commands, lines, strict=True):
+        got, told = json.loads(line)
+        assert got == code, (command, told)
+        assert "Traceback" not in told
         if command[0] == "weights":
-            assert "this user has no home folder, HOME is not set" in done.stderr
-            assert "set NUMGRAD_HOME" in done.stderr
+            assert "this user has no home folder, HOME is not set" in told
+            assert "set NUMGRAD_HOME" in told
 
 
 # ---- numbers
