@@ -15,7 +15,7 @@ Rng = np.random.Generator
 Arrays = tuple[Any, ...]  # of np.ndarray, or None for an input left out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # there is one of each
 class Sample:
     """One valid application of an op."""
 

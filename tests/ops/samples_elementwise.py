@@ -197,13 +197,16 @@ for name, (inputs, kinds) in BINARY.items():
         divides = name in ("floor_divide", "remainder")
         second = integers(1, 4, 3, 4) if divides or name == "pow" else integers(-3, 4, 3, 4)
         good(name, "int64", integers(-4, 5, 3, 4), second)
-        if name in EVERY_FORM or divides:
+        if name in EVERY_FORM:
             good(name, "uint8 broadcast", integers(0, 5, 3, 1, dtype="uint8"), integers(1, 4, 4, dtype="uint8"))
+        if divides:
+            good(name, "uint8", integers(0, 5, 3, 4, dtype="uint8"), integers(1, 4, 3, 4, dtype="uint8"))
     if "b" in kinds:
-        good(name, "bool", bools(3, 4), bools(4))
+        good(name, "bool", bools(3, 4), bools(4) if name in EVERY_FORM else bools(3, 4))
     else:
         bad(name, "bools", bools(2), bools(2), error=RuntimeError, match=f"\"{name}\" not implemented for 'Bool'")
     if "f" not in kinds:
+        good(name, "empty", integers(0, 2, 0, 3), integers(0, 2, 3))
         bad(
             name,
             "floats",
@@ -227,7 +230,8 @@ for name in ("bitwise_left_shift", "bitwise_right_shift"):
     for dtype in ("uint8", "int8", "int16", "int32", "int64"):
         low, bits = (0 if dtype == "uint8" else -128), 8 * np.dtype(dtype).itemsize
         shifts = [0, 1, bits - 2, bits - 1, bits, bits + 1, 65, 127, *([] if dtype == "uint8" else [-1, -128])]
-        good(name, f"{dtype} by up to all bits", integers(low, 127, 40, 1, dtype=dtype), constant(shifts, dtype))
+        numbers = integers(low, 127, 40, len(shifts), dtype=dtype)
+        good(name, f"{dtype} by up to all bits", numbers, constant([shifts] * 40, dtype))
 good("pow", "of negatives by integers", constant([-2.0, -0.5, 3.0]), constant([2.0, 3.0, -2.0]), smooth=False)
 good("maximum", "ties", constant([1.0, 2.0, -0.0]), constant([1.0, 3.0, 0.0]), smooth=False)
 good("minimum", "ties", constant([1.0, 2.0, -0.0]), constant([1.0, 3.0, 0.0]), smooth=False)

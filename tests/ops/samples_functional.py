@@ -56,6 +56,7 @@ bad(
 for name in ("kl_divergence", "kl_divergence_of_logs"):
     good(name, "matrices", normal(3, 4), positive(3, 4))
     good(name, "broadcast", normal(3, 1), positive(4))
+    good(name, "empty", normal(0, 4), positive(4))
     bad(name, "int64", integers(0, 2, 3), integers(0, 2, 3), error=RuntimeError, match="not implemented for 'Long'")
 good("kl_divergence", "target 0", normal(3), constant([0.0, 0.5, 0.0]), smooth=False)
 

@@ -25,7 +25,8 @@ bad(
 
 # Both sides of the median, concentrations below and above where the series ends.
 good("log_gamma_slope", "matrix", uniform(0.3, 4.0, 3, 4), uniform(-2.0, 2.0, 3, 4))
-good("log_gamma_slope", "broadcast", uniform(25.0, 30.0, 3, 1), uniform(3.0, 3.6, 4))
+good("log_gamma_slope", "far", uniform(25.0, 30.0, 3, 4), uniform(3.0, 3.6, 3, 4))
+good("log_gamma_slope", "empty", uniform(0.3, 4.0, 0, 4), normal(4))
 good("log_gamma_slope", "small", constant([0.001, 0.001, 0.01, 1.0]), constant([-600.0, -2000.0, 1.0, -30.0]))
 bad(
     "log_gamma_slope",

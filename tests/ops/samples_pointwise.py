@@ -126,8 +126,9 @@ for name, (pair, kinds) in FLOATS.items():
     if "i" in kinds:
         good(name, "int64", integers(-9, 10, 3, 4), integers(1, 9, 3, 4))
     if "b" in kinds:
-        good(name, "bool", bools(3, 4), bools(4))
+        good(name, "bool", bools(3, 4), bools(3, 4))
     if "f" not in kinds:
+        good(name, "empty", integers(0, 2, 0, 3), integers(0, 2, 3))
         bad(name, "floats", normal(2), normal(2), error=RuntimeError, match=f'"{name}" not implemented for')
 for name in ("gcd", "lcm"):
     good(name, "int8", constant([-128, 127, 0, 12, -9], "int8"), constant([-128, 0, 0, 18, 6], "int8"))
@@ -135,6 +136,7 @@ good("fmod", "signs", constant([7, -7, 7, -7], "int64"), constant([2, 2, -2, -2]
 good("hypot", "beyond the squares", constant([3e200, 3e-200, 0.0]), constant([4e200, 4e-200, 0.0]), smooth=False)
 good("logaddexp", "far", constant([1000.0, -1000.0, 0.0]), constant([1000.0, -1001.0, 800.0]), smooth=False)
 good("zeta", "matrix", uniform(1.5, 8.0, 3, 4), uniform(0.5, 9.0, 3, 4), fixed=(0,))
+good("zeta", "empty", normal(0, 3), normal(3), fixed=(0,))
 good("zeta", "poles", constant([1.0, 0.5, 2.0, 2.0]), constant([2.0, 2.0, 0.0, -3.0]), smooth=False)
 good("zeta", "below 0", constant([2.0, 3.0, 2.0]), constant([-0.5, -2.25, -7.75]), fixed=(0,))
 bad("zeta", "shapes", normal(2, 3), normal(4), error=RuntimeError, match="zeta: The size of tensor a")
@@ -143,7 +145,8 @@ for name in (
     "hermite_polynomial_he laguerre_polynomial_l legendre_polynomial_p shifted_chebyshev_polynomial_t "
     "shifted_chebyshev_polynomial_u shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w"
 ).split():
-    good(name, "matrix", uniform(-1.2, 1.2, 3, 4), constant([0.0, 1.0, 2.7, 9.0]))
+    good(name, "matrix", uniform(-1.2, 1.2, 3, 4), constant([[0.0, 1.0, 2.7, 9.0]] * 3))
+    good(name, "empty", normal(0, 3), constant([0.0, 1.0, 2.0]))
     good(name, "ends", constant([-1.0, 1.0, 0.0, 0.5, 2.0]), constant([5.0, 4.0, 7.0, -2.0, 3.0]))
     bad(name, "shapes", normal(2, 3), normal(4), error=RuntimeError, match=f"{name}: The size of tensor a")
     if "chebyshev" in name:
@@ -155,6 +158,7 @@ for name in (
     "scaled_modified_bessel_k1 spherical_bessel_j0"
 ).split():
     good(name, "matrix", uniform(0.1, 9.0, 3, 4))
+    good(name, "empty", normal(0, 3))
     good(
         name,
         "far",
@@ -164,9 +168,11 @@ for name in (
 for name in ("igamma", "igammac"):
     good(name, "matrix", uniform(0.3, 8.0, 3, 4), uniform(0.2, 9.0, 3, 4), fixed=(0,))
     good(name, "broadcast", constant(2.5), uniform(0.2, 9.0, 3, 4), fixed=(0,))
+    good(name, "empty", normal(0, 3), normal(3), fixed=(0,))
     good(name, "ends", constant([0.0, 2.0, 3.0, -1.0, 0.0]), constant([2.0, 0.0, 40.0, 2.0, 0.0]), smooth=False)
     bad(name, "shapes", normal(2, 3), normal(4), error=RuntimeError, match=f"{name}: The size of tensor a")
 good("polygamma", "of order 1", _off_poles(3, 4), constant(1.0), fixed=(1,))
+good("polygamma", "empty", normal(0, 3), constant(1.0), fixed=(1,))
 good("polygamma", "of order 3", _off_poles(3, 4), constant(3.0), fixed=(1,))
 bad(
     "polygamma",
@@ -177,6 +183,7 @@ bad(
     call=lambda x: ng.polygamma(-1, x),
 )
 good("frexp_mantissa", "matrix", normal(3, 4), constant(2.0), fixed=(1,))
+good("frexp_mantissa", "empty", normal(0, 3), constant(2.0), fixed=(1,))
 bad("frexp_mantissa", "int64", integers(0, 3, 2), integers(0, 3, 2), error=RuntimeError, match="not implemented")
 
 
@@ -203,6 +210,7 @@ good("addcdiv", "empty", normal(0, 4), normal(4), off_zero(4), constant(0.5))
 bad("addcdiv", "int64", *[integers(1, 3, 2)] * 4, error=RuntimeError, match="\"addcdiv\" not implemented for 'Long'")
 REPLACED = [[0.5, np.inf, -1.2], [np.nan, 2.0, -np.inf]]
 good("nan_to_num", "matrix", constant(REPLACED), constant(0.0), constant(1.0), constant(-1.0), fixed=(1, 2, 3))
+good("nan_to_num", "empty", normal(0, 3), constant(0.0), constant(1.0), constant(-1.0), fixed=(1, 2, 3))
 good("nan_to_num", "special", constant(SPECIAL), constant(5.0), constant(6.0), constant(7.0), smooth=False)
 bad("nan_to_num", "text", normal(2), error=TypeError, match="must be float", call=lambda x: ng.nan_to_num(x, "0"))
 good("isclose", "matrix", normal(3, 4), normal(3, 4), constant(0.5), constant(0.1))
