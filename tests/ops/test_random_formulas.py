@@ -90,7 +90,8 @@ def wrong(text: str, rng: random.Random, dtype: Any, count: int = 24) -> list[tu
 
 @pytest.mark.parametrize("number", range(len(SATURATING)))
 def test_saturating_formulas(number: int) -> None:
-    for dtype in (ng.float32, ng.float64) if number % 4 == 0 else (ng.float32,):
+    # Formulas of float32 are computed in float64: its own digits are asked of a few.
+    for dtype in (ng.float32, ng.float64) if number % 8 == 0 else (ng.float32,):
         assert not wrong(SATURATING[number], random.Random(1), dtype, 40), dtype
 
 

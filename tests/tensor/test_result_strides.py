@@ -40,10 +40,8 @@ OPS = {
 
 @pytest.mark.parametrize("name", OPS)
 def test_a_result_lies_as_its_operands_do(name: str, torch: ModuleType) -> None:
-    seen, count = (
-        0,
-        60 if name == "binary" else 20,
-    )  # the rule is one for all, and each order has loops of its own for each
+    # The rule is one for all, and each order has loops of its own for each.
+    seen, count = 0, 60 if name == "binary" else 8
     for seed in range(count):
         results = []
         for lib in (ng, torch):
