@@ -528,9 +528,9 @@ helper.stop()
 
 @pytest.mark.slow
 def test_under_load():
-    done = processes.run("from tests.runtime.forks import main; main()", "--forks", "25", timeout=290)
+    done = processes.run("from tests.runtime.forks import main; main()", "--forks", "15", timeout=290)
     assert done.returncode == 0, done.stderr
-    assert "forks 25" in done.stdout
+    assert "forks 15" in done.stdout
 
 
 @pytest.mark.parametrize("seed", range(3))
