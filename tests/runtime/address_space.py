@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from numgrad.runtime import store
 from tests.runtime import processes
 
 MB = 1 << 20
@@ -184,6 +186,10 @@ class Trial:
             "NUMGRAD_COMPILE_JOBS": "2",
             "NUMGRAD_DEBUG": None,
         }
+        live = store.folder()
+        if live is not None:  # what this process's store has need not be compiled again
+            unfinished = shutil.ignore_patterns(".claim-*", ".numgrad-new-*")
+            shutil.copytree(live, folder / "store" / live.name, ignore=unfinished)
         filled = self.run(Limit("", 0), fill=True, timeout=600)
         if filled.kind != "ok":
             raise RuntimeError(f"without a limit: {filled}")
