@@ -181,7 +181,7 @@ def test_a_summary_counts_what_came_of_the_calls() -> None:
 
 
 def test_several_processes_make_the_same_calls() -> None:
-    reports = [hostile.walk(60, begin=1000, processes=count) for count in (1, 3)]
+    reports = [hostile.walk(40, begin=1000, processes=count) for count in (1, 3)]
     assert reports[0].counts == reports[1].counts
     assert reports[0].refusals == reports[1].refusals
 
