@@ -24,7 +24,8 @@ FUNCTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])  # of others only what is promoted differs: `test_promotion`
+# Of others only what is promoted differs: `test_promotion`.
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])
 @pytest.mark.parametrize("text", FUNCTIONS)
 def test_of_integers(text: str, dtype: str, torch: ModuleType) -> None:
     outcomes: list[Any] = []
