@@ -46,11 +46,13 @@ def test_some_ops_refuse_hostile_parameters(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1200)
 def test_every_op_refuses_hostile_parameters(tmp_path: Path) -> None:
     run(tmp_path, ())
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1200)
 def test_no_index_is_out_of_bounds(tmp_path: Path) -> None:
     run(tmp_path, QUICK, NUMGRAD_DEBUG="1")
 
