@@ -23,9 +23,13 @@ SAMPLES = [s for s in all_samples() if not s.moments]
 RELATIVE = {"float64": 1e-13, "float32": 2e-6}
 
 
+INDEXED_AS_ADD = ("div", "maximum")  # which show further forms of numbers, but none of an index
+
+
 def marked(sample: Sample, *further: str) -> Any:
     """A test's parameters. Elementwise ops have the loops of one generator, and those of `EVERY_FORM` have all of them."""
-    return pytest.param(sample, *further, marks=[pytest.mark.alike] if is_alike(sample) else [])
+    alike = is_alike(sample) or sample.op in INDEXED_AS_ADD
+    return pytest.param(sample, *further, marks=[pytest.mark.alike] if alike else [])
 
 
 def repeats_a_form(sample: Sample) -> bool:
