@@ -20,6 +20,8 @@ from __future__ import annotations
 import contextlib
 import dis
 import operator
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from types import BuiltinFunctionType, ModuleType
 from typing import Any, ClassVar
@@ -69,6 +71,7 @@ _ALLOWED_SYMBOLS = frozenset(
     ).split()
     for suffix in ("", "f")
 ) | {"memcpy", "memset", "memmove", "bzero", "syscall"}
+_CALLED = re.compile(r' call [^\n@]*@("[^"]+"|[-\w.$]+)\(')  # in the text of a module
 _ALLOWED_PREFIXES = (
     "llvm.",
     "Py",
@@ -288,15 +291,20 @@ def _object_code(name: str, compiled: Any, entry: ir.Module, symbol: str, descen
     machine = target.target_machine()
     module = llvm.parse_assembly(str(entry))
     compiled_module = numba_ir.module_of(compiled)
-    if any(function.name == independent.MARK for function in compiled_module.functions):
-        compiled_module = llvm.parse_assembly(independent.annotated(str(compiled_module)))
+    text = str(compiled_module)
+    if independent.MARK in text:
+        compiled_module = llvm.parse_assembly(independent.annotated(text))
     module.link_in(compiled_module, preserve=True)
     module.name = name
     # Numba's are the same, unless the target is another kind of machine.
     module.triple, module.data_layout = target.triple(), str(machine.target_data)
+    calls = Counter(name.strip('"') for name in _CALLED.findall(text))
     for function in module.functions:
         if not function.is_declaration and function.name != SYMBOL:
             function.linkage = "internal"
+            # LLVM would optimise it by itself, put it into its only caller all the same, and optimise it again there.
+            if calls[function.name] <= 1:
+                function.add_function_attribute("alwaysinline")
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     passes = llvm.create_pass_builder(machine, tuning)
     with global_compiler_lock, _overlaps_asked_in_each_loop() if descends else contextlib.nullcontext():
