@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from numgrad.errors import KernelError, warn
-from numgrad.runtime import numba_stand_ins, target
+from numgrad.runtime import numba_once, numba_stand_ins, target
 
 
 class NumbaChangeWarning(UserWarning):
@@ -120,6 +120,61 @@ CHANGES = (
         "candidates anew for each call in each round of inference. A function that gets more candidates is another object",
         "Numba remembers it",
         (Place("numba.core.types.functions", "BaseFunction.get_call_type", numba_stand_ins.remember),),
+    ),
+    Change(
+        "a call is typed again if a type that it reads is another one",
+        "the result depends on these types; Numba types each call in each round of inference, until nothing changes",
+        "Numba does what its `ConstrainNetwork` calls possible: it looks at changed variables alone",
+        (Place("numba.core.typeinfer", "CallConstraint.resolve", numba_once.if_something_is_new),),
+    ),
+    Change(
+        "an attribute of a type is looked up once",
+        "the result depends on the type, and none is added while a kernel is compiled; Numba asks again in each round",
+        "Numba remembers it",
+        (Place("numba.core.typing.context", "BaseContext.resolve_getattr", numba_once.one_attribute_once),),
+    ),
+    Change(
+        "the type of a function is looked up once",
+        "a function stays what it is; Numba finds each operator by an error that it catches, in each round",
+        "Numba remembers it",
+        (Place("numba.core.typing.context", "BaseContext.resolve_value_type", numba_once.one_function_once),),
+    ),
+    Change(
+        "what an error is told is put together where there is one",
+        "the texts are the same; Numba enters a generator for each statement, in each round",
+        "Numba's context managers are classes",
+        (
+            Place("numba.core.typeinfer", "new_error_context", numba_once.only_for_errors),
+            Place("numba.core.lowering", "new_error_context", numba_once.only_for_errors),
+        ),
+    ),
+    Change(
+        "warnings are shown as they come",
+        "typing has none for a kernel; Numba changes the process's filters for each statement, in each round, to sort them",
+        "Numba collects them once a function",
+        (Place("numba.core.errors", "WarningsFixer.catch_warnings", numba_once.as_they_come),),
+    ),
+    Change(
+        "the variables of an instruction are listed by its class",
+        "they are the same, in the same order; Numba asks four questions of each part of it",
+        "Numba's instructions list their own",
+        (Place("numba.core.ir", "Inst._rec_list_vars", numba_once.by_class),),
+    ),
+    Change(
+        "statements are not searched for remains of `with` and of large dicts",
+        "a kernel has neither",
+        "Numba looks for them where the byte code has them",
+        (
+            Place("numba.core.interpreter", "peep_hole_delete_with_exit", numba_once.leave_as_it_is),
+            Place("numba.core.interpreter", "peep_hole_fuse_dict_add_updates", numba_once.leave_as_it_is),
+        ),
+    ),
+    Change(
+        "the byte code's inline caches are passed over",
+        "they are room for the interpreter; Numba takes half of Python 3.11's byte code for instructions that do nothing, and "
+        "passes over them itself in that of later versions",
+        "numgrad requires Python 3.12",
+        (Place("numba.core.bytecode", "_unpack_opargs", numba_once.without_caches),),
     ),
     Change(
         "a function of the kernel's is compiled for the types of its arguments, not for each constant",
@@ -360,6 +415,7 @@ def applied() -> Iterator[None]:
                 else:
                     setattr(owner, name, original)
             numba_stand_ins.flags_seen.clear()
+            numba_once.forget()
             if collecting:
                 if not gc.get_freeze_count():  # all that is new counts as old, or the first collection would look at it
                     gc.freeze()

@@ -15,9 +15,7 @@ from numba.core import ir, ssa
 from numba.core.analysis import compute_cfg_from_blocks
 
 # Looked up here, so that a version of Numba without one of them does without this module.
-_frontiers_of, _violators_of, _phi_places, _states_of = (
-    ssa._iterated_domfronts, ssa._find_defs_violators, ssa._compute_phi_locations, ssa._make_states,
-)  # fmt: skip
+_frontiers_of, _phi_places, _states_of = ssa._iterated_domfronts, ssa._compute_phi_locations, ssa._make_states
 _Fresh, _CacheListVars = ssa._FreshVarHandler, ssa._CacheListVars
 
 
@@ -44,11 +42,11 @@ def run(blocks: Any) -> Any:
         return {}
     cfg = compute_cfg_from_blocks(blocks)
     frontiers = _frontiers_of(cfg)
-    violators = _violators_of(blocks, cfg)
+    assigned, used = _places(blocks)
+    violators = _violators(assigned, used, cfg)
     copies = {label: ir.Block(scope=block.scope, loc=block.loc) for label, block in blocks.items()}
     for label, block in blocks.items():
         copies[label].body = list(block.body)
-    assigned, used = _places(blocks, violators)
     phis: dict[Any, list[Any]] = {label: [] for label in blocks}
     for name in violators:
         states = {**_states_of(blocks), "varname": name, "defmap": defaultdict(list)}
@@ -72,19 +70,31 @@ def run(blocks: Any) -> Any:
     return copies
 
 
-def _places(blocks: Any, names: Any) -> tuple[Any, Any]:
+def read_by(statement: Any) -> Any:
+    """The variables that a statement reads."""
+    read = statement.value if isinstance(statement, ir.Assign) else statement
+    return [read] if isinstance(read, ir.Var) else read.list_vars() if isinstance(read, ir.Inst) else ()
+
+
+def _places(blocks: Any) -> tuple[Any, Any]:
     """For each name, where it is assigned and where it is used: the positions in each block."""
-    assigned: Any = {name: {} for name in names}
-    used: Any = {name: {} for name in names}
+    assigned: Any = defaultdict(dict)
+    used: Any = defaultdict(dict)
     for label, block in blocks.items():
         for position, stmt in enumerate(block.body):
-            read = stmt
             if isinstance(stmt, ir.Assign):
-                if stmt.target.name in assigned:
-                    assigned[stmt.target.name].setdefault(label, []).append(position)
-                read = stmt.value
-            variables = [read] if isinstance(read, ir.Var) else read.list_vars() if isinstance(read, ir.Inst) else ()
-            for name in {each.name for each in variables}:
-                if name in used:
-                    used[name].setdefault(label, []).append(position)
+                assigned[stmt.target.name].setdefault(label, []).append(position)
+            for name in dict.fromkeys([each.name for each in read_by(stmt)]):
+                used[name].setdefault(label, []).append(position)
     return assigned, used
+
+
+def _violators(assigned: Any, used: Any, cfg: Any) -> list[str]:
+    """Names with several assignments, and then those with a use that an assignment does not come before on each way."""
+    several = [name for name, labels in assigned.items() if sum(map(len, labels.values())) > 1]
+    known, above = set(several), cfg.dominators()
+    return several + [
+        name
+        for name, labels in used.items()
+        if name not in known and any(above[label].isdisjoint(assigned.get(name, ())) for label in labels)
+    ]

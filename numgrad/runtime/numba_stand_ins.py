@@ -221,9 +221,11 @@ def those_before_all_uses(original: Any) -> Any:
     from numgrad.runtime import numba_values
 
     def _find_singly_assigned_variable(self: Any) -> None:
-        original(self)
-        if not self.func_ir.func_id.is_generator:
-            self._singly_assigned_vars |= numba_values.assigned_once(self)
+        if self.func_ir.func_id.is_generator:
+            original(self)
+            return
+        self._singly_assigned_vars = numba_values.assigned_once(self)  # Numba's are among them
+        self._blk_local_varmap = {}
 
     return _find_singly_assigned_variable
 

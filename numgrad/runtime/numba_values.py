@@ -17,7 +17,9 @@ from llvmlite.ir.instructions import InsertValue, PhiInstr
 from numba.core import callconv, cgutils
 from numba.core import ir as numba_ir
 from numba.core import types as numba_types
-from numba.core.analysis import compute_cfg_from_blocks, compute_use_defs
+from numba.core.analysis import compute_cfg_from_blocks
+
+from numgrad.runtime import numba_ssa
 
 types: Any = numba_types
 _Proxy, _Value = cgutils._StructProxy, cgutils.ValueStructProxy  # looked up here, as in `numba_ssa`
@@ -123,13 +125,16 @@ def assigned_once(lower: Any) -> set[str]:
     """Variables with one assignment, which comes before each use whatever way the program takes."""
     blocks = lower.func_ir.blocks
     assigned: dict[str, list[Any]] = defaultdict(list)
-    for label, block in blocks.items():
-        for statement in block.find_insts(numba_ir.Assign):
-            assigned[statement.target.name].append(label)
     used = defaultdict(set)
-    for label, names in compute_use_defs(blocks).usemap.items():
-        for name in names:
-            used[name].add(label)
+    for label, block in blocks.items():
+        before: set[str] = set()  # names that are assigned above in the block
+        for statement in block.body:
+            for each in numba_ssa.read_by(statement):
+                if each.name not in before:
+                    used[each.name].add(label)
+            if isinstance(statement, numba_ir.Assign):
+                assigned[statement.target.name].append(label)
+                before.add(statement.target.name)
     above = compute_cfg_from_blocks(blocks).dominators()
     return {
         name
