@@ -467,23 +467,35 @@ def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...], watching: b
                     results[twin] = builder.fneg(odd) if even is None else builder.fsub(even, odd)
                 return results
 
-            table, written = t.pointer(sources), t.pointer(goals)
-            half, squares = [], t.zeros(SQUARES)
-            for j in range(columns):
-                pointers = [
-                    t.pointer(builder.add(t.read_word(table, i * columns + j), source_shift)) for i in range(columns)
+            table, written, room = t.pointer(sources), t.pointer(goals), t.room(rows * columns)
+
+            def transform_column(j, squares):
+                """A column of ``matrix @ source``."""
+                words, squares = t.advance(table, builder.mul(j, t.word(8))), list(squares)
+                column = [
+                    t.read_vector(t.pointer(builder.add(t.read_word(words, i * columns), source_shift)))
+                    for i in range(columns)
                 ]
-                column = [t.read_vector(pointer) for pointer in pointers]
-                half.append(combined(column))
+                for i, value in enumerate(combined(column)):
+                    builder.store(value, builder.gep(room, [builder.add(j, t.word(i * columns))]))
                 if watching:  # while they are in registers
                     for i, value in enumerate(column):
                         squares[i % SQUARES] = t.multiply_add(value, value, squares[i % SQUARES])
+                return squares
+
+            def transform_row(i, _):
+                words, first = t.advance(written, builder.mul(i, t.word(8 * rows))), builder.mul(i, t.word(columns))
+                values = [builder.load(builder.gep(room, [builder.add(first, t.word(j))])) for j in range(columns)]
+                for j, value in enumerate(combined(values)):
+                    pointer = t.pointer(builder.add(t.read_word(words, j), goal_shift), t.vector)
+                    builder.store(value, pointer, align=t.itemsize)
+                return []
+
+            # Written out, the turns take several times as long to compile, and more registers than there are.
+            squares = t.loop(t.word(columns), t.zeros(SQUARES) if watching else [], transform_column, rolled=True)
             if watching:
                 add_sums(t, functools.reduce(builder.fadd, squares), sums[0], source_shift, sums[1])
-            for i in range(rows):
-                for j, value in enumerate(combined([column[i] for column in half])):
-                    pointer = t.pointer(builder.add(t.read_word(written, i * rows + j), goal_shift), t.vector)
-                    builder.store(value, pointer, align=t.itemsize)
+            t.loop(t.word(rows), [], transform_row, rolled=True)
             return context.get_dummy_value()
 
         return emit

@@ -95,11 +95,20 @@ class Tile:
                 for line in range(0, self.columns * self.itemsize, LINE):
                     self.prefetch(self.advance(goal, line), to_write=True)
 
+    def room(self, count: int):
+        """A pointer to so many vectors on the stack."""
+        from numba.core import cgutils
+
+        return cgutils.alloca_once(self.builder, self.vector, size=self.word(count))
+
     def zeros(self, count: int) -> list[Any]:
         return [self.ir.Constant(self.vector, [0.0] * self.lanes)] * count
 
-    def loop(self, count, carried: list[Any], body) -> list[Any]:
-        """``for index in range(count): carried = body(index, carried)``; the values after the last turn."""
+    def loop(self, count, carried: list[Any], body, rolled: bool = False) -> list[Any]:
+        """``for index in range(count): carried = body(index, carried)``; the values after the last turn.
+
+        LLVM writes out the turns of a short loop side by side, unless it stays ``rolled``.
+        """
         builder = self.builder
         before = builder.block
         head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
@@ -112,12 +121,22 @@ class Tile:
         results = body(index, phis)
         following = builder.add(index, self.word(1))
         end = builder.block
-        builder.branch(head)
+        back = builder.branch(head)
+        if rolled:
+            self._keep_rolled(back)
         for phi, first, result in zip([index, *phis], [self.word(0), *carried], [following, *results], strict=True):
             phi.add_incoming(first, before)
             phi.add_incoming(result, end)
         builder.position_at_end(after)
         return phis
+
+    def _keep_rolled(self, branch) -> None:
+        """Forbid LLVM to unroll the loop that this branch closes."""
+        module = self.builder.module
+        text = self.ir.MetaDataString(module, "llvm.loop.unroll.disable")
+        node = self.ir.MDValue(module, [module.add_metadata([text])], name=str(len(module.metadata)))
+        node.operands = (node, *node.operands)  # LLVM knows a loop's node by that it begins with itself
+        branch.set_metadata("llvm.loop", node)
 
     def write(self, pointers: list[Any], totals: list[Any], mode) -> None:
         """Write vectors to their addresses, as ``mode`` says."""
