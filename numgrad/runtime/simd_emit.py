@@ -90,10 +90,15 @@ class Tile:
 
         Rows of a result lie pages apart, so the CPU does not foresee them. Lines that pass the caches are not asked for.
         """
-        with self.builder.if_then(self.builder.icmp_signed("!=", mode, self.word(STREAM))):
-            for goal in goals:
-                for line in range(0, self.columns * self.itemsize, LINE):
-                    self.prefetch(self.advance(goal, line), to_write=True)
+        if self._may_be(mode, STORE, ADD):
+            with self.builder.if_then(self.builder.icmp_signed("!=", mode, self.word(STREAM))):
+                for goal in goals:
+                    for line in range(0, self.columns * self.itemsize, LINE):
+                        self.prefetch(self.advance(goal, line), to_write=True)
+
+    def _may_be(self, mode, *modes: int) -> bool:
+        """Whether a mode may be one of these: each way to write that is not left out has to be compiled."""
+        return not isinstance(mode, self.ir.Constant) or mode.constant in modes
 
     def room(self, count: int):
         """A pointer to so many vectors on the stack."""
@@ -142,23 +147,33 @@ class Tile:
         """Write vectors to their addresses, as ``mode`` says."""
         builder, align = self.builder, self.itemsize
         pointers = [builder.bitcast(pointer, self.vector.as_pointer()) for pointer in pointers]
-        choice = builder.switch(mode, store := builder.append_basic_block("store"))
-        add, stream, done = (builder.append_basic_block(name) for name in ("add", "stream", "done"))
-        choice.add_case(self.word(ADD), add)
-        choice.add_case(self.word(STREAM), stream)
-        builder.position_at_end(store)
-        for total, pointer in zip(totals, pointers, strict=True):
-            builder.store(total, pointer, align=align)
-        builder.branch(done)
-        builder.position_at_end(add)
-        for total, pointer in zip(totals, pointers, strict=True):
-            builder.store(builder.fadd(builder.load(pointer, align=align), total), pointer, align=align)
-        builder.branch(done)
-        builder.position_at_end(stream)
-        past = builder.module.add_metadata([self.ir.Constant(self.ir.IntType(32), 1)])
-        for total, pointer in zip(totals, pointers, strict=True):
-            builder.store(total, pointer, align=self.lanes * align).set_metadata("nontemporal", past)
-        builder.branch(done)
+
+        def store() -> None:
+            for total, pointer in zip(totals, pointers, strict=True):
+                builder.store(total, pointer, align=align)
+
+        def add() -> None:
+            for total, pointer in zip(totals, pointers, strict=True):
+                builder.store(builder.fadd(builder.load(pointer, align=align), total), pointer, align=align)
+
+        def stream() -> None:
+            past = builder.module.add_metadata([self.ir.Constant(self.ir.IntType(32), 1)])
+            for total, pointer in zip(totals, pointers, strict=True):
+                builder.store(total, pointer, align=self.lanes * align).set_metadata("nontemporal", past)
+
+        ways = {STORE: store, ADD: add, STREAM: stream}
+        if isinstance(mode, self.ir.Constant):
+            ways[mode.constant]()
+            return
+        blocks = [builder.append_basic_block(way.__name__) for way in ways.values()]
+        done = builder.append_basic_block("done")
+        choice = builder.switch(mode, blocks[STORE])
+        for number in (ADD, STREAM):
+            choice.add_case(self.word(number), blocks[number])
+        for way, block in zip(ways.values(), blocks, strict=True):
+            builder.position_at_end(block)
+            way()
+            builder.branch(done)
         builder.position_at_end(done)
 
     def write_part(self, pointers: list[Any], totals: list[Any], columns, mode) -> None:
@@ -189,15 +204,25 @@ class Tile:
             numbers = ir.Constant(lane, list(range(j * self.lanes, (j + 1) * self.lanes)))
             masks.append(builder.icmp_signed("<", numbers, limit))
         pointers = [builder.bitcast(pointer, pointer_kind) for pointer in pointers]
-        with builder.if_else(builder.icmp_signed("==", mode, self.word(ADD))) as (add, other):
-            with add:
-                for position, (pointer, total) in enumerate(zip(pointers, totals, strict=True)):
-                    mask = masks[position % self.vectors]
-                    before = builder.call(load, [pointer, align, mask, ir.Constant(kind, [0.0] * self.lanes)])
-                    builder.call(store, [builder.fadd(before, total), pointer, align, mask])
+
+        def add() -> None:
+            for position, (pointer, total) in enumerate(zip(pointers, totals, strict=True)):
+                mask = masks[position % self.vectors]
+                before = builder.call(load, [pointer, align, mask, ir.Constant(kind, [0.0] * self.lanes)])
+                builder.call(store, [builder.fadd(before, total), pointer, align, mask])
+
+        def put() -> None:
+            for position, (pointer, total) in enumerate(zip(pointers, totals, strict=True)):
+                builder.call(store, [total, pointer, align, masks[position % self.vectors]])
+
+        if isinstance(mode, ir.Constant):
+            (add if mode.constant == ADD else put)()
+            return
+        with builder.if_else(builder.icmp_signed("==", mode, self.word(ADD))) as (adds, other):
+            with adds:
+                add()
             with other:
-                for position, (pointer, total) in enumerate(zip(pointers, totals, strict=True)):
-                    builder.call(store, [total, pointer, align, masks[position % self.vectors]])
+                put()
 
     def store_vectors(self, totals: list[Any], out_rows, out_shift, columns, mode) -> None:
         """Write the tile: whole vectors, or parts of them if ``columns`` are fewer."""
