@@ -38,7 +38,7 @@ from numgrad.kernels.gemm_layout import Blocks, Matrices, Right
 from numgrad.kernels.gemm_pack import plan_pack
 from numgrad.kernels.gemm_panels import PanelSteps, plan_panels
 from numgrad.kernels.gemm_rows import lanes, tile_shape
-from numgrad.kernels.winograd_kernels import Matrix, filter_kernel, most_words, transform_kernel, weight_kernel
+from numgrad.kernels.winograd_kernels import filter_kernel, most_words, transform_kernel, weight_kernel
 from numgrad.kernels.winograd_layout import (
     FEW,
     GOAL,
@@ -63,6 +63,7 @@ from numgrad.kernels.winograd_repair import plan_repair, plan_repair_weight
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 from numgrad.runtime.program import Array
+from numgrad.runtime.simd_transforms import Matrix
 
 POINTS = {
     2: (Fraction(0), Fraction(1), Fraction(-1)),

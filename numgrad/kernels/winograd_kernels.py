@@ -9,6 +9,7 @@ vector (measured for 64 channels at 16 x 16: 74 us in one thread, 141 in two tha
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 from numgrad.kernels.gemm_layout import Blocks, block_of
 from numgrad.kernels.gemm_rows import lanes, tile_shape
@@ -23,6 +24,7 @@ from numgrad.kernels.winograd_layout import (
     SOURCE,
     TAPS,
     FilterRoom,
+    Form,
     Images,
     Panel,
     Points,
@@ -35,50 +37,70 @@ from numgrad.kernels.winograd_repair import watcher
 from numgrad.runtime import simd
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
 from numgrad.runtime.simd import STORE, address_of
+from numgrad.runtime.simd_transforms import Matrix, transform_tile
 
-Matrix = tuple[tuple[float, ...], ...]
+
+class Transform(NamedTuple):
+    """One of a kernel's transforms."""
+
+    matrix: Matrix
+    image_side: int
+    watching: bool = False
 
 
 @functools.cache
-def transformer(code: str, matrix: Matrix, image_side: int, watching: bool = False) -> Device:
-    """``transform(...)``: ``matrix @ tile @ matrix.T`` for the units ``start`` to ``stop``, a vector of channels at a time.
+def transformer(code: str, *transforms: Transform) -> tuple[Device, list[Form]]:
+    """``transform(form, ...)``: ``matrix @ tile @ matrix.T`` for the units ``start`` to ``stop``, a vector of channels at a time.
 
-    On the side that is an image, a unit is one of its tiles; the records of `winograd_layout` describe the memory.
+    All transforms of a kernel are one function, which is compiled once; the forms say which of them is meant. On the side that
+    is an image, a unit is one of its tiles; the records of `winograd_layout` describe the memory.
 
     ``words`` is room for all addresses of a tile, ``spare`` for a pixel of zeros, one that nobody reads and `watched_room`.
-    A ``watching`` transform sets ``flags[unit]`` for tiles that may be uneven. Their ``subject`` is OUTPUTS, TAPS or PIXELS.
+    A watching transform sets ``flags[unit]`` for tiles that may be uneven. Their ``subject`` is OUTPUTS, TAPS or PIXELS.
     Where tiles are summed, it takes flagged ones as zeros.
     """
-    rows, columns = len(matrix), len(matrix[0])
-    tile = simd.transform_tile(code, matrix, watching)
+    matrices, watched = [each.matrix for each in transforms], [each.watching for each in transforms]
+    forms = [
+        Form(number, len(matrix), len(matrix[0]), image_side, int(watching))
+        for number, (matrix, image_side, watching) in enumerate(transforms)
+    ]
+    tile = transform_tile(code, matrices, watched)
     list_few, passes = watcher(code)
     vector, itemsize = lanes(code), 4 if code == "f4" else 8
-    side_words = columns**2 + rows**2
+    may_watch = any(watched)
 
     @device
-    def transform_channels(sources, source_shift, goals, goal_shift, few, sums, panel, channels):
+    def transform_channels(number, sources, source_shift, goals, goal_shift, few, sums, panel, channels):
         for first in range(0, channels, panel.width):
             shift = goal_shift + first // panel.width * panel.step
             for c in range(0, min(panel.width, channels - first), vector):
-                source_bytes, goal_bytes = (source_shift + first + c) * itemsize, (shift + c) * itemsize
-                if watching:
-                    tile(sources, source_bytes, goals, goal_bytes, address_of(few, 0), address_of(sums, 0))
-                else:
-                    tile(sources, source_bytes, goals, goal_bytes)
+                tile(
+                    number, sources, (source_shift + first + c) * itemsize, goals, (shift + c) * itemsize, few, sums
+                )  # fmt: skip
 
     @device
     def transform(
-        source, goal, spare, words, flags, subject, tiling, source_points, goal_points, panel, channels, start, stop
+        form, source, goal, spare, words, flags, subject, tiling, source_points, goal_points, panel, channels, start, stop
     ):  # fmt: skip
         height, width, tiles_h, tiles_w, step, origin, pixel_step = tiling
+        number, rows, columns, image_side, watching = form
+        inputs, outputs = columns * columns, rows * rows
         for i in range(channels):
             spare[i] = 0
-        for i in range(columns * columns):
+        for i in range(inputs):
             words[i] = address_of(source, source_points.base + i * source_points.plane)
-        for i in range(rows * rows):
-            words[columns * columns + i] = address_of(goal, goal_points.base + i * goal_points.plane)
-        side = columns if image_side == SOURCE else rows
-        sources, goals = address_of(words, 0), address_of(words, columns * columns)
+        for i in range(outputs):
+            words[inputs + i] = address_of(goal, goal_points.base + i * goal_points.plane)
+        # The addresses of the side that is an image: which these are, what they count from, and the one beyond the image.
+        side, first_word, begin, outside = columns, 0, address_of(source, source_points.base), address_of(spare, 0)
+        if image_side == GOAL:
+            side, first_word = rows, inputs
+            begin, outside = address_of(goal, goal_points.base), address_of(spare, channels)
+        few, sums = words[inputs + outputs :], spare[2 * channels :]
+        sources, goals, few_words, totals = (
+            address_of(words, 0), address_of(words, inputs), address_of(few, 0), address_of(sums, 0),
+        )  # fmt: skip
+        top, left = 0, 0
         for unit in range(start, stop):
             source_shift, goal_shift = unit * source_points.unit, unit * goal_points.unit
             if image_side != NEITHER:
@@ -90,42 +112,33 @@ def transformer(code: str, matrix: Matrix, image_side: int, watching: bool = Fal
                     for j in range(side):
                         x = left + j
                         inside = 0 <= y < height and 0 <= x < width
-                        pixel = (line + x) * pixel_step
-                        if image_side == SOURCE:
-                            address = address_of(source, source_points.base + pixel) if inside else address_of(spare, 0)
-                            words[i * side + j] = address
-                        else:
-                            address = (
-                                address_of(goal, goal_points.base + pixel) if inside else address_of(spare, channels)
-                            )
-                            words[columns * columns + i * side + j] = address
+                        pixel = begin + (line + x) * pixel_step * itemsize
+                        words[first_word + i * side + j] = pixel if inside else outside
                 if image_side == SOURCE:
                     source_shift = 0
                 else:
                     goal_shift = 0
-            if watching:
-                few, sums = words[side_words:], spare[2 * channels :]
+            if may_watch and watching:
                 has_bound = list_few(words, few, columns, subject, tiling, top, left)
                 for i in range((1 + FEW) * vector):
                     sums[i] = 0
-                transform_channels(sources, source_shift, goals, goal_shift, few, sums, panel, channels)
+                transform_channels(number, sources, source_shift, goals, goal_shift, few_words, totals, panel, channels)
                 flagged = not (has_bound and passes(sums, subject))
                 flags[unit] = flagged
-                if flagged and subject != OUTPUTS:
-                    for i in range(columns * columns):
-                        words[i] = address_of(spare, 0)
-                    transform_channels(sources, source_shift, goals, goal_shift, few, sums, panel, channels)
-            else:
-                transform_channels(sources, source_shift, goals, goal_shift, words, spare, panel, channels)
+                if not flagged or subject == OUTPUTS:
+                    continue
+                for i in range(inputs):
+                    words[i] = address_of(spare, 0)
+            transform_channels(number, sources, source_shift, goals, goal_shift, few_words, totals, panel, channels)
 
-    return transform
+    return transform, forms
 
 
 @functools.cache
 def transform_kernel(code: str, matrix: Matrix, image_side: int, watching: bool = False) -> Kernel:
     """The kernel that only transforms; an item is a unit, numbered from the first one on."""
     words_count, sums_count = len(matrix) ** 2 + len(matrix[0]) ** 2 + FEW, watched_room(code)
-    transform_units = transformer(code, matrix, image_side, watching)
+    transform_units, (form,) = transformer(code, Transform(matrix, image_side, watching))
     arrays = f"{code}[:], {code}[:], {code}[:], i8[:], i8[:]"
 
     @kernel(f"{arrays}, i8, Tiling, Points, Points, Panel, i8, i8", Tiling, Points, Panel)
@@ -135,7 +148,7 @@ def transform_kernel(code: str, matrix: Matrix, image_side: int, watching: bool 
     ):  # fmt: skip
         spare_count = 2 * channels + sums_count
         transform_units(
-            source, goal, spare[worker * spare_count : (worker + 1) * spare_count],
+            form, source, goal, spare[worker * spare_count : (worker + 1) * spare_count],
             words[worker * words_count : (worker + 1) * words_count], flags, subject, tiling, source_points, goal_points, panel,
             channels, first_unit + start, first_unit + stop,
         )  # fmt: skip
@@ -155,8 +168,9 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
     The item transforms the filters, unless they are ``transformed`` already.
     """
     points, words_count = (m + 2) ** 2, most_words(m)
-    transform_filters, finish = transformer(code, filtering, NEITHER), transformer(code, output, GOAL)
-    transform_tiles = transformer(code, entry, SOURCE, watching=True)
+    transform, (of_filters, of_tiles, of_products) = transformer(
+        code, Transform(filtering, NEITHER), Transform(entry, SOURCE, watching=True), Transform(output, GOAL)
+    )
     tile_rows, panel = tile_shape(code, "many")
     tile, turn = simd.strided_tile(code, tile_rows, panel // lanes(code)), simd.transpose_tile(code)
     vector, itemsize, sums_count = lanes(code), 4 if code == "f4" else 8, watched_room(code)
@@ -189,12 +203,12 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
                                         address_of(weight, ((j + row) * 9 + tap) * channels + c), 9 * channels * itemsize,
                                         address_of(packed, (tap * channels + c) * panel + row), panel * itemsize,
                                     )  # fmt: skip
-                    transform_filters(
-                        filters, own_filters, room, words, flags, OUTPUTS, NO_IMAGE, filter_points,
+                    transform(
+                        of_filters, filters, own_filters, room, words, flags, OUTPUTS, NO_IMAGE, filter_points,
                         Points((j - first) * channels, filter_plane, panel), Panel(panel, 0), count, 0, channels,
                     )  # fmt: skip
-            transform_tiles(
-                source, tiles, room, words, flags, OUTPUTS,  # each block of outputs sets the same flags
+            transform(
+                of_tiles, source, tiles, room, words, flags, OUTPUTS,  # each block of outputs sets the same flags
                 Tiling(images.height, images.width, tiles_h, tiles_w, m, -images.padding, channels), IN_IMAGE,
                 Points(-first_tile * tile_row, areas.tiles.plane, tile_row), Panel(channels, 0), channels, first_tile, last_tile,
             )  # fmt: skip
@@ -212,8 +226,8 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
                             min(tile_rows, last_tile - first_tile - i), right, panel * itemsize, channels,
                             to + i * product_row * itemsize, product_row * itemsize, min(panel, last - j), STORE,
                         )  # fmt: skip
-            finish(
-                products, goal, room, words, flags, OUTPUTS,
+            transform(
+                of_products, products, goal, room, words, flags, OUTPUTS,
                 Tiling(images.goal_height, images.goal_width, tiles_h, tiles_w, m, 0, outputs),
                 Points(-first_tile * product_row, areas.products.plane, product_row), Points(first, 0, 0),
                 Panel(last - first, 0), last - first, first_tile, last_tile,
@@ -226,10 +240,9 @@ def filter_kernel(code: str, m: int, output: Matrix, filtering: Matrix, entry: M
 def weight_kernel(code: str, m: int, entry: Matrix, spreading: Matrix, closing: Matrix) -> Kernel:
     """The kernel of the weight's gradient for few tiles; an item is a block of outputs."""
     points, words_count = (m + 2) ** 2, most_words(m)
-    transform_tiles, transform_grad = (
-        transformer(code, matrix, SOURCE, watching=True) for matrix in (entry, spreading)
+    transform, (of_tiles, of_grads, of_sums) = transformer(
+        code, Transform(entry, SOURCE, True), Transform(spreading, SOURCE, True), Transform(closing, NEITHER)
     )
-    finish = transformer(code, closing, NEITHER)
     tile_rows, panel = tile_shape(code, "many")
     tile = simd.strided_tile(code, tile_rows, panel // lanes(code))
     itemsize = 4 if code == "f4" else 8
@@ -242,16 +255,16 @@ def weight_kernel(code: str, m: int, entry: Matrix, spreading: Matrix, closing: 
         room = room[worker * areas.size : (worker + 1) * areas.size]
         words = words[worker * words_count : (worker + 1) * words_count]
         tiles, grads, sums = room[areas.tiles.begin :], room[areas.grads.begin :], room[areas.sums.begin :]
-        transform_tiles(  # each worker for itself: they set the same flags
-            source, tiles, room, words, flags, TAPS,
+        transform(  # each worker for itself: they set the same flags
+            of_tiles, source, tiles, room, words, flags, TAPS,
             Tiling(images.height, images.width, tiles_h, tiles_w, m, -images.padding, channels), IN_IMAGE,
             Points(0, areas.tiles.plane, panel), Panel(panel, areas.tiles.row), channels, 0, tile_count,
         )  # fmt: skip
         for item in range(start, stop):
             first = item * output_block
             rows = min(outputs, first + output_block) - first
-            transform_grad(
-                grad, grads, room, words, flags[(1 + item) * tile_count :], PIXELS,
+            transform(
+                of_grads, grad, grads, room, words, flags[(1 + item) * tile_count :], PIXELS,
                 Tiling(images.goal_height, images.goal_width, tiles_h, tiles_w, m, 0, outputs), Points(first, 0, 0),
                 Points(0, areas.grads.plane, grad_row), Panel(rows, 0), rows, 0, tile_count,
             )  # fmt: skip
@@ -266,8 +279,8 @@ def weight_kernel(code: str, m: int, entry: Matrix, spreading: Matrix, closing: 
                             panel * itemsize, tile_count, to + i * channels * itemsize, channels * itemsize,
                             min(panel, channels - j), STORE,
                         )  # fmt: skip
-            finish(
-                sums, grad_weight, room, words, flags, OUTPUTS, NO_IMAGE, Points(0, areas.sums.plane, channels),
+            transform(
+                of_sums, sums, grad_weight, room, words, flags, OUTPUTS, NO_IMAGE, Points(0, areas.sums.plane, channels),
                 Points(9 * channels * first, channels, 9 * channels), Panel(channels, 0), channels, 0, rows,
             )  # fmt: skip
 

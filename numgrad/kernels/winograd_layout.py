@@ -53,6 +53,16 @@ class Points(NamedTuple):
     unit: int
 
 
+class Form(NamedTuple):
+    """Which of a kernel's transforms is meant (see `winograd_kernels.transformer`)."""
+
+    number: int  # of its matrix
+    rows: int
+    columns: int
+    image_side: int
+    watching: int
+
+
 class Panel(NamedTuple):
     """Channels that lie side by side in the goal, and elements from one such panel to the next."""
 

@@ -7,7 +7,8 @@ the largest in the window of some output, or not finite, or `HUGEST`. Training d
 the inputs of ResNet18's layers, 4 for their gradients, 5 behind max pooling. The decision depends on the tile alone, not on
 another image or a thread.
 
-While `simd.transform_tile` transforms a tile, it sums the squares, at no cost beside its loads and stores. The sum is no smaller
+While `simd_transforms.transform_tile` transforms a tile, it sums the squares, at no cost beside its loads and stores. The sum is
+no smaller
 than any pixel's square, and each window has one of the four pixels that `list_few` finds. So a tile that passes
 `simd_norms.even_tile` is even. Any other tile is flagged. At the end `repair_kernel` checks flagged tiles exactly, and computes
 the outputs of uneven ones by the direct sum. A weight's gradient is a sum over tiles, and flagged tiles count as zeros in it:

@@ -16,26 +16,20 @@ tile. All addresses count bytes.
 ==================  ============================================================================================
 
 ``mode`` says how the tile is written: `STORE` it, `ADD` it to the old values, or `STREAM` it past the caches.
-`update_tile` adds to lines in memory. `transform_tile` and `transpose_tile` prepare operands for the others and convert
-their results. The tests specify all of them as plain sums.
+`update_tile` adds to lines in memory. `transpose_tile` and `simd_transforms.transform_tile` prepare operands for the others
+and convert their results. The tests specify all of them as plain sums.
 """
 
 from __future__ import annotations
-
-import functools
-from typing import Any
 
 from numgrad.runtime.kernel import Intrinsic, intrinsic
 from numgrad.runtime.simd_emit import ADD, LINE, STORE, STREAM, Tile
 
 __all__ = [
     "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "fence", "prefetch",
-    "strided_tile", "strip_tile", "transform_tile", "transpose_tile", "update_tile", "window_tile",
+    "strided_tile", "strip_tile", "transpose_tile", "update_tile", "window_tile",
 ]  # fmt: skip
 
-SQUARES = (
-    4  # sums that a transform adds squares to in turn: it leaves few registers, and each addition takes four cycles
-)
 DOT_LINES = 2  # cache lines that a dot tile prefetches with each step
 
 
@@ -408,108 +402,3 @@ def fence(typing_context):
         return context.get_dummy_value()
 
     return _words(0), emit
-
-
-def transform_tile(code: str, matrix: tuple[tuple[float, ...], ...], watching: bool = False) -> Intrinsic:
-    """``tile(sources, source_shift, goals, goal_shift)``: ``goal = matrix @ source @ matrix.T``, lane by lane.
-
-    ``sources`` and ``goals`` are addresses of tables of the elements' addresses, row by row. A ``watching`` tile has two more
-    parameters: ``few``, a table of four addresses, and ``sums``, the address of five vectors of sums. It adds the squares of
-    all elements to the first sum, and those of the four to the others.
-    """
-    rows, columns = len(matrix), len(matrix[0])
-
-    def add_sums(t: Tile, total, few, shift, sums) -> None:
-        builder, pointer = t.builder, t.pointer(sums)
-        results = [builder.fadd(t.read_vector(pointer), total)]
-        for i in range(4):
-            value = t.read_vector(t.pointer(builder.add(t.read_word(t.pointer(few), i), shift)))
-            results.append(t.multiply_add(value, value, t.read_vector(pointer, i + 1)))
-        for i, result in enumerate(results):
-            goal = builder.bitcast(t.advance(pointer, i * t.lanes * t.itemsize), t.vector.as_pointer())
-            builder.store(result, goal, align=t.itemsize)
-
-    def emit_transform(watching: bool) -> Any:
-        def emit(context, builder, signature, args):
-            t = Tile(context, builder, code, 1, 1)
-            sources, source_shift, goals, goal_shift, *sums = args
-
-            def weighted(factors, values):
-                """The sum of values times factors; None if all factors are 0."""
-                total = None
-                for factor, value in zip(factors, values, strict=True):
-                    if factor == 0:
-                        continue
-                    constant = t.ir.Constant(t.vector, [factor] * t.lanes)
-                    if total is None:
-                        total = value if factor == 1 else builder.fmul(value, constant)
-                    elif factor == 1:
-                        total = builder.fadd(total, value)
-                    elif factor == -1:
-                        total = builder.fsub(total, value)
-                    else:
-                        total = t.multiply_add(constant, value, total)
-                return total
-
-            def combined(values):
-                """``matrix @ values`` for a column of vectors; rows that differ only in signs share their parts."""
-                results: list[Any] = [None] * rows
-                for i, factors in enumerate(matrix):
-                    if results[i] is not None:
-                        continue
-                    twin = next((k for k in range(i + 1, rows) if [*map(abs, matrix[k])] == [*map(abs, factors)]), None)
-                    if twin is None:
-                        results[i] = weighted(factors, values)
-                        continue
-                    even = weighted([f if f == g else 0 for f, g in zip(factors, matrix[twin], strict=True)], values)
-                    odd = weighted([f if f != g else 0 for f, g in zip(factors, matrix[twin], strict=True)], values)
-                    results[i] = odd if even is None else builder.fadd(even, odd)
-                    results[twin] = builder.fneg(odd) if even is None else builder.fsub(even, odd)
-                return results
-
-            table, written, room = t.pointer(sources), t.pointer(goals), t.room(rows * columns)
-
-            def transform_column(j, squares):
-                """A column of ``matrix @ source``."""
-                words, squares = t.advance(table, builder.mul(j, t.word(8))), list(squares)
-                column = [
-                    t.read_vector(t.pointer(builder.add(t.read_word(words, i * columns), source_shift)))
-                    for i in range(columns)
-                ]
-                for i, value in enumerate(combined(column)):
-                    builder.store(value, builder.gep(room, [builder.add(j, t.word(i * columns))]))
-                if watching:  # while they are in registers
-                    for i, value in enumerate(column):
-                        squares[i % SQUARES] = t.multiply_add(value, value, squares[i % SQUARES])
-                return squares
-
-            def transform_row(i, _):
-                words, first = t.advance(written, builder.mul(i, t.word(8 * rows))), builder.mul(i, t.word(columns))
-                values = [builder.load(builder.gep(room, [builder.add(first, t.word(j))])) for j in range(columns)]
-                for j, value in enumerate(combined(values)):
-                    pointer = t.pointer(builder.add(t.read_word(words, j), goal_shift), t.vector)
-                    builder.store(value, pointer, align=t.itemsize)
-                return []
-
-            # Written out, the turns take several times as long to compile, and more registers than there are.
-            squares = t.loop(t.word(columns), t.zeros(SQUARES) if watching else [], transform_column, rolled=True)
-            if watching:
-                add_sums(t, functools.reduce(builder.fadd, squares), sums[0], source_shift, sums[1])
-            t.loop(t.word(rows), [], transform_row, rolled=True)
-            return context.get_dummy_value()
-
-        return emit
-
-    if watching:
-
-        @intrinsic
-        def watching_tile(typing_context, sources, source_shift, goals, goal_shift, few, sums):
-            return _words(6), emit_transform(True)
-
-        return watching_tile
-
-    @intrinsic
-    def tile(typing_context, sources, source_shift, goals, goal_shift):
-        return _words(4), emit_transform(False)
-
-    return tile

@@ -1,4 +1,4 @@
-"""Sums of squares, and whether those of a watching `simd.transform_tile` are of one size."""
+"""Sums of squares, and whether those of a watched `simd_transforms.transform_tile` are of one size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numgrad.runtime.simd_emit import Tile
 
 
 def even_tile(code: str, lane_by_lane: bool) -> Intrinsic:
-    """``tile(sums, least, most)``: whether the squares that a watching `simd.transform_tile` has summed are of one size.
+    """``tile(sums, least, most)``: whether the squares that a watched `simd_transforms.transform_tile` has summed are of one size.
 
     True if the sum over all is at most ``least`` times the smallest of the four others, and in no lane more than ``most``;
     never true if a sum is not finite. ``lane_by_lane`` takes the smallest in each lane: a stricter test, but a faster one.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numgrad.runtime import simd, simd_norms, target
+from numgrad.runtime import simd, simd_norms, simd_transforms, target
 from numgrad.runtime.kernel import Kernel, kernel
 from numgrad.runtime.program import Address, Array, Launch, Program, launch
 from numgrad.runtime.simd import ADD, STORE, STREAM, address_of
@@ -77,11 +77,11 @@ def transpose_kernel(code: str) -> Kernel:
 @functools.cache
 def transform_kernel(code: str, matrix: tuple[tuple[float, ...], ...]) -> Kernel:
     """A kernel that transforms one tile."""
-    tile = simd.transform_tile(code, matrix)
+    tile = simd_transforms.transform_tile(code, [matrix], [False])
 
     @kernel("i8, " * 4)
     def call(sources, source_shift, goals, goal_shift, start, stop):
-        tile(sources, source_shift, goals, goal_shift)
+        tile(0, sources, source_shift, goals, goal_shift, 0, 0)
 
     return call
 
@@ -89,11 +89,11 @@ def transform_kernel(code: str, matrix: tuple[tuple[float, ...], ...]) -> Kernel
 @functools.cache
 def watching_kernel(code: str, matrix: tuple[tuple[float, ...], ...], lane_by_lane: bool) -> Kernel:
     """A kernel that transforms one tile and watches it, then says whether its squares are of one size."""
-    tile, even = simd.transform_tile(code, matrix, watching=True), simd_norms.even_tile(code, lane_by_lane)
+    tile, even = simd_transforms.transform_tile(code, [matrix], [True]), simd_norms.even_tile(code, lane_by_lane)
 
     @kernel(f"i8[:], {code}[:], i8, i8, i8, i8, i8, {code}, {code}")
     def call(verdict, sums, sources, source_shift, goals, goal_shift, few, least, most, start, stop):
-        tile(sources, source_shift, goals, goal_shift, few, address_of(sums, 0))
+        tile(0, sources, source_shift, goals, goal_shift, few, address_of(sums, 0))
         verdict[0] = even(address_of(sums, 0), least, most)
 
     return call
