@@ -70,15 +70,6 @@ def transformer(code: str, *transforms: Transform) -> tuple[Device, list[Form]]:
     may_watch = any(watched)
 
     @device
-    def transform_channels(number, sources, source_shift, goals, goal_shift, few, sums, panel, channels):
-        for first in range(0, channels, panel.width):
-            shift = goal_shift + first // panel.width * panel.step
-            for c in range(0, min(panel.width, channels - first), vector):
-                tile(
-                    number, sources, (source_shift + first + c) * itemsize, goals, (shift + c) * itemsize, few, sums
-                )  # fmt: skip
-
-    @device
     def transform(
         form, source, goal, spare, words, flags, subject, tiling, source_points, goal_points, panel, channels, start, stop
     ):  # fmt: skip
@@ -118,18 +109,28 @@ def transformer(code: str, *transforms: Transform) -> tuple[Device, list[Form]]:
                     source_shift = 0
                 else:
                     goal_shift = 0
-            if may_watch and watching:
+            has_bound, is_watched = False, may_watch and watching != 0
+            if is_watched:
                 has_bound = list_few(words, few, columns, subject, tiling, top, left)
                 for i in range((1 + FEW) * vector):
                     sums[i] = 0
-                transform_channels(number, sources, source_shift, goals, goal_shift, few_words, totals, panel, channels)
+            for _ in range(2):  # the second time for a tile that is flagged: one call of `tile` is compiled once
+                for first in range(0, channels, panel.width):
+                    shift = goal_shift + first // panel.width * panel.step
+                    for c in range(0, min(panel.width, channels - first), vector):
+                        tile(
+                            number, sources, (source_shift + first + c) * itemsize, goals, (shift + c) * itemsize,
+                            few_words, totals,
+                        )  # fmt: skip
+                if not is_watched:
+                    break
                 flagged = not (has_bound and passes(sums, subject))
                 flags[unit] = flagged
                 if not flagged or subject == OUTPUTS:
-                    continue
+                    break
                 for i in range(inputs):
                     words[i] = address_of(spare, 0)
-            transform_channels(number, sources, source_shift, goals, goal_shift, few_words, totals, panel, channels)
+                is_watched = False
 
     return transform, forms
 
