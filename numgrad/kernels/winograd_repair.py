@@ -8,8 +8,7 @@ the inputs of ResNet18's layers, 4 for their gradients, 5 behind max pooling. Th
 another image or a thread.
 
 While `simd_transforms.transform_tile` transforms a tile, it sums the squares, at no cost beside its loads and stores. The sum is
-no smaller
-than any pixel's square, and each window has one of the four pixels that `list_few` finds. So a tile that passes
+no smaller than any pixel's square, and each window has one of the four pixels that `list_few` finds. So a tile that passes
 `simd_norms.even_tile` is even. Any other tile is flagged. At the end `repair_kernel` checks flagged tiles exactly, and computes
 the outputs of uneven ones by the direct sum. A weight's gradient is a sum over tiles, and flagged tiles count as zeros in it:
 tiles of the input if some tap sees too little, tiles of the output's gradient if their pixels are uneven among themselves
