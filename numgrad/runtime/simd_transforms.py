@@ -10,6 +10,8 @@ from numgrad.runtime.kernel import Intrinsic, intrinsic
 from numgrad.runtime.simd_emit import Tile
 
 Matrix = tuple[tuple[float, ...], ...]
+# Bytes from where a vector is written to where one will be soon: there are more streams of them than a CPU follows by itself.
+AHEAD = 128
 SQUARES = 4  # sums that squares are added to in turn: a transform leaves few registers, an addition takes four cycles
 
 
@@ -66,8 +68,9 @@ def _transform(t: Tile, matrix: Matrix, watching: bool, sources, source_shift, g
         words, first = t.advance(written, builder.mul(i, t.word(8 * rows))), builder.mul(i, t.word(columns))
         values = [builder.load(builder.gep(room, [builder.add(first, t.word(j))])) for j in range(columns)]
         for j, value in enumerate(_product(t, matrix, values)):
-            pointer = t.pointer(builder.add(t.read_word(words, j), goal_shift), t.vector)
-            builder.store(value, pointer, align=t.itemsize)
+            address = builder.add(t.read_word(words, j), goal_shift)
+            t.prefetch(t.pointer(builder.add(address, t.word(AHEAD))), to_write=True)
+            builder.store(value, t.pointer(address, t.vector), align=t.itemsize)
         return []
 
     # Written out, the turns take several times as long to compile, and more registers than there are.
