@@ -18,8 +18,8 @@ from urllib.parse import unquote, urldefrag
 ROOT = Path(__file__).resolve().parents[1]
 # Modules that are the machine's inside, or are described where their names are taken up (numgrad.dtypes in numgrad, and so on).
 INSIDE = {
-    "accelerator", "backends", "command", "cli", "compile", "config", "cpu", "cuda", "devices", "dtypes", "engine", "kernels",
-    "layout", "loops", "mps", "node_types", "random", "registry", "runtime", "serialization", "symbols", "tensor",
+    "accelerator", "backends", "command", "cli", "compile", "config", "cpu", "cuda", "devices", "dtypes", "engine", "files",
+    "kernels", "layout", "loops", "mps", "node_types", "random", "registry", "runtime", "serialization", "symbols", "tensor",
     "utils", "__main__",
 }  # fmt: skip
 
