@@ -41,8 +41,9 @@ def _joined(windows: list[tuple[Any, Any]], strided: bool) -> Any:
         if total is not None:
             return total
     total = None
+    windows.reverse()
     while windows:  # a gradient goes as soon as it is added
-        node, grad = windows.pop(0)
+        node, grad = windows.pop()
         own = node.apply([grad], False)[0]
         total = own if total is None else OPS["add"](total, own)
     return total
