@@ -181,10 +181,25 @@ def add_row(line, factor, row):
 
 
 @functools.cache
+def multiplier(code: str) -> Device:
+    """Matrix products of operands in scratch memory, for one dtype: `panel_product`, with its distances in elements."""
+    product, width, size = panel_product(code), tile_shape(code, "many")[1], 4 if code == "f4" else 8
+
+    @device
+    def multiply(a, a_row, rows, steps, b, b_rows, columns, out, out_begin, out_row, mode):
+        """``out[i, j] = sum_k a[i, k] * b[k, j]``, b in panels of ``b_rows`` rows; with ``mode`` ADD, added to the old values."""
+        product(
+            address_of(a, 0), a_row * size, size, rows, address_of(b, 0), width * b_rows * size, width * size, steps,
+            address_of(out, out_begin), out_row * size, columns, mode,
+        )  # fmt: skip
+
+    return multiply
+
+
+@functools.cache
 def forward_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
-    multiply, width, pack_columns = panel_product(code), tile_shape(code, "many")[1], column_panels(code)
-    size = 4 if code == "f4" else 8  # of an element
+    multiply, width, pack_columns = multiplier(code), tile_shape(code, "many")[1], column_panels(code)
 
     @kernel(f"{code}[:], " * 6 + "Task", Task, reassociate=True)
     def attention_forward(q, k, v, out, logs, room, task, start, stop, worker):
@@ -212,10 +227,7 @@ def forward_kernel(code: str) -> Kernel:
             seen = min(keys, first + count) if causal else keys
             copy_rows(q, batch * q_batch + head * q_head + first * q_row, q_row, count, inner, scale, rows)
             pack_columns(k, batch * k_batch + head * k_head, k_row, seen, inner, width, one, packed_keys)
-            multiply(
-                address_of(rows, 0), inner * size, size, count, address_of(packed_keys, 0), width * inner * size, width * size,
-                inner, address_of(scores, 0), seen * size, seen, STORE,
-            )  # fmt: skip
+            multiply(rows, inner, count, inner, packed_keys, inner, seen, scores, 0, seen, STORE)
             pack_rows(v, batch * v_batch + head * v_head, v_row, seen, values, width, one, packed_values)
             for i in range(count):
                 line = scores[i * seen : (i + 1) * seen]
@@ -231,10 +243,7 @@ def forward_kernel(code: str) -> Kernel:
                     line[j] = zero
                 logs[unit * queries + first + i] = high + math.log(total)
             begin = ((batch * queries + first) * heads + head) * values
-            multiply(
-                address_of(scores, 0), seen * size, size, count, address_of(packed_values, 0), width * seen * size, width * size,
-                seen, address_of(out, begin), heads * values * size, values, STORE,
-            )  # fmt: skip
+            multiply(scores, seen, count, seen, packed_values, seen, values, out, begin, heads * values, STORE)
             for i in range(count):
                 line = out[begin + i * heads * values :][:values]
                 if causal and is_spoiled(line, zero):  # 0 * NaN of a key that the query does not see
@@ -252,7 +261,7 @@ def forward_kernel(code: str) -> Kernel:
 @functools.cache
 def backward_kernel(code: str) -> Kernel:
     """The kernel for one dtype."""
-    multiply, width, size = panel_product(code), tile_shape(code, "many")[1], 4 if code == "f4" else 8
+    multiply, width = multiplier(code), tile_shape(code, "many")[1]
     pack_columns, turn = column_panels(code), turner(code)
 
     @kernel(f"{code}[:], " * 10 + "Task", Task, reassociate=True)
@@ -312,14 +321,8 @@ def backward_kernel(code: str) -> Kernel:
                     for j in range(g.shape[0]):
                         total += g[j] * o[j]
                     dots[i] = total
-                multiply(
-                    address_of(key_rows, 0), inner * size, size, seen, address_of(turned_q, 0), width * inner * size,
-                    width * size, inner, address_of(p, 0), count * size, count, STORE,
-                )  # fmt: skip
-                multiply(
-                    address_of(value_rows, 0), values * size, size, seen, address_of(turned_g, 0), width * values * size,
-                    width * size, values, address_of(d, 0), count * size, count, STORE,
-                )  # fmt: skip
+                multiply(key_rows, inner, seen, inner, turned_q, inner, count, p, 0, count, STORE)
+                multiply(value_rows, values, seen, values, turned_g, values, count, d, 0, count, STORE)
                 for t in range(seen):
                     begin = min(count, max(0, t - first)) if causal else 0  # of the queries that see this key
                     line, slope = p[t * count : (t + 1) * count], d[t * count : (t + 1) * count]
@@ -341,20 +344,12 @@ def backward_kernel(code: str) -> Kernel:
                             row = q[q_begin + i * q_row :][:inner]
                             add_row(grad_k[to_k + t * q_out :][:inner], d[t * count + i] * scale, row)
                 else:
-                    multiply(
-                        address_of(p, 0), count * size, size, seen, address_of(packed_g, 0), width * count * size, width * size,
-                        count, address_of(grad_v, to_v), v_out * size, values, mode,
-                    )  # fmt: skip
-                    multiply(
-                        address_of(d, 0), count * size, size, seen, address_of(packed_q, 0), width * count * size, width * size,
-                        count, address_of(grad_k, to_k), q_out * size, inner, mode,
-                    )  # fmt: skip
+                    multiply(p, count, seen, count, packed_g, count, values, grad_v, to_v, v_out, mode)
+                    multiply(d, count, seen, count, packed_q, count, inner, grad_k, to_k, q_out, mode)
                 turn(d, 0, count, seen, count, scale, turned, 0, seen)
                 to_q = ((batch * queries + first) * heads + head) * inner
-                multiply(
-                    address_of(turned, 0), seen * size, size, count, address_of(packed_keys, 0), width * keys * size,
-                    width * size, seen, address_of(grad_q, to_q), q_out * size, inner, STORE,
-                )  # fmt: skip
+                # The keys that are seen lie together in a panel.
+                multiply(turned, seen, count, seen, packed_keys, keys, inner, grad_q, to_q, q_out, STORE)
                 for i in range(count if causal else 0):
                     line = grad_q[to_q + i * q_out :][:inner]
                     if is_spoiled(line, zero):
