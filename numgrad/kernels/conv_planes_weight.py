@@ -105,7 +105,7 @@ def sums_kernel(code: str) -> Kernel:
                             for c in range(0, sums.channels, tile_columns):
                                 begin = address_of(right, (group * sums.channels + c) * of_source.channel)
                                 tile(
-                                    table, bands, vectors, shift, begin, of_source.channel * itemsize, begin, goals,
+                                    table, bands, vectors, 0, shift, begin, of_source.channel * itemsize, begin, goals,
                                     (tap * sums.channels + c) * itemsize, min(tile_columns, sums.channels - c), mode,
                                 )  # fmt: skip
 

@@ -18,7 +18,6 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 SKINNY = 16  # up to so many rows the right operand is read in place, since each element is used only a few times
 NARROW = 16  # up to so many columns, a vector of columns would be mostly empty
 LONG, SPLITS = 1 << 15, 16  # a sum from so many products on is cut into parts
-WHOLE = 8  # vectors of a sum from which what is left of it is added by itself, if an operand is a vector
 
 
 class Sizes(NamedTuple):
@@ -86,20 +85,12 @@ def plan_gemm(
     if batch == m == n == 1 and k >= LONG and bias is None:
         _plan_long(b, left, right, out, k, accumulate)
         return
-    rest = k % vector
-    if rest and min(m, n) == 1 and k >= WHOLE * vector:
-        whole = k - rest
-        plan_gemm(b, left, right, out, m=m, n=n, k=whole, batch=batch, bias=bias, accumulate=accumulate)
-        left, right = left.from_column(whole), right.transposed.from_column(whole).transposed
-        _plan_plainly(b, left, right, out, Sizes(m, n, rest), batch, None, True)
-        return
-    if n == 1 and m > 1 and out.row == 1 and bias is None and left.column == 1 and k % vector == 0:
+    if n == 1 and m > 1 and out.row == 1 and bias is None and left.column == 1:
         _plan_column(b, left, right, out, m, k, batch, accumulate)
         return
     empty = batch * m * n * k == 0
     few_rows, few_columns = tile_shape(code, "few")
-    dot_fits = k % vector == 0 and k > 0 and m > 0
-    dots = dot_fits and ((right.row == 1 and (m <= SKINNY or n <= NARROW)) or n <= NARROW)
+    dots = not empty and k >= vector and ((right.row == 1 and m <= SKINNY) or n <= NARROW)
     by_rows = empty or dots or (m <= few_rows and right.column == 1 and n % few_columns == 0)
     if left.column != 1 and k > 1 and not empty and by_rows:
         packed = plan_pack(b, _one_tap(left), batch=batch, taps=1, channels=m, columns=k, width=k)

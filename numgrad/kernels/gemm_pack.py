@@ -30,23 +30,41 @@ class Panels(NamedTuple):
 
 
 @functools.cache
+def line_filler(code: str) -> Device:
+    """The function that fills a line of one dtype."""
+    copy, copy_end = simd.copy_tile(code, 1), simd.line_tile(code)
+    itemsize = 4 if code == "f4" else 8
+    lanes = target.host_target().lanes(itemsize)
+
+    @device
+    def fill_line(source, goal, filled, width):
+        """``filled`` elements from one address to the other, and zeros behind them, ``width`` in all."""
+        whole = filled // lanes * lanes
+        for j in range(0, whole, lanes):
+            copy(source + j * itemsize, goal + j * itemsize)
+        for j in range(whole, width, lanes):
+            copy_end(source + j * itemsize, goal + j * itemsize, filled - j, width - j)
+
+    return fill_line
+
+
+@functools.cache
 def column_packer(code: str) -> Device:
     """The function that packs columns of one dtype into a panel."""
-    transpose, copy = simd.transpose_tile(code), simd.copy_tile(code, 1)
+    transpose, fill_line = simd.transpose_tile(code), line_filler(code)
     itemsize = 4 if code == "f4" else 8
     lanes = target.host_target().lanes(itemsize)
 
     @device
     def pack_columns(source, begin, channel_step, column_step, count, filled, width, goal):
         """``goal[c, j] = source[begin + c * channel_step + j * column_step]`` for ``filled`` of ``width`` columns, then zeros."""
-        done = 0  # columns that are copied by vectors, or turned by squares
-        turned = count
         if column_step == 1:
-            done = filled // lanes * lanes
             for c in range(count):
-                for j in range(0, done, lanes):
-                    copy(address_of(source, begin + c * channel_step + j), address_of(goal, c * width + j))
-        elif channel_step == 1:
+                fill_line(address_of(source, begin + c * channel_step), address_of(goal, c * width), filled, width)
+            return
+        done = 0  # columns that are turned by squares
+        turned = count
+        if channel_step == 1:
             done = filled // lanes * lanes
             turned = count // lanes * lanes
             for j in range(0, done, lanes):
@@ -58,9 +76,9 @@ def column_packer(code: str) -> Device:
         for j in range(filled):
             for c in range(turned if j < done else 0, count):
                 goal[c * width + j] = source[begin + c * channel_step + j * column_step]
-        for j in range(filled, width):
-            for c in range(count):
-                goal[c * width + j] = 0
+        for c in range(count if filled < width else 0):
+            end = address_of(goal, c * width + filled)
+            fill_line(end, end, 0, width - filled)
 
     return pack_columns
 
@@ -68,8 +86,7 @@ def column_packer(code: str) -> Device:
 @functools.cache
 def pack_kernel(code: str) -> Kernel:
     """The kernel that packs elements of one dtype."""
-    pack_columns, copy = column_packer(code), simd.copy_tile(code, 1)
-    lanes = target.host_target().lanes(4 if code == "f4" else 8)
+    pack_columns, fill_line = column_packer(code), line_filler(code)
 
     @kernel(f"{code}[:], {code}[:], Panels, TapSteps", Panels, TapSteps)
     def pack_panels(source, out, sizes, steps, start, stop):
@@ -95,21 +112,11 @@ def pack_kernel(code: str) -> Kernel:
             goal = out[goal_begin:][: count * width]
             filled = min(width, columns - panel * width)
             if column_step == 1:
-                full = min(together, columns // width - panel) if width % lanes == 0 else 0  # panels without an end
                 for c in range(count):
-                    for p in range(full):
+                    for p in range(min(together, panel_count - panel)):
                         line, row = goal_begin + (p * taps * channels + c) * width, begin + c * channel_step + p * width
-                        for j in range(0, width, lanes):
-                            copy(address_of(source, row + j), address_of(out, line + j))
-                    for p in range(full, min(together, panel_count - panel)):
-                        line = out[goal_begin + (p * taps * channels + c) * width :][:width]
-                        row = source[begin + c * channel_step + p * width :][
-                            : min(width, columns - (panel + p) * width)
-                        ]
-                        for j in range(row.shape[0]):
-                            line[j] = row[j]
-                        for j in range(row.shape[0], line.shape[0]):
-                            line[j] = 0
+                        used = min(width, columns - (panel + p) * width)
+                        fill_line(address_of(source, row), address_of(out, line), used, width)
             else:
                 pack_columns(source, begin, channel_step, column_step, count, filled, width, goal)
 

@@ -122,11 +122,27 @@ def rows_kernel(code: str, form: str) -> Kernel:
     """The kernel for one dtype and one form of micro-kernel (see `tile_shape`)."""
     tile_rows, tile_columns = tile_shape(code, form)
     if form == "dot":
-        tile = simd.dot_tile(code, tile_rows, tile_columns)
-        step = lanes(code)
+        dots, step = simd.dot_tile(code, tile_rows, tile_columns), lanes(code)
+
+        @device
+        def tile(table, segments, count, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode):
+            whole = count // step
+            dots(
+                table,
+                segments,
+                whole,
+                count - whole * step,
+                a_shift,
+                b,
+                b_step,
+                ahead,
+                out_rows,
+                out_shift,
+                wanted,
+                mode,
+            )
     else:
-        tile = simd.broadcast_tile(code, tile_rows, tile_columns // lanes(code))
-        step = 1
+        tile, step = simd.broadcast_tile(code, tile_rows, tile_columns // lanes(code)), 1
     itemsize = 4 if code == "f4" else 8
     tap_words, is_dot = 1 + tile_rows, form == "dot"
     floats = f"{code}[:], " * 5
@@ -195,7 +211,7 @@ def rows_kernel(code: str, form: str) -> Kernel:
                 words[tile_begin] = seen_taps
             for g in range(shared):
                 for channel in range(first_channel, last_channel, block_channels):
-                    step_count = min(block_channels, last_channel - channel) // step
+                    step_count = min(block_channels, last_channel - channel)
                     block_mode = mode if channel == first_channel else ADD
                     for j in range(first_column, last_column, tile_columns):
                         panel = j // tile_columns
@@ -214,7 +230,7 @@ def rows_kernel(code: str, form: str) -> Kernel:
                             tile_begin = t * tile_words
                             if is_dot:
                                 # Each of the rows' tiles fetches a share of the next columns.
-                                fetched = t * words[tile_begin] * step_count * 64 * DOT_LINES
+                                fetched = t * words[tile_begin] * (step_count // step) * 64 * DOT_LINES
                                 panel_bytes = tile_columns * steps.b.step * itemsize
                                 next_address = right + panel_bytes + fetched if fetched < panel_bytes else right
                             tile(

@@ -26,8 +26,8 @@ from numgrad.runtime.kernel import Intrinsic, intrinsic
 from numgrad.runtime.simd_emit import ADD, LINE, STORE, STREAM, Tile
 
 __all__ = [
-    "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "fence", "prefetch",
-    "strided_tile", "strip_tile", "transpose_tile", "update_tile", "window_tile",
+    "ADD", "DOT_LINES", "STORE", "STREAM", "address_of", "broadcast_tile", "copy_tile", "dot_tile", "fence", "line_tile",
+    "prefetch", "strided_tile", "strip_tile", "transpose_tile", "update_tile", "window_tile",
 ]  # fmt: skip
 
 DOT_LINES = 2  # cache lines that a dot tile prefetches with each step
@@ -105,19 +105,21 @@ def broadcast_tile(code: str, rows: int, vectors: int) -> Intrinsic:
 
 
 def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
-    """``tile(table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode)``.
+    """``tile(table, segments, steps, rest, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode)``.
 
     A segment of ``table`` is ``1 + rows`` words, as in `broadcast_tile`; ``b_step`` is the distance of b's rows, of
-    which ``used_rows`` (at least 1) exist; ``steps`` counts whole vectors. With each step `DOT_LINES` cache lines are
-    prefetched from the address ``ahead`` on.
+    which ``used_rows`` (at least 1) exist; ``steps`` counts whole vectors, and ``rest`` the elements behind them, less than a
+    vector. With each step `DOT_LINES` cache lines are prefetched from the address ``ahead`` on.
     """
 
     @intrinsic
-    def tile(typing_context, table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, used_rows, mode):
+    def tile(
+        typing_context, table, segments, steps, rest, a_shift, b, b_step, ahead, out_rows, out_shift, used_rows, mode
+    ):
         def emit(context, builder, signature, args):
             t = Tile(context, builder, code, rows, 1)
-            table, segments, steps, a_shift, b, b_step, ahead, out_rows, out_shift, used_rows, mode = args
-            last = builder.sub(used_rows, t.word(1))
+            table, segments, steps, rest, a_shift, b, b_step, ahead, out_rows, out_shift, used_rows, mode = args
+            last, some = builder.sub(used_rows, t.word(1)), t.lanes_below(rest)
             starts = []
             for j in range(columns):  # rows of b beyond the last one are read as that one
                 row = builder.select(builder.icmp_signed("<", t.word(j), last), t.word(j), last)
@@ -129,23 +131,31 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
                 shift = t.read_word(record, 0)
                 right = [t.advance(start, shift) for start in starts]
 
+                def products(k, totals, read):
+                    offset = builder.mul(k, t.word(t.lanes * t.itemsize))
+                    # The shorter side waits in registers for the other: with the sums that just fills them.
+                    few, many = (a, right) if rows < columns else (right, a)
+                    waiting = [read(t.advance(row, offset)) for row in few]
+                    results = list(totals)
+                    for many_index, row in enumerate(many):
+                        vector = read(t.advance(row, offset))
+                        for few_index, value in enumerate(waiting):
+                            i, j = (few_index, many_index) if few is a else (many_index, few_index)
+                            results[i * columns + j] = t.multiply_add(value, vector, totals[i * columns + j])
+                    return results
+
                 def step(k, carried):
                     later, totals = carried[0], carried[1:]
                     for line in range(DOT_LINES):
                         t.prefetch(t.advance(later, 64 * line))
-                    offset = builder.mul(k, t.word(t.lanes * t.itemsize))
-                    # The shorter side waits in registers for the other: with the sums that just fills them.
-                    few, many = (a, right) if rows < columns else (right, a)
-                    waiting = [t.read_vector(t.advance(row, offset)) for row in few]
-                    results = list(totals)
-                    for many_index, row in enumerate(many):
-                        vector = t.read_vector(t.advance(row, offset))
-                        for few_index, value in enumerate(waiting):
-                            i, j = (few_index, many_index) if few is a else (many_index, few_index)
-                            results[i * columns + j] = t.multiply_add(value, vector, totals[i * columns + j])
-                    return [t.advance(later, 64 * DOT_LINES), *results]
+                    return [t.advance(later, 64 * DOT_LINES), *products(k, totals, t.read_vector)]
 
-                return t.loop(steps, carried, step)
+                later, *totals = t.loop(steps, carried, step)
+                once = builder.zext(builder.icmp_signed(">", rest, t.word(0)), t.ir.IntType(64))
+                return [
+                    later,
+                    *t.loop(once, totals, lambda _, so_far: products(steps, so_far, lambda p: t.read_part(p, some))),
+                ]
 
             totals = t.loop(segments, [t.pointer(ahead), *t.zeros(rows * columns)], segment)[1:]
             sums = [t.sum_of_lanes(total) for total in totals]
@@ -160,7 +170,7 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
                         builder.store(builder.select(adds, total, sums[i * columns + j]), pointer, align=t.itemsize)
             return context.get_dummy_value()
 
-        return _words(11), emit
+        return _words(12), emit
 
     return tile
 
@@ -349,6 +359,31 @@ def copy_tile(code: str, vectors: int, past_caches: bool = False) -> Intrinsic:
             return context.get_dummy_value()
 
         return _words(2), emit
+
+    return tile
+
+
+def line_tile(code: str) -> Intrinsic:
+    """``tile(source, goal, used, room)``: ``used`` elements of a vector and zeros behind them, ``room`` in all.
+
+    What is not used is not read; a room of more than a vector is taken for one.
+    """
+
+    @intrinsic
+    def tile(typing_context, source, goal, used, room):
+        def emit(context, builder, signature, args):
+            t = Tile(context, builder, code, 1, 1)
+            source, goal, used, room = args
+            value, pointer = t.read_part(t.pointer(source), t.lanes_below(used)), t.pointer(goal)
+            # A store of some lanes takes some CPUs ten times as long as one of all.
+            with builder.if_else(builder.icmp_signed(">=", room, t.word(t.lanes))) as (whole, part):
+                with whole:
+                    builder.store(value, builder.bitcast(pointer, t.vector.as_pointer()), align=t.itemsize)
+                with part:
+                    t.write_chosen(value, pointer, t.lanes_below(room))
+            return context.get_dummy_value()
+
+        return _words(4), emit
 
     return tile
 

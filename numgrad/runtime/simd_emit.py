@@ -176,44 +176,51 @@ class Tile:
             builder.branch(done)
         builder.position_at_end(done)
 
-    def write_part(self, pointers: list[Any], totals: list[Any], columns, mode) -> None:
-        """Write ``columns`` elements of each row of vectors, as ``mode`` says (`STREAM`: as `STORE`)."""
-        from numba.core import cgutils
-
-        ir, builder, small = self.ir, self.builder, self.ir.IntType(32)
-        masked = ir.VectorType(ir.IntType(1), self.lanes)
-        kind, pointer_kind = self.vector, self.vector.as_pointer()
-        name = f"v{self.lanes}f{8 * self.itemsize}.p0"
-        module = builder.module
-        load = cgutils.get_or_insert_function(
-            module, ir.FunctionType(kind, [pointer_kind, small, masked, kind]), f"llvm.masked.load.{name}"
-        )
-        store = cgutils.get_or_insert_function(
-            module, ir.FunctionType(ir.VoidType(), [kind, pointer_kind, small, masked]), f"llvm.masked.store.{name}"
-        )
-        align = ir.Constant(small, self.itemsize)
-        lane = ir.VectorType(ir.IntType(64), self.lanes)
+    def lanes_below(self, count, first: int = 0):
+        """The lanes of a vector of a line, which begins with element ``first``, that are among the line's first ``count``."""
+        ir = self.ir
+        kind, small = ir.VectorType(ir.IntType(64), self.lanes), ir.IntType(32)
         undefined, zeros = (
-            ir.Constant(lane, ir.Undefined),
+            ir.Constant(kind, ir.Undefined),
             ir.Constant(ir.VectorType(small, self.lanes), [0] * self.lanes),
         )
-        limit = builder.insert_element(undefined, columns, ir.Constant(small, 0))
-        limit = builder.shuffle_vector(limit, undefined, zeros)
-        masks = []
-        for j in range(self.vectors):
-            numbers = ir.Constant(lane, list(range(j * self.lanes, (j + 1) * self.lanes)))
-            masks.append(builder.icmp_signed("<", numbers, limit))
-        pointers = [builder.bitcast(pointer, pointer_kind) for pointer in pointers]
+        limit = self.builder.insert_element(undefined, count, ir.Constant(small, 0))
+        limit = self.builder.shuffle_vector(limit, undefined, zeros)
+        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(first, first + self.lanes))), limit)
+
+    def read_part(self, pointer, chosen):
+        """The ``chosen`` lanes of a vector in memory, and zeros; the others' memory need not exist."""
+        return self._masked("load", pointer, chosen, [self.ir.Constant(self.vector, [0.0] * self.lanes)])
+
+    def write_chosen(self, vector, pointer, chosen) -> None:
+        """Write these lanes of a vector."""
+        self._masked("store", pointer, chosen, [], vector)
+
+    def _masked(self, what: str, pointer, chosen, rest: list[Any], *vector):
+        from numba.core import cgutils
+
+        ir = self.ir
+        arguments = [*vector, self.builder.bitcast(pointer, self.vector.as_pointer())]
+        arguments += [ir.Constant(ir.IntType(32), self.itemsize), chosen, *rest]
+        kind = ir.FunctionType(self.vector if what == "load" else ir.VoidType(), [each.type for each in arguments])
+        name = f"llvm.masked.{what}.v{self.lanes}f{8 * self.itemsize}.p0"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
+
+    def write_part(self, pointers: list[Any], totals: list[Any], columns, mode) -> None:
+        """Write ``columns`` elements of each row of vectors, as ``mode`` says (`STREAM`: as `STORE`)."""
+        ir, builder = self.ir, self.builder
+        masks = [self.lanes_below(columns, j * self.lanes) for j in range(self.vectors)]
+        parts = [
+            (each, total, masks[i % self.vectors]) for i, (each, total) in enumerate(zip(pointers, totals, strict=True))
+        ]
 
         def add() -> None:
-            for position, (pointer, total) in enumerate(zip(pointers, totals, strict=True)):
-                mask = masks[position % self.vectors]
-                before = builder.call(load, [pointer, align, mask, ir.Constant(kind, [0.0] * self.lanes)])
-                builder.call(store, [builder.fadd(before, total), pointer, align, mask])
+            for pointer, total, mask in parts:
+                self.write_chosen(builder.fadd(self.read_part(pointer, mask), total), pointer, mask)
 
         def put() -> None:
-            for position, (pointer, total) in enumerate(zip(pointers, totals, strict=True)):
-                builder.call(store, [total, pointer, align, masks[position % self.vectors]])
+            for pointer, total, mask in parts:
+                self.write_chosen(total, pointer, mask)
 
         if isinstance(mode, ir.Constant):
             (add if mode.constant == ADD else put)()
