@@ -20,6 +20,16 @@ def fill(out, value, start, stop):
         out[i] = value
 
 
+@kernel("T[:], i8")
+def unit_rows(out, columns, start, stop):
+    """Work: rows of a matrix with ones on its diagonal, and zeros elsewhere."""
+    y = out[start * columns : stop * columns]
+    for i in range(y.shape[0]):
+        y[i] = 0
+    for i in range(start, min(stop, columns)):
+        out[i * columns + i] = 1
+
+
 @kernel("T[:], f8, f8")
 def ramp(out, first, step, start, stop):
     for begin in range(start, stop, STRETCH):
@@ -113,6 +123,14 @@ def plan_window(b: PlanBuilder, out: Operand, shape: str, period: float, numbers
 def plan_fill(b: PlanBuilder, out: Operand, value: float) -> None:
     """Write ``value`` into all of a dense operand."""
     b.launch(fill, out.flat, value, work=out.extent, grain=GRAIN_COST)
+
+
+def plan_unit(b: PlanBuilder, out: Operand) -> None:
+    """Write ones on the diagonal of a contiguous matrix, and zeros elsewhere."""
+    rows, columns = out.spec.shape
+    b.launch(
+        unit_rows, out.flat, columns, work=rows if columns else 0, grain=GRAIN_COST // (columns + 1) + 1, cost=rows * columns
+    )  # fmt: skip
 
 
 def plan_ramp(b: PlanBuilder, out: Operand, first: float, step: float) -> None:

@@ -125,22 +125,12 @@ def rows_kernel(code: str, form: str) -> Kernel:
         dots, step = simd.dot_tile(code, tile_rows, tile_columns), lanes(code)
 
         @device
-        def tile(table, segments, count, a_shift, b, b_step, ahead, out_rows, out_shift, wanted, mode):
+        def tile(table, segments, count, a_shift, b, b_step, ahead, out_rows, out_shift, used_rows, mode):
             whole = count // step
             dots(
-                table,
-                segments,
-                whole,
-                count - whole * step,
-                a_shift,
-                b,
-                b_step,
-                ahead,
-                out_rows,
-                out_shift,
-                wanted,
-                mode,
-            )
+                table, segments, whole, count - whole * step, a_shift, b, b_step, ahead, out_rows, out_shift, used_rows, mode
+            )  # fmt: skip
+
     else:
         tile, step = simd.broadcast_tile(code, tile_rows, tile_columns // lanes(code)), 1
     itemsize = 4 if code == "f4" else 8

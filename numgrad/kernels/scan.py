@@ -23,6 +23,7 @@ from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 COLUMNS = 64  # lines that are walked together
 BLOCK = 128  # elements whose exponentials are taken at once
 COMPARED = 32  # elements that are compared with an extreme at once: of a few of them one is mostly larger
+SHORT = 256  # up to so many elements of a line an extreme often changes
 PART = 1 << 11  # elements of a part of a line
 MOST_PARTS = 64
 NEAR = 8.0  # how far an element may be above the sum before it where both are counted from it
@@ -167,8 +168,39 @@ def not_above(x, best):
 
 
 def _running_extreme(name: str, replaces: Device) -> Kernel:
+    @device
+    def following(x, best, position, i):
+        """The largest so far, with one more element, and its place."""
+        takes = replaces(x, best)
+        return x if takes else best, i if takes else position
+
+    @device
+    def short_lines(x, values, indices, length):
+        """Four lines, of which several may be the same: each waits for the element before, and all do so at the same time."""
+        v0, v1, v2, v3 = x
+        y0, y1, y2, y3 = values
+        p0, p1, p2, p3 = indices
+        b0, b1, b2, b3 = v0[0], v1[0], v2[0], v3[0]
+        i0, i1, i2, i3 = 0, 0, 0, 0
+        for i in range(length):
+            b0, i0 = following(v0[i], b0, i0, i)
+            b1, i1 = following(v1[i], b1, i1, i)
+            b2, i2 = following(v2[i], b2, i2, i)
+            b3, i3 = following(v3[i], b3, i3, i)
+            y0[i], y1[i], y2[i], y3[i] = b0, b1, b2, b3
+            p0[i], p1[i], p2[i], p3[i] = i0, i1, i2, i3
+
     def running(x, values, indices, walk, start, stop):
         length, width = walk.length, walk.width
+        if width == 1 and length <= SHORT:
+            for unit in range(start, stop, 4):
+                l0, l1, l2, l3 = unit, min(unit + 1, stop - 1), min(unit + 2, stop - 1), min(unit + 3, stop - 1)
+                short_lines(
+                    (x[l0 * length :], x[l1 * length :], x[l2 * length :], x[l3 * length :]),
+                    (values[l0 * length :], values[l1 * length :], values[l2 * length :], values[l3 * length :]),
+                    (indices[l0 * length :], indices[l1 * length :], indices[l2 * length :], indices[l3 * length :]), length,
+                )  # fmt: skip
+            return
         for unit in range(start, stop):
             o = unit // walk.blocks
             first = o * length * width

@@ -23,6 +23,7 @@ FEW = 32  # selected elements that are found by a limit, where there are many ot
 LANES = 64  # elements apart that share a minimum: as many minima give the first limit of a line, or a quarter of a short one
 LOOKED = 32  # elements that are compared with the limit at once
 LONG = 1 << 13  # elements of a line whose ranks are counted by digits of 11 bits, and not of 8
+NANS_LAST, NANS_WIN, NANS_MISSING = range(3)  # how an element of a rank is found where there are NaNs
 MOST_DIGITS = 1 << 11  # counts of a worker; enough for the 256 of each of eight bytes, too
 
 
@@ -205,20 +206,22 @@ def _kernels(width: int) -> _Kernels:
         return values[0], smaller
 
     def rank_lines(keys, indices, spare_keys, counts, length, rank, nans, start, stop, worker):
-        """Where the element of a rank is in each line, of equal ones in their order; with ``nans`` the first NaN, whose key is the
-        largest. Work: lines."""
+        """Where the element of a rank is in each line, of equal ones in their order. NaN has the largest key: where there is one,
+        it is the first NaN (`NANS_WIN`), or the lower middle one of the other elements (`NANS_MISSING`). Work: lines."""
         spare = spare_keys[worker * length : (worker + 1) * length]
         bins = counts[worker * MOST_DIGITS : (worker + 1) * MOST_DIGITS]
         for line in range(start, stop):
             k = keys[line * length : (line + 1) * length]
-            missing = 0
+            missing, own = 0, rank
             for i in range(length):
-                missing |= k[i] == largest
-            if missing and nans:
+                missing += k[i] == largest
+            if nans == NANS_MISSING:
+                own = (length - missing - 1) // 2
+            if own < 0 or (missing and nans == NANS_WIN):
                 key, equal = k.dtype.type(largest), 0
             else:
-                key, smaller = key_of_rank(k, spare, bins, rank)
-                equal = rank - smaller
+                key, smaller = key_of_rank(k, spare, bins, own)
+                equal = own - smaller
             for begin in range(0, length, BLOCK):
                 block = k[begin : min(length, begin + BLOCK)]
                 hits = 0
@@ -375,13 +378,13 @@ def plan_sort(b: PlanBuilder, x: Operand, indices: Operand, *, descending: bool)
 
 
 def plan_select(
-    b: PlanBuilder, x: Operand, indices: Operand, *, end: int, first: int = 0, descending: bool, nans: bool = False
+    b: PlanBuilder, x: Operand, indices: Operand, *, end: int, first: int = 0, descending: bool, nans: int = NANS_LAST
 ) -> None:  # fmt: skip
     """The indices of a sorted line from ``first`` up to ``end``, without sorting all of it.
 
-    ``nans``, for one index: that of the first NaN where there is one.
-
-
+    nans
+        For one index of floating point: that of the first NaN where there is one (`NANS_WIN`), or that of the lower median of all
+        else (`NANS_MISSING`), the first NaN if there is nothing else.
     x
         Contiguous lines along the last dimension, any dtype, with at least ``end`` elements.
     indices
@@ -400,7 +403,7 @@ def plan_select(
         cost = 16 * length + BINS
         b.launch(
             _KERNELS[width].rank, keys.flat, indices.array(lines), b.scratch(kind, length, per_worker=True).flat, counts,
-            length, first, int(nans), work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
+            length, first, nans, work=work, grain=max(1, GRAIN_COST // cost), cost=lines * cost,
         )  # fmt: skip
     elif first == 0 and end > FEW:
         cost = 16 * length + 16 * width * end + 8 * BINS

@@ -10,7 +10,7 @@ from numgrad.dtypes import dtype as Dtype
 from numgrad.dtypes import float32
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.elementwise import broadcast_shapes
-from numgrad.kernels.fill import plan_fill, plan_line, plan_ramp, plan_window
+from numgrad.kernels.fill import plan_fill, plan_line, plan_ramp, plan_unit, plan_window
 from numgrad.layout import output_strides, product
 from numgrad.ops.family import elementwise
 from numgrad.ops.layouts import copied, plan_copy
@@ -73,6 +73,25 @@ def _(b: PlanBuilder, start: float, step: float, count: int, dtype: Dtype) -> No
 @arange.oracle
 def _(start, step, count, dtype):
     return (start + step * np.arange(count)).astype(dtype.numpy)
+
+
+eye = Op(
+    "eye",
+    (),
+    {"rows": 0, "columns": 0, "dtype": float32},
+    differentiable=False,
+    doc="A matrix with ones on its diagonal, and zeros elsewhere.",
+)
+
+
+@eye.plan
+def _(b: PlanBuilder, rows: int, columns: int, dtype: Dtype) -> None:
+    plan_unit(b, b.output(dtype, (rows, columns)))
+
+
+@eye.oracle
+def _(rows, columns, dtype):
+    return np.eye(rows, columns, dtype=dtype.numpy)
 
 
 linspace = Op(

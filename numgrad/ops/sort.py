@@ -13,7 +13,7 @@ from numgrad import dtypes
 from numgrad.errors import DtypeError, ShapeError
 from numgrad.kernels.index import plan_gather_elements
 from numgrad.kernels.search import plan_find_bins, plan_search
-from numgrad.kernels.sort import plan_select, plan_sort
+from numgrad.kernels.sort import NANS_LAST, NANS_MISSING, NANS_WIN, plan_select, plan_sort
 from numgrad.layout import contiguous_strides, output_strides, product
 from numgrad.ops import rules
 from numgrad.ops.creation import full
@@ -57,7 +57,7 @@ class _Lines:
 
 def _plan(
     b: PlanBuilder, input: Operand, dim: int, end: int | None, first: int, descending: bool, keepdim: bool = True,
-    nans: bool = False,
+    nans: int = NANS_LAST,
 ) -> None:  # fmt: skip
     """Values and indices of the sorted elements from ``first`` up to ``end``, or (None) of all in the input's layout."""
     shape = tuple(input.spec.shape)
@@ -188,7 +188,9 @@ def _(b: PlanBuilder, input: Operand, k: int, dim: int, keepdim: bool, nans: boo
         raise ShapeError(
             f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, there are {input.spec.shape[dim]} elements"
         )
-    _plan(b, input, dim, k, k - 1, False, keepdim, nans and input.spec.dtype.is_floating_point)
+    _plan(
+        b, input, dim, k, k - 1, False, keepdim, NANS_WIN if nans and input.spec.dtype.is_floating_point else NANS_LAST
+    )
 
 
 _follows_indices(kthvalue)
@@ -199,6 +201,38 @@ def _(x, k, dim, keepdim, nans):
     places = np.take(_sorted_places(x, dim, False), [k - 1], dim)
     if nans and x.dtype.kind == "f":
         places = np.where(np.isnan(x).any(dim, keepdims=True), np.isnan(x).argmax(dim, keepdims=True), places)
+    values = np.take_along_axis(x, places, dim)
+    return (values, places) if keepdim else (np.squeeze(values, dim), np.squeeze(places, dim))
+
+
+nanmedian = Op(
+    "nanmedian",
+    ("input",),
+    {"dim": 0, "keepdim": False},
+    outputs=("values", "indices"),
+    public=2,
+    saves=("indices",),
+    doc="The lower median along ``dim`` of the elements that are not NaN, and its index; of floating point. NaN if all are.",
+)
+
+
+@nanmedian.plan
+def _(b: PlanBuilder, input: Operand, dim: int, keepdim: bool) -> None:
+    prove_dim("nanmedian", dim, input.spec.ndim)
+    if not input.spec.dtype.is_floating_point:
+        raise DtypeError(f"nanmedian: input has dtype {input.spec.dtype}, expected floating point; others have no NaN")
+    if not input.spec.shape[dim]:
+        raise ShapeError(f"nanmedian(): dimension {dim} has no elements")
+    _plan(b, input, dim, 1, 0, False, keepdim, NANS_MISSING)
+
+
+_follows_indices(nanmedian)
+
+
+@nanmedian.oracle
+def _(x, dim, keepdim):
+    rank = np.maximum((~np.isnan(x)).sum(dim, keepdims=True) - 1, 0) // 2
+    places = np.take_along_axis(_sorted_places(x, dim, False), rank, dim)
     values = np.take_along_axis(x, places, dim)
     return (values, places) if keepdim else (np.squeeze(values, dim), np.squeeze(places, dim))
 

@@ -72,11 +72,7 @@ def _lower_median(input: Tensor, axis: int, keepdim: builtins.bool) -> tuple[Ten
 def _lower_median_of_numbers(input: Tensor, axis: int, keepdim: builtins.bool) -> tuple[Tensor, Tensor]:
     if not input._spec.dtype.is_floating_point:
         return _lower_median(input, axis, keepdim)
-    still = input.detach()
-    missing = sum(ne(still, still), axis, keepdim=True)
-    middle = (input._spec.shape[axis] - 1 - missing).clamp(min=0) // 2
-    order = _s.sort(still, dim=axis, descending=False)[1]
-    return _picked(input, gather(order, axis, middle), axis, keepdim)
+    return _s.nanmedian(input, dim=axis, keepdim=keepdim)  # type: ignore[no-any-return]
 
 
 @public("function", "method", known=True)
@@ -113,13 +109,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: builtins.bool = Fa
     >>> ng.nanmedian(ng.tensor([4.0, math.nan, 1.0, 3.0]))
     tensor(3.)
     """
-    pick: Any = _lower_median_of_numbers
-    if dim is None and not keepdim and not chain.wrappers and modes.capture is None and input._spec.numel:
-        still = input.detach()
-        is_known = not ne(still, still).any().item()
-        # The median is found without sorting; of all elements nobody is told which of equal ones it is.
-        pick = _lower_median if is_known else pick
-    return _median("nanmedian", input, dim, keepdim, NanmedianResult, pick)
+    return _median("nanmedian", input, dim, keepdim, NanmedianResult, _lower_median_of_numbers)
 
 
 @public("function", "method", known=True)

@@ -117,6 +117,19 @@ good(
     params={"dim": 1, "k": 2, "nans": True},
     smooth=False,
 )
+_GAPS = [
+    [3.0, float("nan"), 1.0, float("nan")],
+    [2.0, 0.5, 7.0, -1.0],
+    [float("nan")] * 4,
+    [float("nan"), float("nan"), float("nan"), 5.0],
+    [2.0, float("nan"), 2.0, 1.0],
+]
+good("nanmedian", "nans", constant(_GAPS), params={"dim": 1}, smooth=False)
+good("nanmedian", "kept", constant(_GAPS), params={"dim": 0, "keepdim": True}, smooth=False)
+good("nanmedian", "long", spread(2, 3, 90), params={"dim": 2}, small=False)
+good("nanmedian", "one of several axes", spread(3, 4, 2), params={"dim": 1})
+bad("nanmedian", "int64", integers(0, 9, 3), error=RuntimeError, match="expected floating point")
+bad("nanmedian", "empty", normal(2, 0), params={"dim": 1}, error=RuntimeError, match="dimension 1 has no elements")
 good("kthvalue", "kept", spread(3, 4), params={"dim": 1, "k": 3, "keepdim": True})
 bad(
     "kthvalue",

@@ -274,6 +274,12 @@ bad(
     call=lambda: ng.tril_indices(2, 2, dtype=ng.float32),
 )
 
+good("eye", "wide", params={"rows": 3, "columns": 5, "dtype": ng.float64})
+good("eye", "tall", params={"rows": 7, "columns": 3, "dtype": ng.int64})
+good("eye", "nothing", params={"rows": 0, "columns": 3, "dtype": ng.float32})
+good("eye", "no column", params={"rows": 3, "columns": 0, "dtype": ng.bool})
+good("eye", "large", params={"rows": 600, "columns": 300, "dtype": ng.float32})
+bad("eye", "rows", params={"rows": -1, "columns": 3}, error=RuntimeError, match="negative dimension -1")
 good("arange", "ints", params={"start": 3, "step": 2, "count": 5, "dtype": ng.int64})
 good("arange", "floats", params={"start": 0.5, "step": -0.25, "count": 7, "dtype": ng.float64})
 good("arange", "float32", params={"start": 0.0, "step": 0.1, "count": 100, "dtype": ng.float32})
