@@ -1,7 +1,8 @@
 """Sorting by keys: integers of 32 or 64 bits in the order of the elements, with a NaN behind all others and no -0.0.
 
 Lines are sorted by their bytes, the lowest first, each pass keeping the order of equal bytes: what is stable has one result,
-so the bits are the same for any number of threads. Short lines are sorted by insertion.
+so the bits are the same for any number of threads. Short lines are sorted by how many of their elements are smaller than each,
+which vectors count, and the shortest by insertion.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from numgrad.errors import ProofError
 from numgrad.runtime.kernel import Kernel, device, intrinsic, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
-INSERTED = 48  # elements of a line that is sorted by insertion
+INSERTED = 16  # elements of a line that is sorted by insertion
+COUNTED = 64  # elements of a line of which one, or a few, are found by comparing each with all
+COMPARED = 224  # elements of a line from which sorting by bytes is faster than comparing each with all
 BINS = 256
 BLOCK = 256  # elements that are compared with a limit at once
 SPARE = 16  # room for candidates, beside twice the selected elements
@@ -92,6 +95,46 @@ def insert(keys, positions, count):
         keys[j + 1], positions[j + 1] = key, position
 
 
+@device
+def count_smaller(keys, ranks):
+    """For each key how many are smaller; no branch depends on one."""
+    count = keys.shape[0]
+    for i in range(ranks.shape[0]):
+        ranks[i] = 0
+    whole = count // 4 * 4
+    for j in range(0, whole, 4):
+        first, second, third, fourth = keys[j], keys[j + 1], keys[j + 2], keys[j + 3]
+        for i in range(ranks.shape[0]):
+            key = keys[i]
+            ranks[i] += (first < key) + (second < key) + (third < key) + (fourth < key)
+    for j in range(whole, count):
+        first = keys[j]
+        for i in range(ranks.shape[0]):
+            ranks[i] += first < keys[i]
+
+
+@device
+def sort_by_counts(keys, positions, spare_keys, spare_positions, counts, count):
+    """Sort the first ``count`` keys, and the positions with them, by how many others are smaller.
+
+    ``counts`` has room for as many, as the spare arrays have.
+    """
+    ranks, k = spare_positions[:count], keys[:count]
+    count_smaller(k, ranks)
+    for i in range(count):
+        counts[i] = 0
+    for i in range(count):  # equal ones have the same rank, and come after each other in their order
+        rank = ranks[i]
+        equal = counts[rank]
+        counts[rank] = equal + 1
+        ranks[i] = rank + equal
+    for i in range(count):
+        goal = ranks[i]
+        spare_keys[goal], counts[goal] = k[i], positions[i]
+    for i in range(count):
+        k[i], positions[i] = spare_keys[i], counts[i]
+
+
 class _Kernels(NamedTuple):
     """The kernels for keys of one width: of whole lines, of a few of their smallest, of one rank, of many of the smallest."""
 
@@ -109,6 +152,9 @@ def _kernels(width: int) -> _Kernels:
         """Sort the first ``count`` keys, and the positions with them; the spare arrays have room for as many."""
         if count <= INSERTED:
             insert(keys, positions, count)
+            return
+        if count <= COMPARED:
+            sort_by_counts(keys, positions, spare_keys, spare_positions, counts, count)
             return
         for b in range(BINS * width):
             counts[b] = 0
@@ -219,6 +265,19 @@ def _kernels(width: int) -> _Kernels:
                 own = (length - missing - 1) // 2
             if own < 0 or (missing and nans == NANS_WIN):
                 key, equal = k.dtype.type(largest), 0
+            elif length <= COUNTED:
+                ranks, smaller = spare[:length], 0
+                count_smaller(k, ranks)
+                for i in range(length):
+                    smaller = max(smaller, ranks[i] if ranks[i] <= own else 0)
+                equal = own - smaller
+                for i in range(length):  # equal keys have the same rank
+                    if ranks[i] == smaller:
+                        if equal == 0:
+                            indices[line] = i
+                            break
+                        equal -= 1
+                continue
             else:
                 key, smaller = key_of_rank(k, spare, bins, own)
                 equal = own - smaller
@@ -285,8 +344,9 @@ def _kernels(width: int) -> _Kernels:
         return smallest[count - 1]
 
     def select_lines(keys, indices, candidates, positions, counts, select, start, stop, worker):
-        """Work: lines. Candidates below a limit are collected, and sorted where their room is full."""
+        """Work: lines. Candidates below a limit are collected, and sorted where their room is full. Short lines are compared."""
         length, end, room, first, lanes = select.length, select.end, select.room, select.first, select.lanes
+        is_short = length <= COUNTED and lanes == 0
         own_keys = candidates[2 * worker * room : (2 * worker + 1) * room]
         other_keys = candidates[(2 * worker + 1) * room : (2 * worker + 2) * room]
         own = positions[2 * worker * room : (2 * worker + 1) * room]
@@ -294,6 +354,20 @@ def _kernels(width: int) -> _Kernels:
         bins = counts[worker * MOST_DIGITS : (worker + 1) * MOST_DIGITS]
         for line in range(start, stop):
             k = keys[line * length : (line + 1) * length]
+            out = indices[line * (end - first) : (line + 1) * (end - first)]
+            if is_short:
+                ranks, equal = own_keys[:length], bins[:end]
+                count_smaller(k, ranks)
+                for i in range(end):
+                    equal[i] = 0
+                for i in range(length):
+                    rank = ranks[i]
+                    if rank < end:
+                        goal = rank + equal[rank]
+                        equal[rank] += 1
+                        if first <= goal < end:
+                            out[goal - first] = i
+                continue
             size, has_limit, limit = 0, False, k[0]
             if lanes:
                 limit = first_limit(k, own_keys[:lanes], other_keys, end)
@@ -316,7 +390,6 @@ def _kernels(width: int) -> _Kernels:
                         sort_keys(own_keys, own, other_keys, other, bins, size)
                         size, has_limit, limit = end, True, own_keys[end - 1]
             sort_keys(own_keys, own, other_keys, other, bins, size)
-            out = indices[line * (end - first) : (line + 1) * (end - first)]
             for i in range(end - first):
                 out[i] = own[first + i]
 
@@ -397,9 +470,9 @@ def plan_select(
     counts = b.scratch(dtypes.int64, MOST_DIGITS, per_worker=True).flat
     lanes = LANES if length >= 4 * LANES else LANES // 4
     lanes = lanes if 2 * end <= lanes and 4 * lanes <= length else 0
-    room = min(length, max(2 * end + SPARE, lanes))
+    room = length if length <= COUNTED and not lanes else min(length, max(2 * end + SPARE, lanes))
     work = lines if end > first else 0
-    if nans or (first == end - 1 and length > INSERTED and not lanes):
+    if nans or (first == end - 1 and not lanes):
         cost = 16 * length + BINS
         b.launch(
             _KERNELS[width].rank, keys.flat, indices.array(lines), b.scratch(kind, length, per_worker=True).flat, counts,

@@ -50,6 +50,13 @@ bad("recurrence", "int64", integers(0, 3, 4), integers(0, 3, 4), error=RuntimeEr
 # ---- sorting ----------------------------------------------------------------------------------------------------
 
 SIXTY = 60  # elements: more than are sorted by insertion
+# A line is sorted by insertion, by counts of what is smaller, or by its bytes; one element of it is found by counts, or by digits.
+for length in (11, 29, 64, 65, 131, 230, 300):
+    equals = integers(0, length // 3, 2, length, dtype="float64")
+    good("sort", f"equals, {length}", equals, params={"dim": 1}, smooth=False, small=False)
+    good("topk", f"equals, {length}", equals, params={"dim": 1, "k": 5}, smooth=False, small=False)
+    good("kthvalue", f"equals, {length}", equals, params={"dim": 1, "k": length // 2}, smooth=False, small=False)
+    good("nanmedian", f"equals, {length}", equals, params={"dim": 1}, smooth=False, small=False)
 for name, params in {
     "sort": {"descending": False},
     "topk": {"k": 2, "largest": True},
