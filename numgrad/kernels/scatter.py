@@ -24,6 +24,8 @@ from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 MOST_OWNERS = 16  # work items that walk the same indices
 DIVIDED = 8 << 20  # bytes of a line that several workers fill; below, one fills it before others have found their part
 COLUMNS = 64  # lines side by side that a unit walks together
+# Operations from which several workers fill columns of the same rows: these lie changed in the other's cache, which takes time, too.
+SHARED_COST = 1 << 19
 REPLACE, ADD, MULTIPLY, LARGEST, SMALLEST = range(5)  # what becomes of an element to which a value comes
 
 
@@ -333,6 +335,9 @@ def _launch_elements(
     owners = 1 if count >= b.workers or out.spec.nbytes < DIVIDED else max(1, min(b.workers, MOST_OWNERS, extent))
     blocks = max(1, -(-width // together)) if together else owners
     cost = 8 * length * min(max(1, together), width)
+    work, grain = count * blocks if length and width else 0, max(1, GRAIN_COST // max(1, cost))
+    if blocks > 1 and work * cost < SHARED_COST:
+        grain = max(1, work)
     sides = [
         Side(Steps4(*[line[side] for line in lines]), dim_steps[side - 1], columns[side - 1]) for side in (1, 2, 3)
     ]
@@ -342,5 +347,5 @@ def _launch_elements(
     b.launch(
         _ELEMENTS[way], source.flat, index.flat, out.flat, STATUS, b.scratch(dtypes.int64, CHECKED, per_worker=True).flat,
         grid, *sides,
-        work=count * blocks if length and width else 0, grain=max(1, GRAIN_COST // max(1, cost)), cost=count * blocks * cost,
+        work=work, grain=grain, cost=work * cost,
     )  # fmt: skip
