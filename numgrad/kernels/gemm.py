@@ -9,14 +9,13 @@ from numgrad.kernels.gemm_blocks import plan_blocks
 from numgrad.kernels.gemm_layout import Matrices, Right, Steps
 from numgrad.kernels.gemm_pack import plan_add_splits, plan_pack
 from numgrad.kernels.gemm_rows import lanes, plan_rows, tile_shape
-from numgrad.kernels.gemm_small import plan_small
+from numgrad.kernels.gemm_small import NARROW, plan_small
 from numgrad.kernels.gemm_vector import plan_vector
 from numgrad.kernels.grid import plain_grid
 from numgrad.runtime.kernel import kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
 
 SKINNY = 16  # up to so many rows the right operand is read in place, since each element is used only a few times
-NARROW = 16  # up to so many columns, a vector of columns would be mostly empty
 LONG, SPLITS = 1 << 15, 16  # a sum from so many products on is cut into parts
 
 

@@ -16,11 +16,9 @@ ROWS = 8  # of a register tile, of one vector of columns; as many sums as hide t
 MOST_STEPS = 1 << 10  # of all tiles: about 2 us
 MOST_OF_LINE = 1 << 6  # the same, for a single row or column: most of a tile is not used
 MOST_OF_NARROW = 1 << 11  # the same, for a few columns of rows in memory, which other forms have to turn
-NARROW = 16
+NARROW = 16  # up to so many columns, a vector of columns would be mostly empty
 DEPTH = 256  # products of a sum, which are added one after the other; these sums then are
-MOST_TURNED = (
-    1 << 9
-)  # elements of the right operand that are copied in another order, for each tile of rows that reads them
+MOST_TURNED = 1 << 9  # elements of the right operand that are copied in another order, for each tile of rows
 STEP_COST = 16  # elementary operations of a tile's step
 
 
@@ -81,18 +79,8 @@ def small_kernel(code: str) -> Kernel:
                         used = min(width, columns - panel * width)
                         if rows == 1:
                             line(
-                                left,
-                                0,
-                                a_steps.column * itemsize,
-                                1,
-                                factors,
-                                right_step,
-                                count,
-                                results,
-                                0,
-                                used,
-                                mode,
-                            )
+                                left, 0, a_steps.column * itemsize, 1, factors, right_step, count, results, 0, used, mode
+                            )  # fmt: skip
                         else:
                             tile(
                                 left, a_steps.row * itemsize, a_steps.column * itemsize, min(ROWS, rows - i),

@@ -24,7 +24,7 @@ from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 MOST_OWNERS = 16  # work items that walk the same indices
 DIVIDED = 8 << 20  # bytes of a line that several workers fill; below, one fills it before others have found their part
 COLUMNS = 64  # lines side by side that a unit walks together
-# Operations from which several workers fill columns of the same rows: these lie changed in the other's cache, which takes time, too.
+# Operations from which several workers fill columns of the same rows; they lie changed in the other's cache, which takes time.
 SHARED_COST = 1 << 19
 REPLACE, ADD, MULTIPLY, LARGEST, SMALLEST = range(5)  # what becomes of an element to which a value comes
 

@@ -150,12 +150,12 @@ def dot_tile(code: str, rows: int, columns: int) -> Intrinsic:
                         t.prefetch(t.advance(later, 64 * line))
                     return [t.advance(later, 64 * DOT_LINES), *products(k, totals, t.read_vector)]
 
+                def last_step(_, totals):
+                    return products(steps, totals, lambda pointer: t.read_part(pointer, some))
+
                 later, *totals = t.loop(steps, carried, step)
                 once = builder.zext(builder.icmp_signed(">", rest, t.word(0)), t.ir.IntType(64))
-                return [
-                    later,
-                    *t.loop(once, totals, lambda _, so_far: products(steps, so_far, lambda p: t.read_part(p, some))),
-                ]
+                return [later, *t.loop(once, totals, last_step)]
 
             totals = t.loop(segments, [t.pointer(ahead), *t.zeros(rows * columns)], segment)[1:]
             sums = [t.sum_of_lanes(total) for total in totals]

@@ -492,5 +492,5 @@ def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_gr
     for name, extent in zip("nm", extents, strict=True):
         if extent < 0:
             raise RuntimeError(f"eye: {name} must be greater or equal to 0, got {extent}")
-    checked_size("eye", extents)
+    checked_size("eye", tuple(extents))
     return finished(ops.creation.eye.apply((), *extents, chosen_dtype("eye", dtype)), requires_grad)
