@@ -106,7 +106,9 @@ def count_smaller(keys, ranks):
         first, second, third, fourth = keys[j], keys[j + 1], keys[j + 2], keys[j + 3]
         for i in range(ranks.shape[0]):
             key = keys[i]
-            ranks[i] += (first < key) + (second < key) + (third < key) + (fourth < key)
+            ranks[i] = (
+                ranks[i] + (first < key) + (second < key) + (third < key) + (fourth < key)
+            )  # NumPy adds two bools to one
     for j in range(whole, count):
         first = keys[j]
         for i in range(ranks.shape[0]):

@@ -27,11 +27,20 @@ rng = np.random.default_rng(0)
 def products_kernel(code: str, form: str) -> Kernel:
     """A kernel that calls one of the tiles that multiply rows, once."""
     rows, vectors = getattr(target.host_target().tiles, form)
-    tile = simd.dot_tile(code, rows, vectors) if form == "dot" else simd.broadcast_tile(code, rows, vectors)
+    if form == "dot":
+        dots = simd.dot_tile(code, rows, vectors)
 
-    @kernel("i8, " * 11)
-    def call(table, segments, steps, shift, b, b_step, ahead, out_rows, out_shift, columns, mode, start, stop):
-        tile(table, segments, steps, shift, b, b_step, ahead, out_rows, out_shift, columns, mode)
+        @kernel("i8, " * 12)
+        def call(
+            table, segments, steps, rest, shift, b, b_step, ahead, out_rows, out_shift, columns, mode, start, stop
+        ):
+            dots(table, segments, steps, rest, shift, b, b_step, ahead, out_rows, out_shift, columns, mode)
+    else:
+        tile = simd.broadcast_tile(code, rows, vectors)
+
+        @kernel("i8, " * 11)
+        def call(table, segments, steps, shift, b, b_step, ahead, out_rows, out_shift, columns, mode, start, stop):
+            tile(table, segments, steps, shift, b, b_step, ahead, out_rows, out_shift, columns, mode)
 
     return call
 
@@ -142,7 +151,8 @@ def test_products_of_rows(code: str, form: str, mode: int, segments: int, steps:
     lanes = target.host_target().lanes(item)
     rows, across = getattr(target.host_target().tiles, form)
     width = across if form == "dot" else across * lanes
-    length = steps * lanes if form == "dot" else steps
+    rest = missing * (lanes // 2)  # elements of a dot product behind its whole vectors
+    length = steps * lanes + rest if form == "dot" else steps
     wanted = width - missing
     skip = 3  # elements by which a's rows and the output are shifted
     a = numbers(code, max(segments, 1) * rows, length + skip)
@@ -161,8 +171,8 @@ def test_products_of_rows(code: str, form: str, mode: int, segments: int, steps:
     goals = addresses(out, rows)
     shift = 64
     run(
-        products_kernel(code, form), table.ctypes.data, segments, steps, skip * item, b.ctypes.data, step,
-        b.ctypes.data, goals.ctypes.data, shift, wanted, mode,
+        products_kernel(code, form), table.ctypes.data, segments, steps, *([rest] if form == "dot" else []), skip * item,
+        b.ctypes.data, step, b.ctypes.data, goals.ctypes.data, shift, wanted, mode,
     )  # fmt: skip
     expected = before.copy()
     product = sum(
@@ -235,6 +245,24 @@ def test_copied_vectors_and_squares(code: str, past_caches: bool) -> None:
     run(call, source.ctypes.data, goal.ctypes.data)
     np.testing.assert_array_equal(goal[0, :-1], source[0, :-1])
     assert goal[0, -1] == 0
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_part_of_a_line(code: str) -> None:
+    tile, lanes = simd.line_tile(code), target.host_target().lanes(np.dtype(code).itemsize)
+
+    @kernel("i8, i8, i8, i8")
+    def call(source, goal, used, room, start, stop):
+        tile(source, goal, used, room)
+
+    for used in {0, 1, lanes // 2, lanes}:
+        for room in {used, lanes, lanes + 3}:
+            source, goal = numbers(code, lanes + 4), numbers(code, lanes + 4)
+            expected = goal.copy()
+            expected[: min(room, lanes)] = 0
+            expected[:used] = source[:used]
+            run(call, source.ctypes.data, goal.ctypes.data, used, room)
+            np.testing.assert_array_equal(goal, expected)
 
 
 @pytest.mark.parametrize("code", CODES)
