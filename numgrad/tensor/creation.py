@@ -35,7 +35,7 @@ from numgrad.tensor.arguments import (
     number_within,
     size_of,
 )
-from numgrad.tensor.known import CONSTANT, UNDEFINED
+from numgrad.tensor.known import UNDEFINED
 from numgrad.tensor.surface import public
 from numgrad.tensor.tensor import Tensor
 
@@ -472,7 +472,7 @@ def bound(op: str, name: str, value: Any) -> float:
     return number
 
 
-@public("function", known=CONSTANT)
+@public("function", known=True)
 def eye(n: int, m: int | None = None, *, dtype: Dtype | None = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere: a matrix [n, m], or [n, n] without m.
 
