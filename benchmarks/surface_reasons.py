@@ -73,6 +73,7 @@ REASONS: tuple[Reason, ...] = (
         ),
         _LARGE,
     ),
+    Reason("Of a row, elements are picked by their indices one by one", ("index_select(x, 1",), ("1e4",)),
     Reason("The input is copied before it is overwritten", _lib("fill"), _LARGE),
     Reason(
         "NumPy's LAPACK, not MKL's",
@@ -129,9 +130,22 @@ REASONS: tuple[Reason, ...] = (
         _LARGE,
     ),
     Reason(
-        "Rows of a hundred are sorted, or looked through, one after the other, by branches that nobody can foretell",
-        _lib("sort argsort msort topk cummax cummin nanquantile mode"),
+        "Rows of a hundred are compared in vectors that they do not fill; a running extreme waits for the one before it",
+        _lib("sort argsort msort topk cummax cummin quantile nanquantile mode"),
         ("1e4",),
+    ),
+    Reason("Euclid's steps, as many as a pair needs, one pair after the other", _lib("gcd lcm"), ("1e4", *_LARGE)),
+    Reason(
+        "Elements with gaps between them are written one by one",
+        (*_lib("dstack"), "x.copy_(", "x.fill_("),
+        _LARGE,
+        ("strided",),
+    ),
+    Reason(
+        "A pixel's few channels are a loop of their own",
+        ("F.dropout2d(", "mode='bilinear'"),
+        _LARGE,
+        ("channels_last",),
     ),
     Reason(
         "MKL's functions look coefficients up in registers, a few for each interval; here one polynomial serves all arguments",
@@ -245,12 +259,12 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "Made of other functions, each of which reads and writes memory",
         (
-            *_lib("vander nansum renorm cartesian_prod block_diag triu_indices tril_indices eye"),
+            *_lib("vander nansum renorm cartesian_prod block_diag triu_indices tril_indices"),
             "F.pdist(",
             "linalg.cross(",
             "linalg.vander(",
             "F.one_hot(",
-            *_lib("cov corrcoef addr logdet combinations median nanmedian"),
+            *_lib("cov corrcoef addr logdet combinations"),
         ),
     ),
 )
