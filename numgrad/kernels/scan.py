@@ -18,7 +18,7 @@ from numgrad.errors import ProofError
 from numgrad.kernels import scalar
 from numgrad.layout import product
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
-from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder, column_grain
 
 COLUMNS = 64  # lines that are walked together
 BLOCK = 128  # elements whose exponentials are taken at once
@@ -379,7 +379,7 @@ def _walk(name: str, dim: int, *operands: Operand, reverse: bool = False) -> tup
 def _work(walk: Walk, units: int, cost: int) -> dict[str, Any]:
     """Work and grain of units that cost so much for an element."""
     cost *= walk.part_length * min(walk.width, COLUMNS)
-    return {"work": units, "grain": max(1, GRAIN_COST // max(1, cost)), "cost": cost * units}
+    return {"work": units, "grain": column_grain(walk.blocks, units, cost), "cost": cost * units}
 
 
 def plan_running(b: PlanBuilder, kind: str, x: Operand, out: Operand, dim: int, *, reverse: bool = False) -> None:

@@ -19,13 +19,11 @@ from numgrad.kernels.loops import Extents4, Steps4, offset4
 from numgrad.kernels.reduce_kernels import KEPT, choose
 from numgrad.layout import product
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
-from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
+from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder, column_grain
 
 MOST_OWNERS = 16  # work items that walk the same indices
 DIVIDED = 8 << 20  # bytes of a line that several workers fill; below, one fills it before others have found their part
 COLUMNS = 64  # lines side by side that a unit walks together
-# Operations from which several workers fill columns of the same rows; they lie changed in the other's cache, which takes time.
-SHARED_COST = 1 << 19
 REPLACE, ADD, MULTIPLY, LARGEST, SMALLEST = range(5)  # what becomes of an element to which a value comes
 
 
@@ -335,9 +333,7 @@ def _launch_elements(
     owners = 1 if count >= b.workers or out.spec.nbytes < DIVIDED else max(1, min(b.workers, MOST_OWNERS, extent))
     blocks = max(1, -(-width // together)) if together else owners
     cost = 8 * length * min(max(1, together), width)
-    work, grain = count * blocks if length and width else 0, max(1, GRAIN_COST // max(1, cost))
-    if blocks > 1 and work * cost < SHARED_COST:
-        grain = max(1, work)
+    work = count * blocks if length and width else 0
     sides = [
         Side(Steps4(*[line[side] for line in lines]), dim_steps[side - 1], columns[side - 1]) for side in (1, 2, 3)
     ]
@@ -347,5 +343,5 @@ def _launch_elements(
     b.launch(
         _ELEMENTS[way], source.flat, index.flat, out.flat, STATUS, b.scratch(dtypes.int64, CHECKED, per_worker=True).flat,
         grid, *sides,
-        work=work, grain=grain, cost=work * cost,
+        work=work, grain=column_grain(blocks, work, cost), cost=work * cost,
     )  # fmt: skip

@@ -26,7 +26,7 @@ from numgrad.kernels.reduce_kernels import (
 from numgrad.kernels.vector_math import exp, log
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import device, kernel
-from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
+from numgrad.runtime.plan import GRAIN_COST, SHARED_COST, STATUS, Operand, PlanBuilder, column_grain
 from numgrad.runtime.program import Array
 
 COLUMNS, NARROWEST = 256, 64
@@ -311,15 +311,17 @@ def _product(grad, out):
     return grad * out
 
 
-def _columns_of(b: PlanBuilder, outer: int, extent: int, inner: int, itemsize: int) -> tuple[int, int]:
-    """Blocks of columns, and columns of each: what is read again should lie near, and all threads have work.
+def _columns_of(b: PlanBuilder, outer: int, extent: int, inner: int, itemsize: int, unit: int) -> tuple[int, int, int]:
+    """Blocks of columns, columns of each, and blocks in a chunk: what is read again should lie near, and all threads have work.
 
-    A column's bits do not depend on the block that it is in.
+    A column's bits do not depend on the block that it is in. ``unit`` is the cost of an element.
     """
     width = min(COLUMNS, max(NARROWEST, BLOCK_BYTES // max(1, extent * itemsize) // NARROWEST * NARROWEST))
-    while width > NARROWEST and outer * -(-inner // width) < EACH * b.workers and b.workers > 1:
+    divided = b.workers > 1 and outer * extent * inner * unit >= SHARED_COST
+    while divided and width > NARROWEST and outer * -(-inner // width) < EACH * b.workers:
         width //= 2
-    return -(-inner // width), width
+    blocks = -(-inner // width)
+    return blocks, width, column_grain(blocks, outer * blocks, extent * min(inner, width) * unit)
 
 
 def _is_for_all_threads(units: int, size: int) -> bool:
@@ -331,7 +333,7 @@ def plan_softmax(b: PlanBuilder, x: Operand, out: Operand, dim: int, *, log: boo
     """Softmax, or its logarithm, over ``dim``; x and out float32 or float64, dense, of the same shape and strides."""
     outer, extent, inner = _common("softmax", dim, x, out)
     code, cost = x.code, outer * extent * inner * EXP_COST
-    blocks, width = _columns_of(b, outer, extent, inner, x.spec.dtype.itemsize)
+    blocks, width, grain = _columns_of(b, outer, extent, inner, x.spec.dtype.itemsize, EXP_COST)
     if _is_for_all_threads(outer * blocks, outer * extent * inner):
         x, out = (_seen_as(operand, outer, extent, inner) for operand in (x, out))
         high, total = (_one_each(b, x, outer, inner) for _ in range(2))
@@ -353,8 +355,7 @@ def plan_softmax(b: PlanBuilder, x: Operand, out: Operand, dim: int, *, log: boo
     b.launch(
         softmax_columns, x.array(*shape), out.array(*shape), b.scratch(x.spec.dtype, 2 * COLUMNS, per_worker=True).flat,
         b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat, blocks, width, int(log),
-        work=outer * blocks if extent else 0, cost=cost,
-        grain=max(1, GRAIN_COST // max(1, extent * min(inner, width) * EXP_COST)),
+        work=outer * blocks if extent else 0, grain=grain, cost=cost,
     )  # fmt: skip
 
 
@@ -374,7 +375,7 @@ def plan_softmax_backward(
     outer, extent, inner = _common("softmax_backward", dim, out, grad_output, grad_input)
     unit = EXP_COST if log else 2
     operands = grad_output, out, grad_input
-    blocks, width = _columns_of(b, outer, extent, inner, out.spec.dtype.itemsize)
+    blocks, width, grain = _columns_of(b, outer, extent, inner, out.spec.dtype.itemsize, unit)
     if _is_for_all_threads(outer * blocks, outer * extent * inner):
         g, y, d = (_seen_as(operand, outer, extent, inner) for operand in operands)
         total = _one_each(b, y, outer, inner)
@@ -394,7 +395,7 @@ def plan_softmax_backward(
         softmax_backward_columns, *[o.array(outer, extent, inner) for o in operands],
         b.scratch(out.spec.dtype, COLUMNS, per_worker=True).flat,
         b.scratch(dtypes.float64, COLUMNS, per_worker=True).flat, blocks, width, int(log), work=outer * blocks,
-        grain=max(1, GRAIN_COST // max(1, extent * min(inner, width) * unit)), cost=outer * extent * inner * unit,
+        grain=grain, cost=outer * extent * inner * unit,
     )  # fmt: skip
 
 
