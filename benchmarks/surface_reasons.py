@@ -184,7 +184,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "Rows of every second element, which are shorter than what a loop of vectors takes at once",
         ("F.pixel_unshuffle(",),
-        _LARGE,
+        ("1e4", *_LARGE),
     ),
     Reason(
         "Lines with gaps are copied before they are looked through", _lib("max min"), ("1e4", *_LARGE), ("strided",)
