@@ -185,8 +185,9 @@ def accumulate(variable: TensorBase, grad: Any, owned: bool, create_graph: bool)
     with _leaf_locks[id(variable) >> 8 & 63]:
         if variable._grad is None:
             spec, own = variable._spec, grad._spec
-            fits = own is spec or (own.is_dense and own.lies_like(spec))
-            if not spec.is_dense:  # it has a gradient in rows
+            if spec.is_dense:
+                fits = own is spec or (own.is_dense and own.lies_like(spec))
+            else:  # it has a gradient in rows
                 fits = own.is_contiguous and not own.is_private
             if create_graph or not owned or not fits:
                 strides = spec.strides if spec.is_dense else contiguous_strides(spec.shape)

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from numgrad import dtypes
 from numgrad.kernels.elementwise import Formula
 from numgrad.kernels.pieces import broadcast_strides, coalesce
-from numgrad.kernels.reduce import grain_of, parts_of, plan_reduce
+from numgrad.kernels.reduce import parts_of, plan_reduce
 from numgrad.kernels.reduce_kernels import BLOCK
 from numgrad.kernels.source import free_name, function_from
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import Device, Kernel, device
-from numgrad.runtime.plan import Operand, PlanBuilder
+from numgrad.runtime.plan import Operand, PlanBuilder, grain_of
 
 MOST_COLUMNS = 2048  # whose sums stay in the first cache, in float64; parts of rows would be read from far apart
 

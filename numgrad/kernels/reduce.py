@@ -42,7 +42,7 @@ from numgrad.kernels.reduce_kernels import (
 from numgrad.kernels.reduce_short import plan_short_rows
 from numgrad.layout import Spec, product
 from numgrad.runtime.kernel import kernel
-from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
+from numgrad.runtime.plan import Operand, PlanBuilder, grain_of
 
 GATHERED = 8  # loops that the gathering kernel has room for
 NARROW = 64  # columns; below, several rows are taken for one
@@ -142,11 +142,6 @@ def parts_of(count: int, units: int, width: int) -> tuple[int, int]:
     length = -(-count // parts)
     length = -(-length // multiple) * multiple
     return -(-count // length), length
-
-
-def grain_of(unit_cost: int) -> int:
-    """Units in a chunk of work."""
-    return max(1, GRAIN_COST // max(unit_cost, 1))
 
 
 def plan_reduce(

@@ -15,7 +15,6 @@ from numgrad.kernels.reduce import (
     Loop,
     _dense,
     dense_rows,
-    grain_of,
     in_memory_order,
     kept_record,
     merged,
@@ -40,7 +39,7 @@ from numgrad.kernels.reduce_kernels import (
 from numgrad.kernels.reduce_short import ENOUGH
 from numgrad.layout import product
 from numgrad.runtime.kernel import Device, Kernel, device, kernel
-from numgrad.runtime.plan import Operand, PlanBuilder
+from numgrad.runtime.plan import Operand, PlanBuilder, grain_of
 
 STRIDE = 64
 SHORT = 32  # elements of a row that are compared one after the other

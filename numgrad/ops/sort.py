@@ -114,6 +114,12 @@ def _sorted_places(x: Any, dim: int, descending: bool) -> np.ndarray:
     return x.shape[dim] - 1 - reverse
 
 
+def _elements_at(x: Any, places: Any, dim: int, keepdim: bool) -> tuple[Any, Any]:
+    """The elements that places with an extent of 1 at ``dim`` name, and these."""
+    values = np.take_along_axis(x, places, dim)
+    return (values, places) if keepdim else (np.squeeze(values, dim), np.squeeze(places, dim))
+
+
 sort = Op(
     "sort",
     ("input",),
@@ -201,8 +207,7 @@ def _(x, k, dim, keepdim, nans):
     places = np.take(_sorted_places(x, dim, False), [k - 1], dim)
     if nans and x.dtype.kind == "f":
         places = np.where(np.isnan(x).any(dim, keepdims=True), np.isnan(x).argmax(dim, keepdims=True), places)
-    values = np.take_along_axis(x, places, dim)
-    return (values, places) if keepdim else (np.squeeze(values, dim), np.squeeze(places, dim))
+    return _elements_at(x, places, dim, keepdim)
 
 
 nanmedian = Op(
@@ -232,9 +237,7 @@ _follows_indices(nanmedian)
 @nanmedian.oracle
 def _(x, dim, keepdim):
     rank = np.maximum((~np.isnan(x)).sum(dim, keepdims=True) - 1, 0) // 2
-    places = np.take_along_axis(_sorted_places(x, dim, False), rank, dim)
-    values = np.take_along_axis(x, places, dim)
-    return (values, places) if keepdim else (np.squeeze(values, dim), np.squeeze(places, dim))
+    return _elements_at(x, np.take_along_axis(_sorted_places(x, dim, False), rank, dim), dim, keepdim)
 
 
 searchsorted = Op(

@@ -35,11 +35,14 @@ GRAIN_COST = 1 << 15  # elementary operations in a chunk: about 10 us of work ag
 SHARED_COST = 1 << 19
 
 
+def grain_of(unit_cost: int) -> int:
+    """Units in a chunk of work."""
+    return max(1, GRAIN_COST // max(unit_cost, 1))
+
+
 def column_grain(blocks: int, units: int, unit_cost: int) -> int:
-    """Units in a chunk of work, where each ``blocks`` of them are columns of the same rows."""
-    if blocks > 1 and units * unit_cost < SHARED_COST:
-        return max(1, units)
-    return max(1, GRAIN_COST // max(1, unit_cost))
+    """`grain_of`, where each ``blocks`` of the units are columns of the same rows."""
+    return max(1, units) if blocks > 1 and units * unit_cost < SHARED_COST else grain_of(unit_cost)
 
 
 @dataclass(frozen=True)

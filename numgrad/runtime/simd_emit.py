@@ -50,8 +50,8 @@ class Tile:
 
     def in_all_lanes(self, value):
         """A vector of one value."""
-        undefined = self.ir.Constant(self.vector, self.ir.Undefined)
         lane = self.ir.IntType(32)
+        undefined = self.ir.Constant(self.ir.VectorType(value.type, self.lanes), self.ir.Undefined)
         first = self.builder.insert_element(undefined, value, self.ir.Constant(lane, 0))
         zeros = self.ir.Constant(self.ir.VectorType(lane, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, undefined, zeros)
@@ -178,15 +178,8 @@ class Tile:
 
     def lanes_below(self, count, first: int = 0):
         """The lanes of a vector of a line, which begins with element ``first``, that are among the line's first ``count``."""
-        ir = self.ir
-        kind, small = ir.VectorType(ir.IntType(64), self.lanes), ir.IntType(32)
-        undefined, zeros = (
-            ir.Constant(kind, ir.Undefined),
-            ir.Constant(ir.VectorType(small, self.lanes), [0] * self.lanes),
-        )
-        limit = self.builder.insert_element(undefined, count, ir.Constant(small, 0))
-        limit = self.builder.shuffle_vector(limit, undefined, zeros)
-        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(first, first + self.lanes))), limit)
+        numbers = self.ir.Constant(self.ir.VectorType(count.type, self.lanes), list(range(first, first + self.lanes)))
+        return self.builder.icmp_signed("<", numbers, self.in_all_lanes(count))
 
     def read_part(self, pointer, chosen):
         """The ``chosen`` lanes of a vector in memory, and zeros; the others' memory need not exist."""
