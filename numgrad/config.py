@@ -108,7 +108,7 @@ TAPE_MB = Knob(
 COMPILE_JOBS = Knob(
     "NUMGRAD_COMPILE_JOBS",
     "",
-    "processes that compile kernels for a command; default: the CPUs, at most 4",
+    "processes that compile kernels, this one included; default: the CPUs, at most 4 for a command, at most 2 for a program",
     "0*([1-9]|[1-5][0-9]|6[0-4])",
     "an integer from 1 to 64",
 )

@@ -118,6 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Where none may be written beside the sources, each of those hundreds would compile numgrad again, twice its time.
     """
+    os.environ.setdefault("NUMGRAD_COMPILE_JOBS", "1")  # as many processes as there are CPUs run tests already
     unwritten = "PYTHONDONTWRITEBYTECODE" in os.environ
     if unwritten and BYTECODE not in os.environ:
         folder = tempfile.TemporaryDirectory(prefix="numgrad-bytecode-")

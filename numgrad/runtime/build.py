@@ -24,8 +24,16 @@ _PATIENCE = 60.0  # seconds to wait for another process that compiles the same; 
 # Called as listener(name, seconds) after each compilation; a command line shows progress with it. An error of a listener
 # is logged and goes no further, since the kernel is compiled all the same.
 listeners: list[Callable[[str, float], None]] = [notice.compiled]
-# Called before this process compiles a function that the store lacks: others may be asked to help (`helpers`).
-missing_listeners: list[Callable[[], None]] = []
+
+
+def _missed() -> None:
+    from numgrad.runtime import ahead
+
+    ahead.missed()
+
+
+# Called before this process compiles a function that the store lacks: others may be asked to help (`helpers`, `ahead`).
+missing_listeners: list[Callable[[], None]] = [_missed]
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,7 @@ _MOST = 4  # by default: each has Numba in memory, 150 MB
 # Characters of an error: POSIX systems write a line of up to 512 bytes into a pipe at once.
 _LONGEST_ERROR = 400
 # -P: a file in the current folder hides no module; the parent's own path is passed.
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1])['path']; from numgrad.runtime.helpers import main; main()"
-)
-
-
-_ASK = _START.replace("main", "answer")
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1])['path']; from {module} import {name}; {name}()"
 
 
 def job_count() -> int:
@@ -60,19 +55,29 @@ def job_count() -> int:
 # ---- the side that is helped --------------------------------------------------------------------------------------
 
 
-class Helper:
-    """A process that compiles; `stop` ends it.
+def command(entry: str, task: Mapping[str, Any]) -> list[str]:
+    """The command of a process of this interpreter that calls 'module:function', which finds its task in ``sys.argv[1]``.
+
+    Raises
+    ------
+    OSError
+        The interpreter is unknown.
+    """
+    if not sys.executable:
+        raise OSError("the interpreter does not know its own path")
+    module, _, name = entry.partition(":")
+    return [sys.executable, "-P", "-c", _START.format(module=module, name=name), json.dumps({"path": sys.path, **task})]
+
+
+class Process:
+    """A process that compiles and ends with this one; `stop` ends it before.
 
     Parameters
     ----------
-    recipe
-        'module:function'; called in the helper with ``arguments``, which JSON can hold.
-    index, count
-        Its number among how many helpers: where in the list it begins.
+    entry, task
+        As for `command`.
     tells
         The descriptor of a pipe for its messages (see `team`), or None.
-    brought
-        Whether a kernel that numgrad's wheel brought need not be compiled.
 
     Raises
     ------
@@ -80,21 +85,9 @@ class Helper:
         The interpreter is unknown, or no process can be started.
     """
 
-    def __init__(
-        self,
-        recipe: str,
-        arguments: Mapping[str, Any],
-        index: int,
-        count: int,
-        tells: int | None,
-        brought: bool = True,
-    ) -> None:
-        if not sys.executable:
-            raise OSError("the interpreter does not know its own path")
-        task: dict[str, Any] = {"path": sys.path, "recipe": recipe, "arguments": dict(arguments)}
-        task |= {"index": index, "count": count, "brought": brought}
+    def __init__(self, entry: str, task: Mapping[str, Any], tells: int | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START, json.dumps(task)],
+            command(entry, task),
             stdin=subprocess.PIPE,  # its end tells the helper that we are gone
             stdout=subprocess.DEVNULL if tells is None else tells,
             stderr=subprocess.DEVNULL,
@@ -123,6 +116,34 @@ class Helper:
         stream = self._process.stdin
         if stream is not None and not stream.closed:
             stream.buffer.raw.close()  # type: ignore[attr-defined]  # by no lock of a thread that was writing
+
+
+class Helper(Process):
+    """A process that compiles what a recipe needs.
+
+    Parameters
+    ----------
+    recipe
+        'module:function'; called in the helper with ``arguments``, which JSON can hold.
+    index, count
+        Its number among how many helpers: where in the list it begins.
+    tells
+        As for `Process`.
+    brought
+        Whether a kernel that numgrad's wheel brought need not be compiled.
+    """
+
+    def __init__(
+        self,
+        recipe: str,
+        arguments: Mapping[str, Any],
+        index: int,
+        count: int,
+        tells: int | None,
+        brought: bool = True,
+    ) -> None:
+        task = {"recipe": recipe, "arguments": dict(arguments), "index": index, "count": count, "brought": brought}
+        super().__init__(f"{__name__}:main", task, tells)
 
 
 @contextmanager
@@ -164,7 +185,7 @@ def _messages(reader: int, running: Sequence[Helper]) -> Iterator[dict[str, Any]
             yield {"error": f"a process that compiles ended with code {code}", "kind": "died"}
 
 
-_started: weakref.WeakSet[Helper] = weakref.WeakSet()
+_started: weakref.WeakSet[Process] = weakref.WeakSet()
 
 
 def _disown() -> None:
@@ -197,11 +218,11 @@ def on_demand(recipe: str, arguments: Mapping[str, Any]) -> Iterator[None]:
             except OSError as error:
                 _log.info("kernels are compiled by this process alone: %s", error)
 
-    build.missing_listeners.append(missing)
+    others, build.missing_listeners = build.missing_listeners, [missing]
     try:
         yield
     finally:
-        build.missing_listeners.remove(missing)
+        build.missing_listeners = others
         for helper in running:
             helper.stop()
 
@@ -219,15 +240,9 @@ def ask(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     OSError
         The interpreter is unknown, or no process can be started.
     """
-    if not sys.executable:
-        raise OSError("the interpreter does not know its own path")
-    task = {"path": sys.path, "recipe": recipe, "arguments": dict(arguments)}
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", _ASK, json.dumps(task)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    task = {"recipe": recipe, "arguments": dict(arguments)}
+    asked = command(f"{__name__}:answer", task)
+    done = subprocess.run(asked, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         return {"error": f"a process that rehearses ended with code {done.returncode}", "kind": "died"}
     answered: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -240,8 +255,7 @@ def ask(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """A helper's process: rehearse the recipe in its argument, then compile."""
     task = json.loads(sys.argv[1])
-    if hasattr(signal, "SIGINT"):
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C in the terminal ends it without a word
+    end_without_a_word()
     # `threading` would wait until the thread has begun: for ever if there is no memory for it.
     _thread.start_new_thread(_leave_with_the_parent, ())
     try:
@@ -258,6 +272,12 @@ def main() -> None:
         _tell(error=(str(error) or type(error).__name__)[:_LONGEST_ERROR], kind=type(error).__name__)
     sys.stdout.flush()
     os._exit(0)  # there is nothing to clean up, and Numba takes its time
+
+
+def end_without_a_word() -> None:
+    """Let Ctrl-C in the terminal end this process, with no traceback among the program's own."""
+    if hasattr(signal, "SIGINT"):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def answer() -> None:

@@ -147,6 +147,7 @@ def test_locks_are_made_in_one_place() -> None:
         "runtime/locks.py": makers,
         "profiler.py": {"Event"},  # a class of its own
         "cli/warmup.py": {"Queue"},  # of one call of a command, which does not fork
+        "runtime/ahead.py": {"SimpleQueue"},  # in a process of its own, which does not fork
         "utils/data/worker.py": {"SimpleQueue"},  # between the two threads of a loader's worker, made after the fork
     }
     for path, tree in trees().items():

@@ -11,10 +11,11 @@ TEXT = PAGE.read_text("utf-8")
 
 
 def test_the_blocks_run() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    blocks = list(re.finditer(r"```python\n(.*?)```", TEXT, re.DOTALL))
     names: dict[str, Any] = {}
     for block in blocks:
-        exec(compile(block, str(PAGE), "exec"), names)
+        before = "\n" * TEXT[: block.start(1)].count("\n")  # so that an error names the page's line
+        exec(compile(before + block[1], str(PAGE), "exec"), names)
     assert len(blocks) >= 8
 
 
