@@ -32,34 +32,6 @@ def matrix_of(status: int) -> tuple[int | None, int]:
 # ---- factors ----------------------------------------------------------------------------------------------------
 
 
-def cholesky(a: Array, out: Array, info: Array, upper: bool, check_errors: bool) -> int:
-    """The triangular factor of symmetric matrices, of which one triangle is read; NaN where there is none."""
-    source, target = (a.swapaxes(-1, -2), out.swapaxes(-1, -2)) if upper else (a, out)
-    info[...] = 0
-    try:
-        target[...] = np.linalg.cholesky(source)
-        unknown = np.isnan(np.einsum("...ii->...i", target))  # which some versions of LAPACK do not see
-        info[...] = np.where(unknown.any(-1), unknown.argmax(-1) + 1, 0) if unknown.size else 0
-    except np.linalg.LinAlgError:
-        for index in np.ndindex(info.shape):
-            info[index] = _first_minor(source[index])
-            target[index] = np.nan if info[index] else np.linalg.cholesky(source[index])
-    return failure(info) if check_errors else 0
-
-
-def _first_minor(matrix: Array) -> int:
-    """The order of the smallest leading part that is not positive definite; 0 if all are."""
-    good, bad = 0, len(matrix) + 1
-    while bad - good > 1:
-        order = (good + bad) // 2
-        try:
-            np.linalg.cholesky(matrix[:order, :order])
-            good = order
-        except np.linalg.LinAlgError:
-            bad = order
-    return 0 if bad > len(matrix) else bad
-
-
 def qr(a: Array, q: Array, r: Array, mode: str) -> int:
     """Orthogonal and triangular factors; ``q`` stays empty in the mode 'r'."""
     if mode == "r":
@@ -198,58 +170,6 @@ def _solved_by_qr(a: Array, b: Array, x: Array, rcond: float) -> bool:
 
 
 # ---- systems ----------------------------------------------------------------------------------------------------
-
-
-def solve(a: Array, b: Array, out: Array, info: Array, check_errors: bool) -> int:
-    """Solutions of A X = B; NaN where A is singular."""
-    info[...] = 0
-    try:
-        out[...] = np.linalg.solve(a, b)
-    except np.linalg.LinAlgError:
-        for index in np.ndindex(info.shape):
-            info[index] = _zero_pivot(a[index])
-            out[index] = np.nan if info[index] else np.linalg.solve(a[index], b[index])
-    return failure(info) if check_errors else 0
-
-
-def inverse(a: Array, out: Array, info: Array, check_errors: bool) -> int:
-    """Inverses; NaN where A is singular."""
-    info[...] = 0
-    try:
-        out[...] = np.linalg.inv(a)
-    except np.linalg.LinAlgError:
-        for index in np.ndindex(info.shape):
-            info[index] = _zero_pivot(a[index])
-            out[index] = np.nan if info[index] else np.linalg.inv(a[index])
-    return failure(info) if check_errors else 0
-
-
-def _zero_pivot(matrix: Array) -> int:
-    """The first column, from 1, in which elimination finds nothing; 0 for a matrix that NumPy inverts."""
-    try:
-        np.linalg.inv(matrix)
-    except np.linalg.LinAlgError:
-        rest = matrix.copy()
-        for column in range(len(matrix)):
-            row = np.abs(rest[:, 0]).argmax()
-            rest[[0, row]] = rest[[row, 0]]
-            if rest[0, 0] == 0:
-                return column + 1
-            rest = rest[1:, 1:] - rest[1:, :1] / rest[0, 0] * rest[0, 1:]
-        return len(matrix)  # what rounds to another number than 0 here is the last one
-    return 0
-
-
-def det(a: Array, out: Array) -> int:
-    """Determinants."""
-    out[...] = np.linalg.det(a)
-    return 0
-
-
-def slogdet(a: Array, sign: Array, logabsdet: Array) -> int:
-    """Signs and logarithms of the absolute values of determinants."""
-    sign[...], logabsdet[...] = np.linalg.slogdet(a)
-    return 0
 
 
 def cofactor(a: Array, out: Array) -> int:

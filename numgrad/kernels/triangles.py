@@ -1,23 +1,23 @@
 """Triangles of matrices: elimination with exchanges of rows, substitution, and the permutations that the exchanges make.
 
-NumPy has no function for these. Four rows at a time are subtracted from another, so that each of its elements is read and
-written once for four multiplications.
+`ops.triangles` cuts large matrices into blocks for them. Four rows at a time are subtracted from another, so that each of
+its elements is read and written once for four multiplications.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
 
 import numpy as np
 
 from numgrad import dtypes
-from numgrad.layout import contiguous_strides, product
-from numgrad.runtime.kernel import device, kernel
+from numgrad.kernels.gemm_layout import Steps
+from numgrad.layout import product
+from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, STATUS, Operand, PlanBuilder
 
-BLOCK = 32  # columns that are eliminated before the columns behind them
-MOST = 256  # rows of systems and of factors up to which these loops are faster than NumPy's LAPACK
+BLOCK = 8  # columns that are eliminated before the columns behind them
 COLUMNS = 128  # of a right side that are solved together, and of a matrix that are reduced together
 
 
@@ -38,12 +38,16 @@ def subtract_rows(line, factors, matrix, first, left, right):
             line[j] -= f0 * r0[j]
 
 
-@kernel("T[:, :, :], i4[:, :], i4[:], i8")
-def eliminate(matrices, pivots, info, pivot, start, stop):
-    """Work: matrices, each replaced by its factors L and U, block by block of columns."""
+@kernel("T[:, :, :], i4[:, :], i4[:], i8, i8")
+def eliminate(matrices, pivots, info, pivot, first, start, stop):
+    """Work: matrices, each replaced by its factors L and U, block by block of columns.
+
+    They may be what is left of the columns from ``first`` on when those before have been eliminated.
+    """
     for number in range(start, stop):
-        a, exchanged = matrices[number], pivots[number]
-        info[number] = 0
+        a, exchanged = matrices[number], pivots[number, first:]
+        if first == 0:
+            info[number] = 0
         rows, columns = a.shape[0], a.shape[1]
         count = min(rows, columns)
         for begin in range(0, count, BLOCK):
@@ -62,10 +66,10 @@ def eliminate(matrices, pivots, info, pivot, start, stop):
                             held = one[j]
                             one[j] = other[j]
                             other[j] = held
-                exchanged[k] = row + 1
+                exchanged[k] = first + row + 1
                 head, line = a[k, k], a[k, k + 1 : end]
                 if head == 0 and info[number] == 0:
-                    info[number] = k + 1
+                    info[number] = first + k + 1
                 for i in range(k + 1, rows):
                     if head != 0:
                         a[i, k] /= head
@@ -78,6 +82,95 @@ def eliminate(matrices, pivots, info, pivot, start, stop):
                     subtract_rows(a[i, left:right], a[i, begin : min(i, end)], a, begin, left, right)
 
 
+@device
+def bits_of_single(x):
+    """The size of a number as an integer, which vectors compare: a NaN's is the largest."""
+    return np.float32(abs(x)).view(np.int32)
+
+
+@device
+def bits_of_double(x):
+    """`bits_of_single` for float64."""
+    return np.float64(abs(x)).view(np.int64)
+
+
+@functools.cache
+def panel_kernel(code: str) -> Kernel:
+    """`eliminate` for a few columns, each of which lies in a row; of one dtype."""
+    bits_of, nothing = (bits_of_single, np.int32(0)) if code == "f4" else (bits_of_double, np.int64(0))
+
+    @kernel(f"{code}[:, :, :], i4[:, :], i4[:], i8, i8")
+    def eliminate_panel(panels, pivots, info, pivot, first, start, stop):
+        for number in range(start, stop):
+            a, exchanged = panels[number], pivots[number, first:]
+            columns, rows = a.shape
+            if first == 0:
+                info[number] = 0
+            for k in range(min(columns, rows)):
+                column, row = a[k, k:], 0
+                if pivot:
+                    largest = nothing
+                    for i in range(column.shape[0]):
+                        largest = max(largest, bits_of(column[i]))
+                    while bits_of(column[row]) != largest:
+                        row += 1
+                    if row:
+                        for j in range(columns):
+                            held = a[j, k]
+                            a[j, k] = a[j, k + row]
+                            a[j, k + row] = held
+                exchanged[k] = first + k + row + 1
+                head, below = column[0], column[1:]
+                if head == 0:
+                    if info[number] == 0:
+                        info[number] = first + k + 1
+                else:
+                    for i in range(below.shape[0]):
+                        below[i] /= head
+                whole = columns - (columns - k - 1) % 4
+                for j in range(k + 1, whole, 4):
+                    f0, f1, f2, f3 = a[j, k], a[j + 1, k], a[j + 2, k], a[j + 3, k]
+                    y0, y1, y2, y3 = a[j, k + 1 :], a[j + 1, k + 1 :], a[j + 2, k + 1 :], a[j + 3, k + 1 :]
+                    for i in range(below.shape[0]):
+                        factor = below[i]
+                        y0[i] -= f0 * factor
+                        y1[i] -= f1 * factor
+                        y2[i] -= f2 * factor
+                        y3[i] -= f3 * factor
+                for j in range(whole, columns):
+                    f0, y0 = a[j, k], a[j, k + 1 :]
+                    for i in range(below.shape[0]):
+                        y0[i] -= f0 * below[i]
+
+    return eliminate_panel
+
+
+@kernel("T[:, :, :], i4[:, :], T[:]")
+def multiply_diagonals(factors, pivots, out, start, stop):
+    """Work: matrices. ``out`` gets the determinants of those that `eliminate` replaced by these factors."""
+    for number in range(start, stop):
+        a, exchanged, total = factors[number], pivots[number], 1.0
+        for k in range(exchanged.shape[0]):
+            total *= a[k, k] if exchanged[k] == k + 1 else -a[k, k]
+        out[number] = total
+
+
+@kernel("T[:, :, :], i4[:, :], T[:], T[:]")
+def add_logarithms(factors, pivots, signs, logarithms, start, stop):
+    """Work: matrices, as for `multiply_diagonals`: the signs, and the logarithms of sizes."""
+    for number in range(start, stop):
+        a, exchanged, sign, total = factors[number], pivots[number], 1.0, 0.0
+        for k in range(exchanged.shape[0]):
+            head = a[k, k]
+            if (head < 0) != (exchanged[k] != k + 1):
+                sign = -sign
+            if head == 0 or head != head:
+                sign = 0.0
+            total += math.log(abs(head)) if head != 0 else -np.inf
+        signs[number] = sign
+        logarithms[number] = total
+
+
 @kernel("i4[:], i8[:], i8")
 def first_failure(info, status, batched, start, stop):
     """The status for the first matrix whose ``info`` is not 0, as `lapack.matrix_of` reads it."""
@@ -86,38 +179,69 @@ def first_failure(info, status, batched, start, stop):
             status[0] = ((number + 1 if batched else 0) << 32) | info[number]
 
 
-@kernel("T[:, :, :], T[:, :, :], i8, i8, i8")
-def substitute(matrices, sides, blocks, upper, unit, start, stop):
-    """Work: blocks of columns of right sides, each replaced by the solution."""
+@kernel("T[:, :, :], T[:, :, :], i8, i8, i8, i8")
+def substitute(matrices, sides, blocks, upper, unit, first, start, stop):
+    """Work: blocks of columns of right sides, whose rows from ``first`` on are replaced by the solution."""
     for item in range(start, stop):
         number = item // blocks
-        a, x = matrices[number], sides[number]
+        a, x = matrices[number], sides[number, first:]
         n, left = a.shape[0], (item - number * blocks) * COLUMNS
         right = min(x.shape[1], left + COLUMNS)
         for step in range(n):
             row = n - 1 - step if upper else step
             line = x[row, left:right]
-            first = row + 1 if upper else 0
-            subtract_rows(line, a[row, first : first + step], x, first, left, right)
+            begin = row + 1 if upper else 0
+            subtract_rows(line, a[row, begin : begin + step], x, begin, left, right)
             if not unit:
                 head = a[row, row]
                 for j in range(line.shape[0]):
                     line[j] /= head
 
 
-@kernel("i4[:, :], T[:, :, :]")
-def exchange_rows(pivots, sides, start, stop):
-    """Work: matrices, whose rows are exchanged as `eliminate` did it."""
+@kernel("T[:, :, :], T[:, :, :], i8, i8", reassociate=True)
+def substitute_few(matrices, sides, upper, unit, start, stop):
+    """Work: right sides, each a row of ``sides``, which is replaced by the solution."""
+    count = sides.shape[1]
+    for item in range(start, stop):
+        number = item // count
+        a, x = matrices[number], sides[number, item - number * count]
+        n = a.shape[0]
+        for step in range(n):
+            row = n - 1 - step if upper else step
+            begin = row + 1 if upper else 0
+            factors, solved = a[row, begin : begin + step], x[begin : begin + step]
+            total = x.dtype.type(0)
+            for k in range(factors.shape[0]):
+                total += factors[k] * solved[k]
+            rest = x[row] - total
+            x[row] = rest if unit else rest / a[row, row]
+
+
+@kernel("i4[:, :], T[:, :, :], i8, i8, i8, i8")
+def exchange_rows(pivots, sides, first, last, left, right, start, stop):
+    """Work: matrices. As `eliminate` exchanged rows ``first`` to ``last``, they are, in columns ``left`` to ``right``."""
     for number in range(start, stop):
         exchanged, x = pivots[number], sides[number]
-        for k in range(exchanged.shape[0]):
+        for k in range(first, last):
             row = exchanged[k] - 1
             if row != k:
-                one, other = x[k], x[row]
+                one, other = x[k, left:right], x[row, left:right]
                 for j in range(one.shape[0]):
                     held = one[j]
                     one[j] = other[j]
                     other[j] = held
+
+
+@kernel("T[:], T[:], Steps, Steps, i8, i8, T", Steps)
+def move_rows(x, out, x_steps, out_steps, rows, columns, factor, start, stop):
+    """Work: rows of matrices, whose elements lie side by side. ``out`` gets those of x times a factor."""
+    for item in range(start, stop):
+        number = item // rows
+        row = item - number * rows
+        v = x[number * x_steps.batch + row * x_steps.row :][:columns]
+        y = out[number * out_steps.batch + row * out_steps.row :][:columns]
+        for j in range(y.shape[0]):
+            y[j] = factor * v[j]
 
 
 @kernel("T[:, :, :]")
@@ -142,9 +266,12 @@ def spoil(info, matrices, start, stop):
                     line[j] = np.nan
 
 
-@kernel("T[:, :, :], T[:, :, :], i4[:], i8", reassociate=True)
-def cholesky(matrices, out, info, upper, start, stop):
-    """Work: matrices. ``out`` gets the factor of one triangle, zeros beside it, or NaN where there is none."""
+@kernel("T[:, :, :], T[:, :, :], i4[:], i8, i8", reassociate=True)
+def cholesky(matrices, out, info, upper, first, start, stop):
+    """Work: matrices. ``out`` gets the factor of one triangle, zeros beside it, or NaN where there is none.
+
+    They may be blocks from the row ``first`` on, where the blocks before have been taken off.
+    """
     for number in range(start, stop):
         a, y, failed = matrices[number], out[number], 0
         n = a.shape[0]
@@ -164,7 +291,8 @@ def cholesky(matrices, out, info, upper, start, stop):
                     failed = i + 1
             if failed:
                 break
-        info[number] = failed
+        if first == 0 or (failed and info[number] == 0):
+            info[number] = first + failed
         for i in range(n):
             for j in range(i + 1, n):
                 y[i, j] = y[j, i] if upper else 0
@@ -219,70 +347,6 @@ def keep_band(x, out, rows, low, high, diagonal, start, stop):
 
 
 # ---- planning ---------------------------------------------------------------------------------------------------
-
-
-def plan_eliminate(
-    b: PlanBuilder, out: Operand, pivots: Operand, info: Operand, pivot: bool, check_errors: bool
-) -> None:
-    """``out`` [..., m, n], contiguous, becomes L and U; ``pivots`` [..., min(m, n)] and ``info`` [...] are of int32.
-
-    With ``check_errors`` the status says which matrix has no pivot in which column.
-    """
-    *batch, m, n = out.spec.shape
-    count, least = product(batch), min(m, n)
-    cost = least * m * n // 8 + m * n + 8
-    b.launch(
-        eliminate, out.array(count, m, n), pivots.array(count, least), info.array(count), int(pivot),
-        work=count, grain=GRAIN_COST // cost + 1, cost=count * cost,
-    )  # fmt: skip
-    if check_errors:
-        b.launch(first_failure, info.array(count), STATUS, int(bool(batch)), work=1, grain=1, cost=count)
-
-
-def plan_cholesky(b: PlanBuilder, a: Operand, out: Operand, info: Operand, upper: bool, check_errors: bool) -> None:
-    """``out`` becomes the triangular factor of ``a`` [..., n, n], both contiguous; ``info`` [...] is of int32.
-
-    With ``check_errors`` the status says which matrix has no factor, and the order of its part that fails.
-    """
-    *batch, n, _ = out.spec.shape
-    count, cost = product(batch), n * n * n // 12 + n * n + 8
-    b.launch(
-        cholesky, a.array(count, n, n), out.array(count, n, n), info.array(count), int(upper),
-        work=count, grain=GRAIN_COST // cost + 1, cost=count * cost,
-    )  # fmt: skip
-    if check_errors:
-        b.launch(first_failure, info.array(count), STATUS, int(bool(batch)), work=1, grain=1, cost=count)
-
-
-def plan_solve(b: PlanBuilder, a: Operand, out: Operand, info: Operand, check_errors: bool, inverse: bool) -> None:
-    """``out`` [..., n, k] becomes X of A X = out, or the inverse of A [..., n, n]; NaN where A is singular.
-
-    All are contiguous; ``a`` is overwritten by its factors. ``info`` [...] of int32 says which column has no pivot, or is 0.
-    """
-    *batch, n, k = out.spec.shape
-    count, cost = product(batch), n * k + 8
-    pivots = b.scratch(dtypes.int32, count * n)
-    exchanged, sides = pivots.array(count, n), out.array(count, n, k)
-    shape = (*batch, n)
-    plan_eliminate(b, a, pivots.view(shape, contiguous_strides(shape)), info, True, check_errors)
-    each: dict[str, Any] = {"work": count if n * k else 0, "grain": GRAIN_COST // cost + 1, "cost": count * cost}
-    if inverse:
-        b.launch(write_identity, sides, **each)
-    b.launch(exchange_rows, exchanged, sides, **each)
-    plan_substitute(b, a, out, False, True)
-    plan_substitute(b, a, out, True, False)
-    b.launch(spoil, info.array(count), sides, **each)
-
-
-def plan_substitute(b: PlanBuilder, a: Operand, out: Operand, upper: bool, unit: bool) -> None:
-    """``out`` [..., n, k] becomes X of A X = out, for A [..., n, n], of which one triangle is read; both contiguous."""
-    *batch, n, k = out.spec.shape
-    count, blocks = product(batch), -(-k // COLUMNS)
-    cost = n * n * min(k, COLUMNS) // 16 + n + 8
-    b.launch(
-        substitute, a.array(count, n, n), out.array(count, n, k), blocks, int(upper), int(unit),
-        work=count * blocks if n else 0, grain=GRAIN_COST // cost + 1, cost=count * blocks * cost,
-    )  # fmt: skip
 
 
 def plan_permute(b: PlanBuilder, pivots: Operand, out: Operand) -> None:

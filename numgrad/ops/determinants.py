@@ -21,6 +21,7 @@ from numgrad.ops.matrices import (
 )
 from numgrad.ops.reduce import sum_
 from numgrad.ops.systems import inv_ex
+from numgrad.ops.triangles import plan_determinants
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
 
@@ -35,7 +36,7 @@ det = Op(
 @det.plan
 def _(b: PlanBuilder, A: Operand) -> None:
     batch, _, _ = check_matrices("linalg.det", A, square=True)
-    b.host_call(lapack.det, [A], [b.output(A.spec.dtype, batch)])
+    plan_determinants(b, A, b.output(A.spec.dtype, batch))
 
 
 @det.backward
@@ -109,7 +110,7 @@ slogdet = Op(
 @slogdet.plan
 def _(b: PlanBuilder, A: Operand) -> None:
     batch, _, _ = check_matrices("linalg.slogdet", A, square=True)
-    b.host_call(lapack.slogdet, [A], [b.output(A.spec.dtype, batch), b.output(A.spec.dtype, batch)])
+    plan_determinants(b, A, b.output(A.spec.dtype, batch), b.output(A.spec.dtype, batch))
 
 
 @slogdet.backward
@@ -128,4 +129,5 @@ slogdet.batch(rules.leading)
 
 @slogdet.oracle
 def _(a):
-    return tuple(np.linalg.slogdet(a))
+    sign, logarithm = np.linalg.slogdet(a)  # which takes a NaN on U's diagonal for a zero
+    return sign, np.where(np.isnan(a).any((-2, -1)), np.nan, logarithm)

@@ -10,8 +10,7 @@ from numgrad import dtypes
 from numgrad.errors import GradError, LinAlgError, ShapeError
 from numgrad.kernels import lapack
 from numgrad.kernels.reflections import MOST, plan_copy_upper, plan_multiply_reflections, plan_reflect
-from numgrad.kernels.triangles import MOST as SMALL
-from numgrad.kernels.triangles import plan_cholesky, plan_eliminate, plan_permute
+from numgrad.kernels.triangles import plan_permute
 from numgrad.layout import contiguous_strides
 from numgrad.layout import product as count_of
 from numgrad.ops import rules
@@ -32,6 +31,7 @@ from numgrad.ops.matrices import (
     upper,
 )
 from numgrad.ops.systems import solve_triangular
+from numgrad.ops.triangles import plan_cholesky, plan_eliminate
 from numgrad.ops.view import narrow
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -67,10 +67,7 @@ def _(b: PlanBuilder, A: Operand, upper: bool, check_errors: bool) -> None:
     batch, _, _ = check_matrices("linalg.cholesky", A, square=True)
     prove_flags("linalg.cholesky", upper=upper, check_errors=check_errors)
     out, info = b.output(A.spec.dtype, tuple(A.spec.shape)), b.output(dtypes.int32, batch)
-    if A.spec.shape[-1] <= SMALL:
-        plan_cholesky(b, contiguous(b, A), out, info, upper, check_errors)
-        return
-    b.host_call(lapack.cholesky, [A], [out, info], upper=upper, check_errors=check_errors)
+    plan_cholesky(b, A, out, info, upper, check_errors)
 
 
 @cholesky_ex.backward

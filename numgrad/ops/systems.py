@@ -12,12 +12,11 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import LinAlgError, ShapeError
 from numgrad.kernels import lapack
-from numgrad.kernels.triangles import MOST, plan_solve, plan_substitute
 from numgrad.layout import contiguous_strides
 from numgrad.ops import rules
 from numgrad.ops.elementwise import absolute, add, div, maximum, mul, neg, sub
 from numgrad.ops.joining import cat
-from numgrad.ops.layouts import contiguous, plan_copy
+from numgrad.ops.layouts import plan_copy
 from numgrad.ops.matrices import (
     _FAR,
     adjoint,
@@ -30,6 +29,7 @@ from numgrad.ops.matrices import (
     prove_flags,
 )
 from numgrad.ops.reduce import amax
+from numgrad.ops.triangles import plan_solve, plan_substitute
 from numgrad.ops.view import narrow
 from numgrad.registry import Op
 from numgrad.runtime.plan import Operand, PlanBuilder
@@ -78,11 +78,8 @@ def _(b: PlanBuilder, A: Operand, B: Operand, check_errors: bool) -> None:
     _check_system("linalg.solve", A, B)
     prove_flags("linalg.solve", check_errors=check_errors)
     out, info = b.output(A.spec.dtype, tuple(B.spec.shape)), b.output(dtypes.int32, tuple(A.spec.shape[:-2]))
-    if A.spec.shape[-1] <= MOST:
-        plan_copy(b, B, out)
-        plan_solve(b, _copy(b, A), out, info, check_errors, inverse=False)
-        return
-    b.host_call(lapack.solve, [A, B], [out, info], check_errors=check_errors)
+    plan_copy(b, B, out)
+    plan_solve(b, _copy(b, A), out, info, check_errors, inverse=False)
 
 
 @solve_ex.backward
@@ -126,7 +123,7 @@ def _(b: PlanBuilder, A: Operand, B: Operand, upper: bool, unitriangular: bool) 
     prove_flags("linalg.solve_triangular", upper=upper, unitriangular=unitriangular)
     out = b.output(A.spec.dtype, tuple(B.spec.shape))
     plan_copy(b, B, out)
-    plan_substitute(b, contiguous(b, A), out, upper, unitriangular)
+    plan_substitute(b, A, out, upper, unitriangular)
 
 
 def _triangle(x: Any, upper: bool, unitriangular: bool) -> Any:
@@ -187,10 +184,7 @@ def _(b: PlanBuilder, A: Operand, check_errors: bool) -> None:
     batch, _, _ = check_matrices("linalg.inv", A, square=True)
     prove_flags("linalg.inv", check_errors=check_errors)
     out, info = b.output(A.spec.dtype, tuple(A.spec.shape)), b.output(dtypes.int32, batch)
-    if A.spec.shape[-1] <= MOST:
-        plan_solve(b, _copy(b, A), out, info, check_errors, inverse=True)
-        return
-    b.host_call(lapack.inverse, [A], [out, info], check_errors=check_errors)
+    plan_solve(b, _copy(b, A), out, info, check_errors, inverse=True)
 
 
 @inv_ex.backward

@@ -27,6 +27,7 @@ ops: weakref.WeakSet[Op] = weakref.WeakSet()  # also unregistered ones, the part
 _MOST_PLANS = 1 << 12  # of all ops together, some 2 KB each
 _HEAVIEST_PLAN = 1 << 9  # in the same unit; a heavier plan, of some 30,000 operands, is made anew each time
 _MOST_STRUCTURES = 1 << 8  # of an op
+_MOST_LAUNCHES = 96  # of a plan that is worth a template: a run on symbols takes ten times as long as planning
 _MOST_TEMPLATES = 16  # of a structure, for which a planning function takes several ways
 # What a planning function meets where symbols have no rule.
 _NO_RULE = (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError)
@@ -106,7 +107,7 @@ def _from_template(op: Op, specs: tuple[Any, ...], params: Any) -> Plan | None:
 def _plan_and_template(op: Op, structure: Any, specs: tuple[Any, ...], params: Any, numbers: list[int]) -> Plan:
     """The plan by the planning function, whose errors are those of the call; it also leaves a template, if there can be one."""
     plan = _planned(op, specs, params)
-    if kernel.rehearsal is None:
+    if kernel.rehearsal is None and (plan.program is None or len(plan.program.launches) <= _MOST_LAUNCHES):
         try:
             template = Template(op.planned, specs, params, numbers, op.public, op.differentiable)
         except _NO_RULE as error:

@@ -164,6 +164,7 @@ class Kernel:
         open_types = [p.type for p in self.parameters if p.record is None and p.type not in SCALAR_TYPES]
         self.variables = tuple(dict.fromkeys(open_types))
         self._entries: dict[tuple[str, ...], int] = {}
+        self._bound: dict[tuple[str, ...], tuple[Parameter, ...]] = {}
 
     def entry(self, binding: tuple[str, ...] = ()) -> int:
         """Address of the entry whose type variables are bound, in the order of `variables`, to ``binding``."""
@@ -179,8 +180,11 @@ class Kernel:
 
     def bound(self, binding: tuple[str, ...]) -> tuple[Parameter, ...]:
         """The parameters with type variables replaced."""
-        table = dict(zip(self.variables, binding, strict=True))
-        return tuple(parameter.bound(table) for parameter in self.parameters)
+        bound = self._bound.get(binding)
+        if bound is None:
+            table = dict(zip(self.variables, binding, strict=True))
+            bound = self._bound[binding] = tuple(parameter.bound(table) for parameter in self.parameters)
+        return bound
 
     def __call__(self, *args: Any) -> None:
         """Run the kernel as plain Python over NumPy arrays: the way to step through it in a debugger."""

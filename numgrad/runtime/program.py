@@ -60,7 +60,10 @@ STATUS_ADDRESS = -1  # as an address's index: the launch's status word
 TABLE_ADDRESS = -2  # the table of all addresses that the program is given
 # Work under which holding the GIL is cheaper than giving it up; in the launch's own cost estimate.
 GIL_COST = 1 << 15
-_MOST_FRAME_WORDS = 8192  # the frame lies on the launching thread's stack
+_MOST_FRAME_WORDS = (
+    1 << 15
+)  # the frame lies on the launching thread's stack, of which it takes a quarter of a megabyte at most
+_END = 1 << 63  # of what a word can hold
 _MOST_ADDRESSES = 1024  # and so do the addresses, up to this number
 
 
@@ -74,6 +77,8 @@ def scalar_word(name: str, type_name: str, value: Any) -> int:
     RuntimeError
         The type cannot hold it.
     """
+    if value.__class__ is int and type_name == "i8" and -_END <= value < _END:  # most of them
+        return value  # type: ignore[no-any-return]
     if not isinstance(value, (int, float, np.number, np.bool_)):
         raise TypeError(f"{name} is {value!r}, expected a number")
     if type(value) is Symbol:

@@ -415,13 +415,13 @@ def test_a_recording_has_the_calls_of_the_host() -> None:
     a, b = ng.tensor(A), ng.tensor(B)
     with ng.compile.Recording() as recording:
         x = ng.linalg.solve(a * 2, b) + 1
-        d = ng.linalg.det(a)
-    assert recording.names.count("det") == 1
+        values = ng.linalg.eigvalsh(a)
+    assert recording.names.count("eigvalsh") == 1
     assert len(recording) == len(recording.names)
     a.copy_(ng.tensor(A + np.eye(3)))
     recording.replay()
     np.testing.assert_allclose(x.numpy(), np.linalg.solve(2 * (A + np.eye(3)), B) + 1)
-    np.testing.assert_allclose(d.numpy(), np.linalg.det(A + np.eye(3)))
+    np.testing.assert_allclose(values.numpy(), np.linalg.eigvalsh(A + np.eye(3)))
 
 
 def test_a_replay_reports_what_a_call_of_the_host_does() -> None:
@@ -435,9 +435,9 @@ def test_a_replay_reports_what_a_call_of_the_host_does() -> None:
 
 def test_a_profile_names_the_call() -> None:
     with ng.profiler.profile() as profile:
-        ng.linalg.det(ng.tensor(A))
+        ng.linalg.eigvalsh(ng.tensor(A))
     event = profile.events[-1]
-    assert (event.name, event.kernels) == ("linalg_det", ("det",))
+    assert (event.name, event.kernels) == ("linalg_eigvalsh", ("eigvalsh",))
 
 
 def test_a_plan_is_one_call_or_launches() -> None:
