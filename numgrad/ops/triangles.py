@@ -132,35 +132,46 @@ def part_of(n: int, least: int) -> int:
 def plan_substitute(b: PlanBuilder, a: Operand, out: Operand, upper: bool, unit: bool) -> None:
     """``out`` [..., n, k], contiguous, becomes X of A X = out, for A [..., n, n], of which one triangle is read."""
     sides = stack_of(b, out)
-    if sides.m * sides.n == 0:
+    if sides.batch * sides.m * sides.n == 0:
         return
     if sides.n <= FEW:
         _plan_few(b, stack_of(b, contiguous(b, a)), sides, upper, unit)
     elif sides.m <= WHOLE:
         _plan_block(b, stack_of(b, contiguous(b, a)), sides, upper, unit, 0)
     else:
-        _plan_rows(Rooms(b, sides), stack_of(b, a), sides, upper, unit, 0, sides.m)
+        block = part_of(sides.m, BLOCK)
+        _Substitution(Rooms(b, sides), stack_of(b, a), sides, upper, unit, block).rows(0, sides.m)
 
 
-def _plan_rows(rooms: Rooms, a: Stack, sides: Stack, upper: bool, unit: bool, first: int, last: int) -> None:
-    """Rows of the solution, from what the others left of the right sides."""
-    size = last - first
-    if size <= part_of(a.m, BLOCK):
-        with rooms.room(size, size) as block:
-            _plan_move(rooms.b, a.matrices(first, first), block.matrices(), block)
-            _plan_block(rooms.b, block, sides, upper, unit, first)
-        return
-    middle = middle_of(first, last)
-    halves = [(first, middle), (middle, last)]
-    (begin, end), (left, right) = reversed(halves) if upper else halves
-    _plan_rows(rooms, a, sides, upper, unit, begin, end)
-    with rooms.room(end - begin, sides.n) as solved:
-        _plan_move(rooms.b, sides.matrices(begin), solved.matrices(), solved, -1.0)
-        plan_gemm(
-            rooms.b, a.matrices(left, begin), solved.matrices(), sides.matrices(left),
-            m=right - left, n=sides.n, k=end - begin, batch=sides.batch, accumulate=True,
-        )  # fmt: skip
-    _plan_rows(rooms, a, sides, upper, unit, left, right)
+class _Substitution(NamedTuple):
+    """How solutions of large triangles replace their right sides."""
+
+    rooms: Rooms
+    a: Stack
+    sides: Stack
+    upper: bool
+    unit: bool
+    block: int  # rows that are not cut
+
+    def rows(self, first: int, last: int) -> None:
+        """Rows of the solution, from what the others left of the right sides."""
+        b, a, sides, size = self.rooms.b, self.a, self.sides, last - first
+        if size <= self.block:
+            with self.rooms.room(size, size) as block:
+                _plan_move(b, a.matrices(first, first), block.matrices(), block)
+                _plan_block(b, block, sides, self.upper, self.unit, first)
+            return
+        middle = middle_of(first, last)
+        halves = [(first, middle), (middle, last)]
+        (begin, end), (left, right) = reversed(halves) if self.upper else halves
+        self.rows(begin, end)
+        with self.rooms.room(end - begin, sides.n) as solved:
+            _plan_move(b, sides.matrices(begin), solved.matrices(), solved, -1.0)
+            plan_gemm(
+                b, a.matrices(left, begin), solved.matrices(), sides.matrices(left),
+                m=right - left, n=sides.n, k=end - begin, batch=sides.batch, accumulate=True,
+            )  # fmt: skip
+        self.rows(left, right)
 
 
 def _plan_block(b: PlanBuilder, a: Stack, sides: Stack, upper: bool, unit: bool, first: int) -> None:
@@ -214,6 +225,8 @@ def plan_eliminate(
     """
     whole = stack_of(b, out)
     least = min(whole.m, whole.n)
+    if not whole.batch:
+        return
     exchanged, failed = pivots.array(whole.batch, least), info.array(whole.batch)
     if least <= WHOLE:
         _plan_elimination(b, eliminate, whole, exchanged, failed, pivot, 0)
@@ -274,7 +287,7 @@ class _Elimination(NamedTuple):
         with self.rooms.room(size, width) as beside:
             _plan_move(b, place, beside.matrices(), beside)
             head = Stack(whole.part((first, last), (first, last)), whole.batch, size, size)
-            _plan_rows(self.rooms, head, beside, False, True, 0, size)
+            _Substitution(self.rooms, head, beside, False, True, part_of(whole.n, BLOCK)).rows(0, size)
             _plan_move(b, beside.matrices(), place, beside)
             if last < whole.m:
                 _plan_move(b, beside.matrices(), beside.matrices(), beside, -1.0)
@@ -346,6 +359,8 @@ def plan_cholesky(b: PlanBuilder, a: Operand, out: Operand, info: Operand, upper
     """
     results = stack_of(b, out)
     count, n = results.batch, results.m
+    if not count:
+        return
     if n <= WHOLE:
         _plan_factor(b, stack_of(b, contiguous(b, a)), results, info, upper, 0)
     else:
@@ -384,7 +399,7 @@ def _plan_factor_columns(rooms: Rooms, factors: Stack, info: Operand, first: int
         with rooms.room(size, rest) as below, rooms.room(size, rest) as negative:  # transposes of what is below
             place = factors.part((last, factors.n), (first, last))
             plan_copy(b, place, below.transposed.operand)
-            _plan_rows(rooms, factor, below, False, False, 0, size)
+            _Substitution(rooms, factor, below, False, False, part_of(factors.n, BLOCK)).rows(0, size)
             plan_copy(b, below.transposed.operand, place)
             _plan_move(b, below.matrices(), negative.matrices(), below, -1.0)
             for left, right in cuts(rest, 2 * max(size, STEP)):

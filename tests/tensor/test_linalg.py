@@ -383,7 +383,7 @@ def test_no_derivative_of_qr_without_its_columns(mode: str) -> None:
 
 @pytest.mark.parametrize("n", [300, 3])
 def test_small_systems_and_large_ones_say_the_same(n: int) -> None:
-    """Of up to 256 rows they are loops, and beyond that NumPy's LAPACK."""
+    """Of more than 128 rows they are cut, and most of the work is products."""
     random = np.random.default_rng(3)
     a = random.standard_normal((2, n, n))
     spd, sides = a @ a.swapaxes(-1, -2) + n * np.eye(n), random.standard_normal((2, n, 2))
