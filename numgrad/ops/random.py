@@ -172,21 +172,22 @@ randint = Op(
     {"size": (), "low": 0, "high": 1, "dtype": dtypes.int64},
     differentiable=False,
     random=True,
-    doc="Integers drawn evenly from low to high - 1.",
+    doc="Integers drawn evenly from low to high - 1, of any dtype but bool; floating point has them rounded.",
 )
 
 
 @randint.plan
 def _(b: PlanBuilder, state: Operand, size: Any, low: int, high: int, dtype: Dtype) -> None:
-    if dtype.category != 1:
-        raise DtypeError(f"randint: dtype is {dtype}, expected an integer dtype; convert with .to(dtype)")
-    ends = np.iinfo(dtype.numpy)
+    if dtype.is_bool:
+        raise DtypeError(f"randint: dtype is {dtype}, expected integers or floating point; convert with .to(dtype)")
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    within = dtypes.int64 if dtype.is_floating_point else dtype
+    smallest, largest = int(within.smallest), int(within.largest)
     for word, number in (("from", low), ("to - 1", high - 1)):
-        if not ends.min <= number <= ends.max:
+        if not smallest <= number <= largest:
             raise RuntimeError(
-                f"randint: {word} is out of bounds for {dtype}, got {number}, expected {ends.min} to {ends.max}"
+                f"randint: {word} is out of bounds for {dtype}, got {number}, expected {smallest} to {largest}"
             )
     plan_randint(b, b.output(dtype, size), b.changes(state), low, high)
 

@@ -390,10 +390,10 @@ def _plan_factor_columns(rooms: Rooms, factors: Stack, info: Operand, first: int
     """Columns of the lower factor, and what they take from those behind them."""
     b, size, rest = rooms.b, last - first, factors.n - last
     with rooms.room(size, size) as block, rooms.room(size, size) as factor:
-        place = factors.matrices(first, first)
-        _plan_move(b, place, block.matrices(), block)
+        head = factors.matrices(first, first)
+        _plan_move(b, head, block.matrices(), block)
         _plan_factor(b, block, factor, info, False, first)
-        _plan_move(b, factor.matrices(), place, block)
+        _plan_move(b, factor.matrices(), head, block)
         if not rest:
             return
         with rooms.room(size, rest) as below, rooms.room(size, rest) as negative:  # transposes of what is below

@@ -47,6 +47,7 @@ class HostCall:
     """
 
     splits = False
+    launches = ()
 
     def __init__(
         self, function: Callable[..., int | None], arguments: Sequence[HostArray], params: dict[str, Any]

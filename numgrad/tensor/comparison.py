@@ -115,6 +115,9 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
         return False
     if one.numel > _AT_ONCE and one.kind.is_exact and two.kind.is_exact:
         return _are_equal(*[ops.view.view(each.detach(), size=(each._spec.numel,)) for each in (input, other)])
+    if one.numel > _AT_ONCE and one.shape[0] > 1:  # most unequal tensors differ in their first part
+        first = [ops.view.narrow(each.detach(), 0, 0, 1) for each in (input, other)]
+        return equal(*first) and builtins.bool(_all_equal(input, other))
     return builtins.bool(_all_equal(input, other))
 
 

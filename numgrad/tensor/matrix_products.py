@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from numgrad.layout import product
 from numgrad.tensor import creation, layers, shaping
 from numgrad.tensor.arguments import as_int, check_tensor, shape_of, wrap_dim
 from numgrad.tensor.matrices import check_square
+from numgrad.tensor.products import multiplied_in_order
 from numgrad.tensor.surface import public
 from numgrad.tensor.systems import inv, solve
 
@@ -189,22 +189,4 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     sizes = [1 if each[0]._spec.ndim == 1 else each[0]._spec.shape[0]]
     for x in each:
         sizes.append(1 if x is each[-1] and x._spec.ndim == 1 else x._spec.shape[-1])
-    count = len(each)
-    costs = {(i, i): 0 for i in range(count)}
-    splits: dict[tuple[int, int], int] = {}
-    for length in range(1, count):
-        for i in range(count - length):
-            j = i + length
-            choices = [
-                (costs[i, k] + costs[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
-                for k in builtins.range(i, j)
-            ]
-            costs[i, j], splits[i, j] = min(choices)
-
-    def chain(i: int, j: int) -> Tensor:
-        if i == j:
-            return each[i]
-        k = splits[i, j]
-        return layers.matmul(chain(i, k), chain(k + 1, j))
-
-    return chain(0, count - 1)
+    return multiplied_in_order(each, sizes, layers.matmul)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import itertools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numgrad import ops
@@ -157,6 +158,11 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     if len(matrices) == 1:
         return matrices[0]
     sides = [matrices[0]._spec.shape[0], *(matrix._spec.shape[1] for matrix in matrices)]
+    return multiplied_in_order(matrices, sides, layers.mm)
+
+
+def multiplied_in_order(matrices: Sequence[Tensor], sides: Sequence[int], multiply: Callable[..., Tensor]) -> Tensor:
+    """The product of a chain, in the order of the fewest multiplications; ``sides`` are its rows, and columns of each."""
 
     @functools.cache
     def cheapest(first: int, last: int) -> tuple[int, int]:
@@ -172,7 +178,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
         if last - first == 1:
             return matrices[first]
         cut = cheapest(first, last)[1]
-        return layers.mm(multiplied(first, cut), multiplied(cut, last))
+        return multiply(multiplied(first, cut), multiplied(cut, last))
 
     return multiplied(0, len(matrices))
 

@@ -311,9 +311,9 @@ def randint(
             warn(
                 f"randint: {first} to {end - 1} is out of bounds [-{exact}, {exact}]: {chosen} does not have all integers beyond"
             )
-    integer = chosen if chosen.category == 1 else dtypes.int64
+    direct = dtypes.int64 if chosen.is_bool or chosen.is_half else chosen
     shape = creation.checked_size("randint", (size,))
-    drawn = ops.random.randint(_state("randint", generator), size=shape, low=first, high=end, dtype=integer)
+    drawn = ops.random.randint(_state("randint", generator), size=shape, low=first, high=end, dtype=direct)
     return creation.finished(arguments.cast(drawn, chosen), requires_grad)
 
 

@@ -248,7 +248,7 @@ def _of_numpy(name: str, generator: Generator | None) -> np.random.Generator:
     return stream
 
 
-@public("function")
+@public("function", known=True)
 def randint_like(
     input: Tensor,
     low: Any,

@@ -627,6 +627,14 @@ for dtype in (ng.float32, ng.float64):
         changes=(0, 1),
         moments=True,
     )
+good(
+    "randint",
+    "float32",
+    _seed(3),
+    params={"size": (60_001,), "low": -3, "high": 8, "dtype": ng.float32},
+    changes=(0,),
+    moments=True,
+)
 good("randint", "int64", _seed(3), params={"size": (60_001,), "low": -3, "high": 8}, changes=(0,), moments=True)
 good("randperm", "many", _seed(4), params={"n": 60_001}, changes=(0,), moments=True)
 good("bernoulli", "many", uniform(0.3, 0.3, 60_001), _seed(5), changes=(1,), moments=True)
@@ -653,9 +661,9 @@ bad(
     "randint",
     "dtype",
     _seed(0),
-    params={"dtype": ng.float32},
+    params={"dtype": ng.bool},
     error=RuntimeError,
-    match="randint: dtype is .*float32, expected",
+    match="randint: dtype is .*bool, expected",
 )
 bad("bernoulli", "ints", integers(0, 2, 3), _seed(0), error=RuntimeError, match="bernoulli: dtype is .*int64, expected")
 bad("dropout", "ints", integers(0, 2, 3), _seed(0), error=RuntimeError, match="dropout: dtype is .*int64, expected")
