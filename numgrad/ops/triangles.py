@@ -37,7 +37,7 @@ from numgrad.runtime.plan import STATUS, Operand, PlanBuilder, grain_of
 WHOLE = 128  # rows of matrices that are not cut
 BLOCK = 64  # rows of larger ones that are solved one after the other
 PANEL = 32  # columns of these that are eliminated one after the other
-STEP = 128  # columns of a Cholesky factor that are taken from those behind them in one product
+STEP = 64  # columns of a Cholesky factor that are taken from those behind them in one product
 PARTS = 32  # that a matrix is cut into at the most: a plan's launches are counted
 FEW = 4  # right sides that are solved one by one
 
@@ -261,12 +261,12 @@ class _Elimination(NamedTuple):
         """Columns, from what those before left; rows are exchanged in them, and in no others."""
         b, whole = self.rooms.b, self.whole
         if last - first <= part_of(min(whole.m, whole.n), PANEL):
-            place = whole.part((first, whole.m), (first, last))
+            columns = whole.part((first, whole.m), (first, last))
             with self.rooms.room(last - first, whole.m - first) as panel:
-                plan_copy(b, place, panel.transposed.operand)
+                plan_copy(b, columns, panel.transposed.operand)
                 kernel = panel_kernel(whole.operand.code)
                 _plan_elimination(b, kernel, panel, self.exchanged, self.failed, self.pivot, first)
-                plan_copy(b, panel.transposed.operand, place)
+                plan_copy(b, panel.transposed.operand, columns)
             return
         middle = middle_of(first, last)
         self.columns(first, middle)
@@ -283,12 +283,12 @@ class _Elimination(NamedTuple):
             return
         if self.pivot:
             _plan_exchange(b, self.exchanged, whole, (first, last), (last, end))
-        place = whole.matrices(first, last)
+        right = whole.matrices(first, last)
         with self.rooms.room(size, width) as beside:
-            _plan_move(b, place, beside.matrices(), beside)
+            _plan_move(b, right, beside.matrices(), beside)
             head = Stack(whole.part((first, last), (first, last)), whole.batch, size, size)
             _Substitution(self.rooms, head, beside, False, True, part_of(whole.n, BLOCK)).rows(0, size)
-            _plan_move(b, beside.matrices(), place, beside)
+            _plan_move(b, beside.matrices(), right, beside)
             if last < whole.m:
                 _plan_move(b, beside.matrices(), beside.matrices(), beside, -1.0)
                 plan_gemm(
@@ -397,12 +397,12 @@ def _plan_factor_columns(rooms: Rooms, factors: Stack, info: Operand, first: int
         if not rest:
             return
         with rooms.room(size, rest) as below, rooms.room(size, rest) as negative:  # transposes of what is below
-            place = factors.part((last, factors.n), (first, last))
-            plan_copy(b, place, below.transposed.operand)
+            columns = factors.part((last, factors.n), (first, last))
+            plan_copy(b, columns, below.transposed.operand)
             _Substitution(rooms, factor, below, False, False, part_of(factors.n, BLOCK)).rows(0, size)
-            plan_copy(b, below.transposed.operand, place)
+            plan_copy(b, below.transposed.operand, columns)
             _plan_move(b, below.matrices(), negative.matrices(), below, -1.0)
-            for left, right in cuts(rest, 2 * max(size, STEP)):
+            for left, right in cuts(rest, 4 * max(size, STEP)):
                 plan_gemm(
                     b, negative.matrices(0, left).transposed, below.matrices(0, left),
                     factors.matrices(last + left, last + left),
