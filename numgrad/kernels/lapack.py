@@ -29,25 +29,6 @@ def matrix_of(status: int) -> tuple[int | None, int]:
     return (number - 1 if number else None), info
 
 
-# ---- factors ----------------------------------------------------------------------------------------------------
-
-
-def qr(a: Array, q: Array, r: Array, mode: str) -> int:
-    """Orthogonal and triangular factors; ``q`` stays empty in the mode 'r'."""
-    if mode == "r":
-        r[...] = np.linalg.qr(a, "r")
-    else:
-        q[...], r[...] = np.linalg.qr(a, mode)  # type: ignore[call-overload]
-    return 0
-
-
-def geqrf(a: Array, out: Array, tau: Array) -> int:
-    """The upper triangular factor and the reflections, in one matrix each, and the reflections' factors."""
-    raw, tau[...] = np.linalg.qr(a, "raw")
-    out[...] = raw.swapaxes(-1, -2)
-    return 0
-
-
 # ---- spectra ----------------------------------------------------------------------------------------------------
 
 

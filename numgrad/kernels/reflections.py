@@ -1,18 +1,18 @@
-"""QR factors of small matrices by Householder's reflections, as LAPACK's ``geqr2`` and ``org2r`` have them.
+"""QR factors by Householder's reflections, as LAPACK's ``geqr2`` and ``org2r`` have them.
 
-NumPy computes them in float64 whatever the dtype, and one call takes longer than a small matrix does. Of large ones its blocks
-are faster. Rows are read as they lie: a reflection is applied by a sum of rows, and then subtracted from each.
+Rows are read as they lie: a reflection is applied by a sum of rows, and then subtracted from each. Of large matrices, which
+`ops.reflections` cuts, a few columns are reflected that lie in rows each; what they change beside them are products.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 
+from numgrad.kernels.triangles import SIZES
 from numgrad.layout import product
-from numgrad.runtime.kernel import device, kernel
+from numgrad.runtime.kernel import Kernel, device, kernel
 from numgrad.runtime.plan import GRAIN_COST, Operand, PlanBuilder
-
-MOST = 256  # rows or columns, the fewer of them
 
 
 @device
@@ -95,6 +95,83 @@ def multiply_reflections(matrices, taus, out, sums, start, stop, worker):
                 apply_reflection(a, j, factors[j], q, j, sums)
 
 
+@functools.cache
+def panel_reflector(code: str) -> Kernel:
+    """`reflect` for a few columns of one dtype, each of which lies in a row; ``taus`` are those from ``first`` on."""
+    bits_of, size_of = SIZES[code]
+
+    @kernel(f"{code}[:, :, :], {code}[:, :], i8", reassociate=True)
+    def reflect_panel(panels, taus, first, start, stop):
+        for number in range(start, stop):
+            a, factors = panels[number], taus[number, first:]
+            columns, rows = a.shape
+            for j in range(min(columns, rows)):
+                top, below = a[j, j], a[j, j + 1 :]
+                largest = bits_of(top)
+                for i in range(below.shape[0]):
+                    largest = max(largest, bits_of(below[i]))
+                big = size_of(largest)
+                scale = big if big > 0 else big * 0 + 1  # a NaN stays one
+                total = a.dtype.type(0)
+                for i in range(below.shape[0]):
+                    part = below[i] / scale
+                    total += part * part
+                if total == 0:
+                    factors[j] = 0
+                    continue
+                ratio = top / scale
+                norm = scale * math.sqrt(ratio * ratio + total) if big < math.inf else big
+                beta = -norm if top >= 0 else norm
+                head = top - beta
+                for i in range(below.shape[0]):
+                    below[i] /= head
+                tau = (beta - top) / beta
+                a[j, j], factors[j] = beta, tau
+                for c in range(j + 1, columns):
+                    other = a[c, j + 1 :]
+                    w = a.dtype.type(0)
+                    for i in range(below.shape[0]):
+                        w += below[i] * other[i]
+                    w = (w + a[c, j]) * tau
+                    a[c, j] -= w
+                    for i in range(below.shape[0]):
+                        other[i] -= w * below[i]
+
+    return reflect_panel
+
+
+@kernel("T[:, :, :]")
+def begin_vectors(vectors, start, stop):
+    """Work: matrices, of whose rows the elements before the diagonal become 0, and that on it 1."""
+    for number in range(start, stop):
+        a = vectors[number]
+        for j in range(a.shape[0]):
+            before = a[j, :j]
+            for i in range(before.shape[0]):
+                before[i] = 0
+            if j < a.shape[1]:
+                a[j, j] = 1
+
+
+@kernel("T[:, :, :], T[:, :], T[:, :, :], i8")
+def join_factors(inner, taus, out, first, start, stop):
+    """Work: matrices. ``out`` gets -T of the product I - V^T T V of reflections, whose V V^T is ``inner`` (LAPACK's ``larft``)."""
+    for number in range(start, stop):
+        g, factors, y = inner[number], taus[number, first:], out[number]
+        for i in range(y.shape[0]):
+            line = y[i]
+            for j in range(line.shape[0]):
+                line[j] = 0
+        for j in range(y.shape[0]):
+            tau = factors[j]
+            for i in range(j):
+                total = y[i, i] * g[i, j]
+                for k in range(i + 1, j):
+                    total += y[i, k] * g[k, j]
+                y[i, j] = -tau * total
+            y[j, j] = -tau
+
+
 @kernel("T[:, :, :], T[:, :, :]")
 def copy_upper(matrices, out, start, stop):
     """Work: matrices. ``out`` gets the first rows of the upper triangles, and zeros below."""
@@ -103,29 +180,6 @@ def copy_upper(matrices, out, start, stop):
             source, line = matrices[number, i], out[number, i]
             for c in range(line.shape[0]):
                 line[c] = source[c] if c >= i else 0
-
-
-def plan_reflect(b: PlanBuilder, a: Operand, tau: Operand) -> None:
-    """``a`` [..., m, n] becomes R and reflections, ``tau`` [..., min(m, n)]; both contiguous."""
-    *batch, m, n = a.spec.shape
-    count, least = product(batch), min(m, n)
-    cost = least * m * n // 4 + m * n + 8
-    b.launch(
-        reflect, a.array(count, m, n), tau.array(count, least), b.scratch(a.spec.dtype, n, per_worker=True).flat,
-        work=count if least else 0, grain=GRAIN_COST // cost + 1, cost=count * cost,
-    )  # fmt: skip
-
-
-def plan_multiply_reflections(b: PlanBuilder, a: Operand, tau: Operand, out: Operand) -> None:
-    """``out`` [..., m, k] gets the first columns of Q, of what `plan_reflect` leaves; all contiguous."""
-    *batch, m, n = a.spec.shape
-    count, columns, least = product(batch), out.spec.shape[-1], tau.spec.shape[-1]
-    cost = least * m * columns // 4 + m * columns + 8
-    b.launch(
-        multiply_reflections, a.array(count, m, n), tau.array(count, least), out.array(count, m, columns),
-        b.scratch(a.spec.dtype, columns, per_worker=True).flat,
-        work=count if m * columns else 0, grain=GRAIN_COST // cost + 1, cost=count * cost,
-    )  # fmt: skip
 
 
 def plan_copy_upper(b: PlanBuilder, a: Operand, out: Operand) -> None:

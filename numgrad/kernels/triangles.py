@@ -94,10 +94,25 @@ def bits_of_double(x):
     return np.float64(abs(x)).view(np.int64)
 
 
+@device
+def single_of_bits(bits):
+    """The size that `bits_of_single` tells."""
+    return np.int32(bits).view(np.float32)
+
+
+@device
+def double_of_bits(bits):
+    """The size that `bits_of_double` tells."""
+    return np.int64(bits).view(np.float64)
+
+
+SIZES = {"f4": (bits_of_single, single_of_bits), "f8": (bits_of_double, double_of_bits)}
+
+
 @functools.cache
 def panel_kernel(code: str) -> Kernel:
     """`eliminate` for a few columns, each of which lies in a row; of one dtype."""
-    bits_of, nothing = (bits_of_single, np.int32(0)) if code == "f4" else (bits_of_double, np.int64(0))
+    bits_of, _ = SIZES[code]
 
     @kernel(f"{code}[:, :, :], i4[:, :], i4[:], i8, i8")
     def eliminate_panel(panels, pivots, info, pivot, first, start, stop):
@@ -109,8 +124,8 @@ def panel_kernel(code: str) -> Kernel:
             for k in range(min(columns, rows)):
                 column, row = a[k, k:], 0
                 if pivot:
-                    largest = nothing
-                    for i in range(column.shape[0]):
+                    largest = bits_of(column[0])
+                    for i in range(1, column.shape[0]):
                         largest = max(largest, bits_of(column[i]))
                     while bits_of(column[row]) != largest:
                         row += 1

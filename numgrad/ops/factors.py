@@ -8,8 +8,7 @@ import numpy as np
 
 from numgrad import dtypes
 from numgrad.errors import GradError, LinAlgError, ShapeError
-from numgrad.kernels import lapack
-from numgrad.kernels.reflections import MOST, plan_copy_upper, plan_multiply_reflections, plan_reflect
+from numgrad.kernels.reflections import plan_copy_upper
 from numgrad.kernels.triangles import plan_permute
 from numgrad.layout import contiguous_strides
 from numgrad.layout import product as count_of
@@ -30,6 +29,7 @@ from numgrad.ops.matrices import (
     symmetric,
     upper,
 )
+from numgrad.ops.reflections import plan_multiply_reflections, plan_reflect
 from numgrad.ops.systems import solve_triangular
 from numgrad.ops.triangles import plan_cholesky, plan_eliminate
 from numgrad.ops.view import narrow
@@ -127,9 +127,6 @@ def _(b: PlanBuilder, A: Operand, mode: str) -> None:
     k = m if mode == "complete" else min(m, n)
     q = b.output(A.spec.dtype, (0,) if mode == "r" else (*batch, m, k))
     r = b.output(A.spec.dtype, (*batch, k, n))
-    if min(m, n) > MOST:
-        b.host_call(lapack.qr, [A], [q, r], mode=mode)
-        return
     work = b.scratch(A.spec.dtype, A.spec.numel).view(tuple(A.spec.shape), contiguous_strides(A.spec.shape))
     shape = (*batch, min(m, n))
     tau = b.scratch(A.spec.dtype, count_of(shape)).view(shape, contiguous_strides(shape))
@@ -154,9 +151,6 @@ geqrf = Op(
 def _(b: PlanBuilder, A: Operand) -> None:
     batch, m, n = check_matrices("torch.geqrf", A)
     a, tau = b.output(A.spec.dtype, tuple(A.spec.shape)), b.output(A.spec.dtype, (*batch, min(m, n)))
-    if min(m, n) > MOST:
-        b.host_call(lapack.geqrf, [A], [a, tau])
-        return
     plan_copy(b, A, a)
     plan_reflect(b, a, tau)
 

@@ -7,12 +7,9 @@ LU decomposition with partial pivoting"). So all threads have work even for a si
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from numgrad import dtypes
-from numgrad.kernels.gemm import plan_gemm
-from numgrad.kernels.gemm_layout import Matrices
 from numgrad.kernels.triangles import (
     COLUMNS,
     add_logarithms,
@@ -20,7 +17,6 @@ from numgrad.kernels.triangles import (
     eliminate,
     exchange_rows,
     first_failure,
-    move_rows,
     multiply_diagonals,
     panel_kernel,
     plan_band,
@@ -31,6 +27,7 @@ from numgrad.kernels.triangles import (
 )
 from numgrad.layout import contiguous_strides, product
 from numgrad.ops.layouts import contiguous, plan_copy
+from numgrad.ops.stacks import Rooms, Stack, cuts, middle_of, part_of, plan_move, stack_of
 from numgrad.runtime.kernel import Kernel
 from numgrad.runtime.plan import STATUS, Operand, PlanBuilder, grain_of
 
@@ -38,99 +35,19 @@ WHOLE = 128  # rows of matrices that are not cut
 BLOCK = 64  # rows of larger ones that are solved one after the other
 PANEL = 32  # columns of these that are eliminated one after the other
 STEP = 64  # columns of a Cholesky factor that are taken from those behind them in one product
-PARTS = 32  # that a matrix is cut into at the most: a plan's launches are counted
 FEW = 4  # right sides that are solved one by one
-
-
-class Stack(NamedTuple):
-    """Matrices [batch, m, n]."""
-
-    operand: Operand
-    batch: int
-    m: int
-    n: int
-
-    @property
-    def array(self) -> Any:
-        """All of them as a kernel's array; they are contiguous."""
-        return self.operand.array(self.batch, self.m, self.n)
-
-    def matrices(self, row: int = 0, column: int = 0) -> Matrices:
-        """From a row and a column on, as an operand of a product."""
-        step, down, right = self.operand.spec.strides
-        return Matrices(self.operand, step, down, right, row * down + column * right)
-
-    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Operand:
-        """Rows and columns from the first numbers to the second ones, as an operand of its own."""
-        _, down, right = self.operand.spec.strides
-        shape = self.batch, rows[1] - rows[0], columns[1] - columns[0]
-        return self.operand.view(shape, self.operand.spec.strides, rows[0] * down + columns[0] * right)
-
-    @property
-    def transposed(self) -> Stack:
-        """The transposes."""
-        step, down, right = self.operand.spec.strides
-        return Stack(self.operand.view((self.batch, self.n, self.m), (step, right, down)), self.batch, self.n, self.m)
-
-
-def stack_of(b: PlanBuilder, x: Operand) -> Stack:
-    """The matrices of an operand [..., m, n]; copied only if there are several, with gaps between them."""
-    *batch, m, n = x.spec.shape
-    count = product(batch)
-    if count != 1 and len(batch) != 1:
-        x = contiguous(b, x)
-    if len(batch) != 1:
-        down, right = x.spec.strides[-2:]
-        x = x.view((count, m, n), (contiguous_strides((count, m, n))[0] if count != 1 else 0, down, right))
-    return Stack(x, count, m, n)
-
-
-class Rooms:
-    """Scratch memory for as many matrices as there are in a stack. It is used again, since launches come one after the other."""
-
-    def __init__(self, b: PlanBuilder, like: Stack) -> None:
-        self.b = b
-        self._count, self._dtype = like.batch, like.operand.spec.dtype
-        self._free: list[Operand] = []
-
-    @contextlib.contextmanager
-    def room(self, m: int, n: int) -> Iterator[Stack]:
-        """A contiguous stack of this size, until the context ends."""
-        shape = self._count, m, n
-        count = product(shape)
-        enough = [each for each in self._free if each.extent >= count]
-        memory = min(enough, key=lambda each: each.extent) if enough else self.b.scratch(self._dtype, count)
-        if enough:
-            self._free.remove(memory)
-        yield Stack(memory.view(shape, contiguous_strides(shape)), *shape)
-        self._free.append(memory)
-
-
-def cuts(n: int, size: int) -> list[tuple[int, int]]:
-    """Where the blocks of so many rows begin and end."""
-    return [(first, min(first + size, n)) for first in range(0, n, size)]
-
-
-def full(count: int) -> int:
-    """So many rows or more, of whole vectors."""
-    return -(-count // 32) * 32
-
-
-def middle_of(first: int, last: int) -> int:
-    """Where rows are halved."""
-    return first + full(-(-(last - first) // 2))
-
-
-def part_of(n: int, least: int) -> int:
-    """Rows that are not cut, of so many."""
-    return max(least, full(-(-n // PARTS)))
 
 
 # ---- substitution -----------------------------------------------------------------------------------------------
 
 
-def plan_substitute(b: PlanBuilder, a: Operand, out: Operand, upper: bool, unit: bool) -> None:
-    """``out`` [..., n, k], contiguous, becomes X of A X = out, for A [..., n, n], of which one triangle is read."""
+def plan_substitute(
+    b: PlanBuilder, a: Operand, out: Operand, upper: bool, unit: bool, rooms: Rooms | None = None
+) -> None:
+    """``out`` [..., n, k], contiguous, becomes X of A X = out, for A [..., n, n], of which one triangle is read.
+
+    Scratch memory is taken from ``rooms``, if there are some already.
+    """
     sides = stack_of(b, out)
     if sides.batch * sides.m * sides.n == 0:
         return
@@ -140,7 +57,7 @@ def plan_substitute(b: PlanBuilder, a: Operand, out: Operand, upper: bool, unit:
         _plan_block(b, stack_of(b, contiguous(b, a)), sides, upper, unit, 0)
     else:
         block = part_of(sides.m, BLOCK)
-        _Substitution(Rooms(b, sides), stack_of(b, a), sides, upper, unit, block).rows(0, sides.m)
+        _Substitution(rooms or Rooms(b, sides), stack_of(b, a), sides, upper, unit, block).rows(0, sides.m)
 
 
 class _Substitution(NamedTuple):
@@ -158,7 +75,7 @@ class _Substitution(NamedTuple):
         b, a, sides, size = self.rooms.b, self.a, self.sides, last - first
         if size <= self.block:
             with self.rooms.room(size, size) as block:
-                _plan_move(b, a.matrices(first, first), block.matrices(), block)
+                plan_move(b, a.matrices(first, first), block.matrices(), block)
                 _plan_block(b, block, sides, self.upper, self.unit, first)
             return
         middle = middle_of(first, last)
@@ -166,9 +83,9 @@ class _Substitution(NamedTuple):
         (begin, end), (left, right) = reversed(halves) if self.upper else halves
         self.rows(begin, end)
         with self.rooms.room(end - begin, sides.n) as solved:
-            _plan_move(b, sides.matrices(begin), solved.matrices(), solved, -1.0)
-            plan_gemm(
-                b, a.matrices(left, begin), solved.matrices(), sides.matrices(left),
+            plan_move(b, sides.matrices(begin), solved.matrices(), solved, -1.0)
+            self.rooms.plan_gemm(
+                a.matrices(left, begin), solved.matrices(), sides.matrices(left),
                 m=right - left, n=sides.n, k=end - begin, batch=sides.batch, accumulate=True,
             )  # fmt: skip
         self.rows(left, right)
@@ -198,30 +115,21 @@ def _plan_few(b: PlanBuilder, a: Stack, sides: Stack, upper: bool, unit: bool) -
         plan_copy(b, rows.transposed.operand, sides.operand)
 
 
-def _plan_move(b: PlanBuilder, x: Matrices, out: Matrices, like: Stack, factor: float = 1.0) -> None:
-    """As many rows and columns of x as a stack has, times a factor, become those of ``out``."""
-    if x.column != 1 and like.n > 1:
-        shape = like.batch, like.m, like.n
-        source, goal = (each.operand.view(shape, (each.batch, each.row, each.column), each.offset) for each in (x, out))
-        plan_copy(b, source, goal)
-        return
-    cost = like.n // 8 + 8
-    work = like.batch * like.m
-    b.launch(
-        move_rows, x.array, out.array, x.steps, out.steps, like.m, like.n, factor,
-        work=work, grain=grain_of(cost), cost=work * cost,
-    )  # fmt: skip
-
-
 # ---- elimination ------------------------------------------------------------------------------------------------
 
 
 def plan_eliminate(
-    b: PlanBuilder, out: Operand, pivots: Operand, info: Operand, pivot: bool, check_errors: bool
+    b: PlanBuilder,
+    out: Operand,
+    pivots: Operand,
+    info: Operand,
+    pivot: bool,
+    check_errors: bool,
+    rooms: Rooms | None = None,
 ) -> None:
     """``out`` [..., m, n], contiguous, becomes L and U; ``pivots`` [..., min(m, n)] and ``info`` [...] are of int32.
 
-    With ``check_errors`` the status says which matrix has no pivot in which column.
+    With ``check_errors`` the status says which matrix has no pivot in which column. ``rooms``: as for `plan_substitute`.
     """
     whole = stack_of(b, out)
     least = min(whole.m, whole.n)
@@ -231,7 +139,7 @@ def plan_eliminate(
     if least <= WHOLE:
         _plan_elimination(b, eliminate, whole, exchanged, failed, pivot, 0)
     else:
-        elimination = _Elimination(Rooms(b, whole), whole, exchanged, failed, pivot)
+        elimination = _Elimination(rooms or Rooms(b, whole), whole, exchanged, failed, pivot)
         elimination.columns(0, least)
         elimination.behind(0, least, whole.n)
     if check_errors:
@@ -285,14 +193,14 @@ class _Elimination(NamedTuple):
             _plan_exchange(b, self.exchanged, whole, (first, last), (last, end))
         right = whole.matrices(first, last)
         with self.rooms.room(size, width) as beside:
-            _plan_move(b, right, beside.matrices(), beside)
+            plan_move(b, right, beside.matrices(), beside)
             head = Stack(whole.part((first, last), (first, last)), whole.batch, size, size)
             _Substitution(self.rooms, head, beside, False, True, part_of(whole.n, BLOCK)).rows(0, size)
-            _plan_move(b, beside.matrices(), right, beside)
+            plan_move(b, beside.matrices(), right, beside)
             if last < whole.m:
-                _plan_move(b, beside.matrices(), beside.matrices(), beside, -1.0)
-                plan_gemm(
-                    b, whole.matrices(last, first), beside.matrices(), whole.matrices(last, last),
+                plan_move(b, beside.matrices(), beside.matrices(), beside, -1.0)
+                self.rooms.plan_gemm(
+                    whole.matrices(last, first), beside.matrices(), whole.matrices(last, last),
                     m=whole.m - last, n=width, k=size, batch=whole.batch, accumulate=True,
                 )  # fmt: skip
 
@@ -323,14 +231,15 @@ def plan_solve(b: PlanBuilder, a: Operand, out: Operand, info: Operand, check_er
     pivots = b.scratch(dtypes.int32, count * n)
     shape = (*a.spec.shape[:-2], n)
     pivots = pivots.view(shape, contiguous_strides(shape))
-    plan_eliminate(b, a, pivots, info, True, check_errors)
+    rooms = Rooms(b, sides)
+    plan_eliminate(b, a, pivots, info, True, check_errors, rooms)
     cost = n * sides.n + 8
     each: dict[str, Any] = {"work": count if n * sides.n else 0, "grain": grain_of(cost), "cost": count * cost}
     if inverse:
         b.launch(write_identity, sides.array, **each)
     _plan_exchange(b, pivots.array(count, n), sides, (0, n), (0, sides.n))
-    plan_substitute(b, a, out, False, True)
-    plan_substitute(b, a, out, True, False)
+    plan_substitute(b, a, out, False, True, rooms)
+    plan_substitute(b, a, out, True, False, rooms)
     b.launch(spoil, info.array(count), sides.array, **each)
 
 
@@ -391,9 +300,9 @@ def _plan_factor_columns(rooms: Rooms, factors: Stack, info: Operand, first: int
     b, size, rest = rooms.b, last - first, factors.n - last
     with rooms.room(size, size) as block, rooms.room(size, size) as factor:
         head = factors.matrices(first, first)
-        _plan_move(b, head, block.matrices(), block)
+        plan_move(b, head, block.matrices(), block)
         _plan_factor(b, block, factor, info, False, first)
-        _plan_move(b, factor.matrices(), head, block)
+        plan_move(b, factor.matrices(), head, block)
         if not rest:
             return
         with rooms.room(size, rest) as below, rooms.room(size, rest) as negative:  # transposes of what is below
@@ -401,10 +310,10 @@ def _plan_factor_columns(rooms: Rooms, factors: Stack, info: Operand, first: int
             plan_copy(b, columns, below.transposed.operand)
             _Substitution(rooms, factor, below, False, False, part_of(factors.n, BLOCK)).rows(0, size)
             plan_copy(b, below.transposed.operand, columns)
-            _plan_move(b, below.matrices(), negative.matrices(), below, -1.0)
+            plan_move(b, below.matrices(), negative.matrices(), below, -1.0)
             for left, right in cuts(rest, 4 * max(size, STEP)):
-                plan_gemm(
-                    b, negative.matrices(0, left).transposed, below.matrices(0, left),
+                rooms.plan_gemm(
+                    negative.matrices(0, left).transposed, below.matrices(0, left),
                     factors.matrices(last + left, last + left),
                     m=rest - left, n=right - left, k=size, batch=factors.batch, accumulate=True,
                 )  # fmt: skip

@@ -195,6 +195,11 @@ class PlanBuilder:
         extent = count * self.workers if per_worker else count
         return self._new_operand(extent * dtype.itemsize, spec_of(dtype, (extent,)), extent)
 
+    def enlarged(self, scratch: Operand, count: int) -> Operand:
+        """The same scratch memory with room for so many elements, for launches after those that have used it."""
+        self.allocations[scratch.index - len(self.inputs)] = count * scratch.spec.dtype.itemsize
+        return Operand(scratch.index, spec_of(scratch.spec.dtype, (count,)), count)
+
     @property
     def table(self) -> Array:
         """The table of the inputs' addresses, for a kernel that takes any number of them."""

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import numgrad as ng
-from numgrad.ops import triangles
+from numgrad.ops import stacks
 from numgrad.ops.factors import lu_factor_ex
-from numgrad.ops.triangles import PANEL, WHOLE, cuts, full, middle_of, part_of
+from numgrad.ops.stacks import cuts, full, middle_of, part_of
+from numgrad.ops.triangles import PANEL, WHOLE
 
 SHAPES = [(WHOLE + 1,) * 2, (193, 193), (2, 1, 131, 131), (0, 140, 140), (517, 517)]
 TOLERANCES = {"float32": 2e-3, "float64": 1e-10}
@@ -202,19 +203,22 @@ def test_cuts() -> None:
         assert blocks[0][0] == 0
         assert blocks[-1][1] == n
         assert all(one[1] == other[0] for one, other in itertools.pairwise(blocks))
-        assert len(blocks) <= triangles.PARTS
+        assert len(blocks) <= stacks.PARTS
         if n > PANEL:
             assert 7 < middle_of(7, 7 + n) < 7 + n
 
 
 def test_scratch_memory_is_used_again() -> None:
-    """So it takes no more than the matrix, twice, however deep the cuts are."""
-    n = 1024
-    a = ng.tensor(matrices((n, n), "float32"))
-    specs = (a._spec,)
-    builder = lu_factor_ex.planned(specs, lu_factor_ex.Params(True, False))
-    scratch = sum(nbytes for nbytes in builder.allocations if nbytes)
-    assert scratch < 2 * a.nbytes
+    """So it takes less than the matrix, or an inverse's with its factors, however deep the cuts are."""
+    from numgrad.layout import spec_of
+    from numgrad.ops.factors import cholesky_ex
+    from numgrad.ops.systems import inv_ex
+
+    for n in (1024, 3000):
+        spec = spec_of(ng.float32, (n, n))
+        for op, times in ((lu_factor_ex, 1), (cholesky_ex, 0.5), (inv_ex, 3)):
+            builder = op.planned((spec,), op.Params(*op.defaults))
+            assert sum(nbytes for nbytes in builder.allocations if nbytes) < times * spec.nbytes
 
 
 def test_large_matrices_have_plans() -> None:
