@@ -134,8 +134,16 @@ def part_of(n: int, least: int) -> int:
 
 
 def plan_move(b: PlanBuilder, x: Matrices, out: Matrices, like: Stack, factor: float = 1.0) -> None:
-    """As many rows and columns of x as a stack has, times a factor, become those of ``out``."""
+    """As many rows and columns of x as a stack has, times a factor, become those of ``out``, whose columns lie side by side.
+
+    Raises
+    ------
+    ValueError
+        There is a factor, and the columns of x do not lie so.
+    """
     if x.column != 1 and like.n > 1:
+        if factor != 1:
+            raise ValueError(f"plan_move: columns of x are {x.column} elements apart, expected 1 for a factor")
         shape = like.batch, like.m, like.n
         source, goal = (each.operand.view(shape, (each.batch, each.row, each.column), each.offset) for each in (x, out))
         plan_copy(b, source, goal)
