@@ -80,10 +80,8 @@ REASONS: tuple[Reason, ...] = (
         (
             *(
                 f"linalg.{name}("
-                for name in "cond matrix_rank svdvals svd pinv qr eigh eigvalsh lstsq matrix_exp tensorsolve det "
-                "householder_product".split()
+                for name in "cond matrix_rank svdvals svd pinv eigh eigvalsh lstsq matrix_exp det".split()
             ),
-            *_lib("geqrf orgqr ormqr"),
         ),
     ),
     Reason(
@@ -222,9 +220,11 @@ REASONS: tuple[Reason, ...] = (
             *(
                 f"linalg.{name}("
                 for name in "cholesky cholesky_ex inv inv_ex solve solve_ex slogdet solve_triangular lu lu_factor lu_factor_ex "
-                "lu_solve tensorinv".split()
+                "lu_solve tensorinv tensorsolve qr householder_product".split()
             ),
-            *_lib("cholesky_inverse cholesky_solve lu_unpack triangular_solve svd_lowrank pca_lowrank"),
+            *_lib(
+                "cholesky_inverse cholesky_solve lu_unpack triangular_solve svd_lowrank pca_lowrank geqrf orgqr ormqr"
+            ),
         ),
         ("1e4", *_LARGE),
     ),
