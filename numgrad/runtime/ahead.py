@@ -3,7 +3,7 @@
 What a command needs is known before it begins (`helpers`); what a program needs is not. But there are *recipes* that become
 known while it runs: an op that has recorded a node will need its backward. The program tells them, a line each, to a
 *follower*, which rehearses them as a helper does and compiles their kernels into the store, meanwhile the program compiles
-those that it has reached. A follower that has nothing left to do first compiles what all programs need.
+those that it has reached. A follower to which nothing is told compiles what most programs need.
 
 It starts when kernels have to be compiled, and leaves when nothing was told for a while. Nothing depends on it: a line that
 cannot be written at once is dropped.
@@ -115,7 +115,9 @@ def follow() -> None:
     told: queue.SimpleQueue[str] = queue.SimpleQueue()
     _thread.start_new_thread(_listen, (told,))
     near: deque[build.Job] = deque()
-    later = deque(_jobs("numgrad.autograd.foreseen:everything", {}))
+    later = deque(
+        reversed(_jobs("numgrad.autograd.foreseen:layers", {}))
+    )  # what is needed first is compiled by the program
     while True:
         try:
             line = told.get(timeout=0.0 if near or later else _IDLE)
