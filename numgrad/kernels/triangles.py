@@ -261,13 +261,14 @@ def move_rows(x, out, x_steps, out_steps, rows, columns, factor, start, stop):
 
 @kernel("T[:, :, :]")
 def write_identity(matrices, start, stop):
-    """Work: matrices."""
+    """Work: matrices, whose rows may be more than columns."""
     for number in range(start, stop):
         for i in range(matrices.shape[1]):
             line = matrices[number, i]
             for j in range(line.shape[0]):
                 line[j] = 0
-            line[i] = 1
+            if i < line.shape[0]:
+                line[i] = 1
 
 
 @kernel("i4[:], T[:, :, :]")
