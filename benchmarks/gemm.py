@@ -101,6 +101,11 @@ def _side(lib: Any, functional: Any, threads: int, dtype: str) -> Callable[..., 
     for case in cases():
         names = {name: lib.tensor(random.uniform(-1, 1, shape).astype(dtype)) for name, shape in case.shapes.items()}
         calls[case.name] = eval(f"lambda: {case.text}", {"lib": lib, "F": functional, **names})  # texts of this file
+    return turn_of(calls)
+
+
+def turn_of(calls: dict[str, Callable[[], Any]]) -> Callable[..., dict[str, float]]:
+    """A side's turn: the median seconds of each call whose name has a text."""
 
     def turn(repeats: int, only: str) -> dict[str, float]:
         found = {}
