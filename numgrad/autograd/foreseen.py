@@ -8,7 +8,7 @@ from numgrad import registry
 from numgrad.engine import dispatch
 from numgrad.engine.tape import Node, Record, tensor_over
 from numgrad.layout import Spec, spec_of
-from numgrad.registry.foreseen import told
+from numgrad.runtime.ahead import told
 from numgrad.runtime.fast import start as fast
 from numgrad.runtime.kernel import NO_ADDRESS
 from numgrad.runtime.memory import Storage

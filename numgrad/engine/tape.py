@@ -12,8 +12,8 @@ from typing import Any
 from numgrad.errors import DETACHED, FREED, GradError
 from numgrad.layout import Spec
 from numgrad.node_types import SeenNode, stem_of
-from numgrad.registry import LEAST_JOINED, check_gradients, find, first_run, foresee
-from numgrad.runtime import locks
+from numgrad.registry import BACKWARD, LEAST_JOINED, check_gradients, find, first_run
+from numgrad.runtime import kernel, locks
 from numgrad.runtime.fast.write import record_words
 from numgrad.runtime.memory import Storage
 
@@ -106,7 +106,7 @@ class Record:
             self.saving = op.saving(needs)
             floating = tuple([spec.dtype.is_floating_point for spec in output_specs])
             self._words, self.fast = record_words(*self.saving, floating)  # for `fast.apply`
-            foresee("numgrad.autograd.foreseen:backward", op=op.name, specs=input_specs, params=params, needs=needs)
+            kernel.foreseen(BACKWARD, op=op.name, specs=input_specs, params=params, needs=needs)
 
 
 class Node(SeenNode):

@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from numgrad import optim
-from numgrad.registry.foreseen import told
+from numgrad.runtime.ahead import told
 from numgrad.tensor.creation import zeros
 
 

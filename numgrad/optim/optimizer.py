@@ -15,7 +15,7 @@ from numgrad.optim.hooks import TABLES, HookedOptimizer, after_every_step, befor
 from numgrad.optim.hooks import register_optimizer_step_post_hook as register_optimizer_step_post_hook
 from numgrad.optim.hooks import register_optimizer_step_pre_hook as register_optimizer_step_pre_hook
 from numgrad.optim.states import check_state, loaded_state
-from numgrad.registry import foresee
+from numgrad.runtime import kernel
 from numgrad.tensor.changes import Changes
 from numgrad.tensor.tensor import Tensor
 from numgrad.tensor.updates import clear_gradients
@@ -137,7 +137,8 @@ class Optimizer(HookedOptimizer):
         if type(self).__module__.startswith("numgrad."):
             dtypes = {parameter.dtype: None for group in self.param_groups for parameter in group["params"]}
             options = tuple(defaults.items())
-            foresee("numgrad.optim.foreseen:step", optimizer=type(self).__name__, options=options, dtypes=tuple(dtypes))
+            facts = {"optimizer": type(self).__name__, "options": options, "dtypes": tuple(dtypes)}
+            kernel.foreseen("numgrad.optim.foreseen:step", **facts)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, such as layers that were frozen before; missing options get their defaults.

@@ -1,16 +1,16 @@
 """The registry of ops: the `Op` record and the table (`op`), the wrappers before the engine (`chain`), prepared backwards
-(`saved_calls`), gradients of windows (`windows`), what is compiled ahead (`foreseen`), and the cache of plans (`plans`).
+(`saved_calls`), gradients of windows (`windows`), and the cache of plans (`plans`).
 """
 
 from numgrad.registry import chain
 from numgrad.registry.chain import is_wrapped, set_engine, unwrap_dispatch, wrap_dispatch
-from numgrad.registry.foreseen import foresee
 from numgrad.registry.op import EVERY, OPS, Op, Saving, find
 from numgrad.registry.plans import forget_plans, half_of
-from numgrad.registry.saved_calls import SavedCall, check_gradients, first_run, learn_backwards, saved_calls
+from numgrad.registry.saved_calls import BACKWARD, SavedCall, check_gradients, first_run, learn_backwards, saved_calls
 from numgrad.registry.windows import LEAST_JOINED, Windows
 
 __all__ = [
+    "BACKWARD",
     "EVERY",
     "LEAST_JOINED",
     "OPS",
@@ -22,7 +22,6 @@ __all__ = [
     "check_gradients",
     "find",
     "first_run",
-    "foresee",
     "forget_plans",
     "half_of",
     "is_wrapped",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from numgrad.registry.op import Op
 
 
+BACKWARD = (
+    "numgrad.autograd.foreseen:backward"  # the recipe that compiles a recorded call's backward ahead (`runtime.ahead`)
+)
 Run = Callable[[Any, Any], Any]  # (node, gradients of its outputs) to those of its inputs
 _learner: Callable[[Any], Run | None]
 

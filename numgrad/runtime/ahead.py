@@ -22,12 +22,14 @@ from collections import deque
 from pathlib import PurePath
 from typing import Any
 
-from numgrad import command, config
+from numgrad import command, config, dtypes
+from numgrad.layout import PrivateStrides, Spec, spec_of
 from numgrad.runtime import build, helpers, kernel, locks, store
 
 _ENOUGH = 3  # kernels that this process compiles itself before it starts a follower, unless the store is empty
 _IDLE = 20.0  # seconds without a line after which a follower leaves
 _LONGEST = 4096  # bytes that POSIX systems write into a pipe at once or not at all
+_DTYPES = {dtype.name: dtype for dtype in (*dtypes.ALL, dtypes.float16, dtypes.bfloat16)}
 _log = logging.getLogger("numgrad.helpers")
 
 
@@ -76,16 +78,42 @@ def missed() -> None:
     kernel.foreseen = _tell
 
 
-def _tell(recipe: str, arguments: dict[str, Any]) -> None:
+def _tell(recipe: str, **facts: Any) -> None:
     follower = _follower
-    if follower is not None and not follower.tell(recipe, arguments):
-        _leave()
+    try:
+        if follower is not None and not follower.tell(recipe, {name: plain(value) for name, value in facts.items()}):
+            _leave()
+    except TypeError:  # JSON has no word for one of them, such as a parameter of a program's own class
+        return
+
+
+def plain(value: Any) -> Any:
+    """A fact as JSON can hold it; `told` reads it."""
+    if isinstance(value, dtypes.dtype):
+        return {"dtype": value.name}
+    if isinstance(value, Spec):
+        return {"dtype": value.dtype.name, "shape": value.shape, "strides": value.strides, "private": value.is_private}
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    return value
+
+
+def told(value: Any) -> Any:
+    """A fact as it was before it was told; tuples of names are plain ones."""
+    if isinstance(value, list):
+        return tuple([told(each) for each in value])
+    if isinstance(value, dict):
+        dtype = _DTYPES[value["dtype"]]
+        if "shape" not in value:
+            return dtype
+        return spec_of(dtype, value["shape"], (PrivateStrides if value["private"] else tuple)(value["strides"]))
+    return value
 
 
 def _leave() -> None:
     """Have no follower, until kernels are missing again."""
     global _missed, _follower
-    follower, _follower, _missed, kernel.foreseen = _follower, None, 0, None
+    follower, _follower, _missed, kernel.foreseen = _follower, None, 0, kernel.nobody
     if follower is not None:
         follower.stop()
 

@@ -49,8 +49,14 @@ building = locks.awaited()
 # and every address is `NO_ADDRESS`. None everywhere else.
 rehearsal: list[Any] | None = None
 NO_ADDRESS = 1
-# While a process compiles ahead of this one (`ahead`): called with a recipe that may be needed later, and its arguments.
-foreseen: Callable[[str, dict[str, Any]], None] | None = None
+
+
+def nobody(recipe: str, **facts: Any) -> None:
+    """Take no note of what is foreseen."""
+
+
+# Called with a recipe that may be needed later, 'module:function', and what it gets; tells a process that compiles ahead (`ahead`).
+foreseen: Callable[..., None] = nobody
 OUT_OF_BOUNDS = -1  # status after an index error in the debug mode
 BAD_INDEX = -2  # status after one in a kernel that always checks its indices
 

@@ -5,17 +5,22 @@ Everything is rehearsed, so that nothing is compiled and nothing computed.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 from typing import Any
 
 import numgrad as ng
 from numgrad.registry import OPS
-from numgrad.runtime import kernel
+from numgrad.runtime import ahead, kernel
 from tests.ops.applying import apply, floating, tensors
 from tests.ops.test_backward import FIRST, takes_gradient
 
 kernel.rehearsal = []
+
+
+def _note(told: list[Any], recipe: str, **facts: Any) -> None:
+    told.append(json.loads(json.dumps([recipe, {name: ahead.plain(value) for name, value in facts.items()}])))
 
 
 def left_over(foreseen: bool) -> str:
@@ -26,7 +31,7 @@ def left_over(foreseen: bool) -> str:
     compared, differences = 0, []
     for sample in FIRST:
         told: list[Any] = []
-        kernel.foreseen = lambda recipe, facts, told=told: told.append(json.loads(json.dumps([recipe, facts])))
+        kernel.foreseen = functools.partial(_note, told)
         inputs = tensors(sample.arrays("float32"))
         for position in takes_gradient(sample):
             inputs[position].requires_grad_()
@@ -34,7 +39,7 @@ def left_over(foreseen: bool) -> str:
             outputs = [y for y in floating(apply(sample.op, inputs, sample.params)) if y.requires_grad]
         except (RuntimeError, ValueError, IndexError):  # the op looks at numbers, which are undefined here
             continue
-        kernel.foreseen = None
+        kernel.foreseen = kernel.nobody
         told = [each for each in told if each[1]["op"] in OPS]
 
         def rehearse_recipes(told: list[Any] = told) -> None:
