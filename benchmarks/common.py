@@ -107,6 +107,16 @@ def take_turns(jobs: Mapping[str, Callable[[], Any]], rounds: int, pause: float 
     return results
 
 
+def best_of_sides(
+    jobs: Mapping[str, tuple[str, Mapping[str, Any]]], request: Mapping[str, Any], rounds: int
+) -> dict[str, dict[str, float]]:
+    """The least seconds of each case of each side, a process for 'module:function' and its options, which take turns."""
+    with ExitStack() as stack:
+        sides = {name: stack.enter_context(Side(*job)) for name, job in jobs.items()}
+        results = take_turns({name: lambda side=side: side.ask(**request) for name, side in sides.items()}, rounds)
+    return {name: {case: min(turn[case] for turn in turns) for case in turns[0]} for name, turns in results.items()}
+
+
 def median(values: Iterable[float]) -> float:
     """The median."""
     return statistics.median(values)

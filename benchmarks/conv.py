@@ -10,7 +10,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 from benchmarks import common
@@ -154,14 +153,8 @@ def main() -> int:
         "kind": args.kind,
     }
     wanted = {name: job for name, job in SIDES.items() if "torch" not in name or common.has("torch")}
-    with ExitStack() as stack:
-        sides = {
-            name: stack.enter_context(common.Side(f"benchmarks.conv:{function}", {**options, **more}))
-            for name, (function, more) in wanted.items()
-        }
-        turns = {name: lambda side=side: side.ask(repeats=args.repeats) for name, side in sides.items()}
-        results = common.take_turns(turns, args.rounds)
-    best = {name: {key: min(turn[key] for turn in found) for key in found[0]} for name, found in results.items()}
+    jobs = {name: (f"benchmarks.conv:{function}", {**options, **more}) for name, (function, more) in wanted.items()}
+    best = common.best_of_sides(jobs, {"repeats": args.repeats}, args.rounds)
     if args.json:
         print(json.dumps({"machine": facts, **options, "seconds": best}, indent=2))
         return 0

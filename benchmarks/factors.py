@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 from benchmarks import common
@@ -70,12 +69,8 @@ def main() -> int:
     facts = common.machine()
     names = ["numgrad", *(["torch"] if common.has("torch") else [])]
     options = {"threads": args.threads, "dtype": args.dtype}
-    with ExitStack() as stack:
-        sides = {name: stack.enter_context(common.Side(f"benchmarks.factors:{name}_side", options)) for name in names}
-        request = {"repeats": args.repeats, "only": args.only}
-        turns = {name: lambda side=side: side.ask(**request) for name, side in sides.items()}
-        results = common.take_turns(turns, args.rounds)
-    best = {name: {key: min(turn[key] for turn in each) for key in each[0]} for name, each in results.items()}
+    jobs = {name: (f"benchmarks.factors:{name}_side", options) for name in names}
+    best = common.best_of_sides(jobs, {"repeats": args.repeats, "only": args.only}, args.rounds)
     if args.json:
         print(json.dumps({"machine": facts, **options, "seconds": best}, indent=2))
         return 0

@@ -30,6 +30,7 @@ from numgrad.ops.matrices import (
     upper,
 )
 from numgrad.ops.reflections import plan_multiply_reflections, plan_reflect
+from numgrad.ops.stacks import copy_of
 from numgrad.ops.systems import solve_triangular
 from numgrad.ops.triangles import plan_cholesky, plan_eliminate
 from numgrad.ops.view import narrow
@@ -127,10 +128,9 @@ def _(b: PlanBuilder, A: Operand, mode: str) -> None:
     k = m if mode == "complete" else min(m, n)
     q = b.output(A.spec.dtype, (0,) if mode == "r" else (*batch, m, k))
     r = b.output(A.spec.dtype, (*batch, k, n))
-    work = b.scratch(A.spec.dtype, A.spec.numel).view(tuple(A.spec.shape), contiguous_strides(A.spec.shape))
+    work = copy_of(b, A)
     shape = (*batch, min(m, n))
     tau = b.scratch(A.spec.dtype, count_of(shape)).view(shape, contiguous_strides(shape))
-    plan_copy(b, A, work)
     plan_reflect(b, work, tau)
     plan_copy_upper(b, work, r)
     if mode != "r":

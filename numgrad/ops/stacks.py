@@ -60,6 +60,14 @@ def stack_of(b: PlanBuilder, x: Operand) -> Stack:
     return Stack(x, count, m, n)
 
 
+def copy_of(b: PlanBuilder, a: Operand) -> Operand:
+    """The matrices, contiguous in scratch memory."""
+    shape = tuple(a.spec.shape)
+    copy = b.scratch(a.spec.dtype, a.spec.numel).view(shape, contiguous_strides(shape))
+    plan_copy(b, a, copy)
+    return copy
+
+
 class Rooms:
     """Scratch memory for as many matrices as there are in a stack. It is used again, since launches come one after the other."""
 

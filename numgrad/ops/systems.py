@@ -12,7 +12,6 @@ import numpy as np
 from numgrad import dtypes
 from numgrad.errors import LinAlgError, ShapeError
 from numgrad.kernels import lapack
-from numgrad.layout import contiguous_strides
 from numgrad.ops import rules
 from numgrad.ops.elementwise import absolute, add, div, maximum, mul, neg, sub
 from numgrad.ops.joining import cat
@@ -29,6 +28,7 @@ from numgrad.ops.matrices import (
     prove_flags,
 )
 from numgrad.ops.reduce import amax
+from numgrad.ops.stacks import copy_of
 from numgrad.ops.triangles import plan_solve, plan_substitute
 from numgrad.ops.view import narrow
 from numgrad.registry import Op
@@ -46,14 +46,6 @@ def _check_system(name: str, a: Operand, b: Operand) -> None:
             f"{name}: Incompatible shapes of A and B for the equation AX = B ({n}x{n} and {rows}x{columns}); A is "
             f"{list(a.spec.shape)}, B {list(b.spec.shape)}"
         )
-
-
-def _copy(b: PlanBuilder, a: Operand) -> Operand:
-    """The matrices, contiguous in scratch memory."""
-    shape = tuple(a.spec.shape)
-    copy = b.scratch(a.spec.dtype, a.spec.numel).view(shape, contiguous_strides(shape))
-    plan_copy(b, a, copy)
-    return copy
 
 
 # ---- solutions --------------------------------------------------------------------------------------------------
@@ -79,7 +71,7 @@ def _(b: PlanBuilder, A: Operand, B: Operand, check_errors: bool) -> None:
     prove_flags("linalg.solve", check_errors=check_errors)
     out, info = b.output(A.spec.dtype, tuple(B.spec.shape)), b.output(dtypes.int32, tuple(A.spec.shape[:-2]))
     plan_copy(b, B, out)
-    plan_solve(b, _copy(b, A), out, info, check_errors, inverse=False)
+    plan_solve(b, copy_of(b, A), out, info, check_errors, inverse=False)
 
 
 @solve_ex.backward
@@ -184,7 +176,7 @@ def _(b: PlanBuilder, A: Operand, check_errors: bool) -> None:
     batch, _, _ = check_matrices("linalg.inv", A, square=True)
     prove_flags("linalg.inv", check_errors=check_errors)
     out, info = b.output(A.spec.dtype, tuple(A.spec.shape)), b.output(dtypes.int32, batch)
-    plan_solve(b, _copy(b, A), out, info, check_errors, inverse=True)
+    plan_solve(b, copy_of(b, A), out, info, check_errors, inverse=True)
 
 
 @inv_ex.backward

@@ -27,7 +27,7 @@ from numgrad.kernels.triangles import (
 )
 from numgrad.layout import contiguous_strides, product
 from numgrad.ops.layouts import contiguous, plan_copy
-from numgrad.ops.stacks import Rooms, Stack, cuts, middle_of, part_of, plan_move, stack_of
+from numgrad.ops.stacks import Rooms, Stack, copy_of, cuts, middle_of, part_of, plan_move, stack_of
 from numgrad.runtime.kernel import Kernel
 from numgrad.runtime.plan import STATUS, Operand, PlanBuilder, grain_of
 
@@ -101,18 +101,16 @@ def _plan_block(b: PlanBuilder, a: Stack, sides: Stack, upper: bool, unit: bool,
 
 
 def _plan_few(b: PlanBuilder, a: Stack, sides: Stack, upper: bool, unit: bool) -> None:
-    rows = sides.transposed
-    if sides.n > 1:
-        shape = sides.batch, sides.n, sides.m
-        rows = Stack(b.scratch(sides.operand.spec.dtype, product(shape)).view(shape, contiguous_strides(shape)), *shape)
-        plan_copy(b, sides.transposed.operand, rows.operand)
     cost = a.m * a.m // 8 + 8 * a.m + 8
-    b.launch(
-        substitute_few, a.array, rows.array, int(upper), int(unit),
-        work=a.batch * sides.n, grain=grain_of(cost), cost=a.batch * sides.n * cost,
-    )  # fmt: skip
-    if sides.n > 1:
-        plan_copy(b, rows.transposed.operand, sides.operand)
+    with Rooms(b, sides).room(sides.n, sides.m) if sides.n > 1 else contextlib.nullcontext(sides.transposed) as rows:
+        if sides.n > 1:
+            plan_copy(b, sides.transposed.operand, rows.operand)
+        b.launch(
+            substitute_few, a.array, rows.array, int(upper), int(unit),
+            work=a.batch * sides.n, grain=grain_of(cost), cost=a.batch * sides.n * cost,
+        )  # fmt: skip
+        if sides.n > 1:
+            plan_copy(b, rows.transposed.operand, sides.operand)
 
 
 # ---- elimination ------------------------------------------------------------------------------------------------
@@ -247,9 +245,7 @@ def plan_determinants(b: PlanBuilder, a: Operand, *outputs: Operand) -> None:
     """Determinants of ``a`` [..., n, n], or their signs and logarithms."""
     shape = tuple(a.spec.shape)
     count, n = product(shape[:-2]), shape[-1]
-    factors = b.scratch(a.spec.dtype, a.spec.numel).view(shape, contiguous_strides(shape))
-    pivots = b.scratch(dtypes.int32, count * n)
-    plan_copy(b, a, factors)
+    factors, pivots = copy_of(b, a), b.scratch(dtypes.int32, count * n)
     plan_eliminate(b, factors, pivots, b.scratch(dtypes.int32, count), True, check_errors=False)
     b.launch(
         multiply_diagonals if len(outputs) == 1 else add_logarithms,

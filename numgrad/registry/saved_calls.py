@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from numgrad.registry.op import Op
 
 
-BACKWARD = (
-    "numgrad.autograd.foreseen:backward"  # the recipe that compiles a recorded call's backward ahead (`runtime.ahead`)
-)
+# The recipe by which the backward of a recorded call is compiled ahead (`runtime.ahead`).
+BACKWARD = "numgrad.autograd.foreseen:backward"
 Run = Callable[[Any, Any], Any]  # (node, gradients of its outputs) to those of its inputs
 _learner: Callable[[Any], Run | None]
 

@@ -60,9 +60,7 @@ STATUS_ADDRESS = -1  # as an address's index: the launch's status word
 TABLE_ADDRESS = -2  # the table of all addresses that the program is given
 # Work under which holding the GIL is cheaper than giving it up; in the launch's own cost estimate.
 GIL_COST = 1 << 15
-_MOST_FRAME_WORDS = (
-    1 << 15
-)  # the frame lies on the launching thread's stack, of which it takes a quarter of a megabyte at most
+_MOST_FRAME_WORDS = 1 << 15  # the frame lies on the launching thread's stack: a quarter of a megabyte at most
 _END = 1 << 63  # of what a word can hold
 _MOST_ADDRESSES = 1024  # and so do the addresses, up to this number
 

@@ -117,7 +117,8 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
         return _are_equal(*[ops.view.view(each.detach(), size=(each._spec.numel,)) for each in (input, other)])
     if one.numel > _AT_ONCE and one.shape[0] > 1:  # most unequal tensors differ in their first part
         first = [ops.view.narrow(each.detach(), 0, 0, 1) for each in (input, other)]
-        return equal(*first) and builtins.bool(_all_equal(input, other))
+        if not equal(*first):
+            return False
     return builtins.bool(_all_equal(input, other))
 
 

@@ -99,6 +99,16 @@ def directional(
     return sum(float(x.sum()) for x in numerical), sum(float(x.sum()) for x in analytical), size
 
 
+def for_threads(call: Callable[[], Any]) -> list[Any]:
+    """What a call gives with one thread, two and five."""
+    before, results = ng.get_num_threads(), []
+    for threads in (1, 2, 5):
+        ng.set_num_threads(threads)
+        results.append(call())
+    ng.set_num_threads(before)
+    return results
+
+
 def agree(numerical: float, analytical: float, size: float, tolerance: float = 1.0) -> bool:
     """Whether two inner products are the same but for the error of the differences."""
     return abs(numerical - analytical) <= tolerance * (2e-8 * size + 1e-9)

@@ -8,6 +8,7 @@ import pytest
 import numgrad as ng
 from numgrad.ops.factors import qr
 from numgrad.ops.reflections import WHOLE
+from tests.ops.applying import for_threads
 
 SHAPES = [(WHOLE + 1,) * 2, (WHOLE + 6, WHOLE + 2), (WHOLE + 2, WHOLE + 6), (100, 300), (300, 100), (333, 333),
           (2, 90, 80), (2, 1, 80, 90), (0, 80, 80)]  # fmt: skip
@@ -74,15 +75,10 @@ def test_a_nan_spreads(n: int) -> None:
 
 
 def test_bits_do_not_depend_on_threads() -> None:
-    before = ng.get_num_threads()
     for shape in ((300, 200), (3, 100, 140)):
         for dtype in TOLERANCES:
             a = ng.tensor(matrix(shape, dtype))
-            results = []
-            for threads in (1, 2, 5):
-                ng.set_num_threads(threads)
-                results.append([each.numpy() for each in ng.linalg.qr(a)])
-            ng.set_num_threads(before)
+            results = for_threads(lambda a=a: [each.numpy() for each in ng.linalg.qr(a)])  # type: ignore[misc]
             for other in results[1:]:
                 assert all((x == y).all() for x, y in zip(results[0], other, strict=True))
 

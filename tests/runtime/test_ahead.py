@@ -35,7 +35,6 @@ def program(text: str, **settings: str | None) -> str:
 def test_it_compiles_what_will_be_needed_while_the_program_does_something_else(tmp_path: Path) -> None:
     """Of backwards and steps; then what all programs need; what it cannot read does not stop it."""
     text = """
-foresee = lambda *a, **k: kernel.foreseen(*a, **k)
 compiled = []
 build.listeners.append(lambda name, seconds: compiled.append(name))
 def wait_for(name):
@@ -44,10 +43,10 @@ def wait_for(name):
         assert time.monotonic() < end, name
         time.sleep(0.02)
 x = ng.ones(3, requires_grad=True)
-foresee("no.such.module:recipe")
-foresee("numgrad.autograd.foreseen:backward", op="mul", specs=(), params=(), needs=())
-foresee("numgrad.autograd.foreseen:backward", op=object())  # is not even told
-foresee("numgrad.autograd.foreseen:backward", op="x" * 5000)  # nor is this
+kernel.foreseen("no.such.module:recipe")
+kernel.foreseen("numgrad.autograd.foreseen:backward", op="mul", specs=(), params=(), needs=())
+kernel.foreseen("numgrad.autograd.foreseen:backward", op=object())  # is not even told
+kernel.foreseen("numgrad.autograd.foreseen:backward", op="x" * 5000)  # nor is this
 y = x.tanh()
 optimizer = ng.optim.RMSprop([x], lr=0.1)
 wait_for("tanh_backward")
